@@ -1,0 +1,15 @@
+//! Plain data and what is on disk: the words every other crate of Knarr uses.
+//!
+//! Nothing here prints, spawns a thread, or knows of wasmtime, tokio or registries.
+
+pub mod fsx;
+pub mod hint;
+pub mod id;
+pub mod image;
+pub mod lock;
+pub mod record;
+pub mod root;
+pub mod spec;
+pub mod store;
+pub mod sys;
+pub mod undo;

@@ -1,0 +1,61 @@
+//! Locks between processes: `flock` on a file, released by the kernel when its holder dies.
+
+use crate::fsx::{self, Context};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+
+/// A held lock. Dropping it, or the death of the process, releases it.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Waits until this process alone holds the lock.
+    pub fn exclusive(path: &Path) -> fsx::Result<Self> {
+        let file = open(path)?;
+        file.lock().at("lock", path)?;
+        Ok(Self { file })
+    }
+
+    /// Waits until only other shared holders are left.
+    pub fn shared(path: &Path) -> fsx::Result<Self> {
+        let file = open(path)?;
+        file.lock_shared().at("lock", path)?;
+        Ok(Self { file })
+    }
+
+    /// Takes the lock if it is free; `None` if somebody holds it.
+    pub fn try_exclusive(path: &Path) -> fsx::Result<Option<Self>> {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(e).at("lock", path),
+        }
+    }
+
+    /// The locked file: a child that inherits its descriptor holds the lock as well.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+fn open(path: &Path) -> fsx::Result<File> {
+    fsx::open_with(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_exclusive_holder_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let held = Lock::exclusive(&path).unwrap();
+        assert!(Lock::try_exclusive(&path).unwrap().is_none());
+        drop(held);
+        assert!(Lock::try_exclusive(&path).unwrap().is_some());
+    }
+}

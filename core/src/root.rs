@@ -1,0 +1,202 @@
+//! Where everything is: every path under Knarr's root is computed here and nowhere else.
+
+use crate::id::ContainerId;
+use std::path::{Path, PathBuf};
+
+/// The two directories that hold all state of one user (or of one test).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    data: PathBuf,
+    run: PathBuf,
+}
+
+impl Root {
+    /// Both directories under one folder: `--root`, `KNARR_ROOT`, tests.
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        let data = directory.into();
+        Self { run: data.join("run"), data }
+    }
+
+    /// Data that survives a reboot, and data that need not.
+    pub fn new(data: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Self {
+        Self { data: data.into(), run: run.into() }
+    }
+
+    /// The root of this user: `/var/lib/knarr` and `/run/knarr` for the superuser, else XDG's data and
+    /// runtime directories. `variable` looks up an environment variable.
+    pub fn of_user(is_superuser: bool, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<Self> {
+        if let Some(directory) = variable("KNARR_ROOT") {
+            return Some(Self::at(directory));
+        }
+        if is_superuser {
+            return Some(Self::new("/var/lib/knarr", "/run/knarr"));
+        }
+        let data = variable("XDG_DATA_HOME")
+            .or_else(|| Some(variable("HOME")?.join(".local/share")))?
+            .join("knarr");
+        let run = variable("XDG_RUNTIME_DIR").map_or_else(|| data.join("run"), |d| d.join("knarr"));
+        Some(Self { data, run })
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Short-lived state: sockets, the OCI runtime's own records.
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+
+    // --- core::store: the data directory itself is an OCI image layout
+
+    pub fn oci_layout(&self) -> PathBuf {
+        self.data.join("oci-layout")
+    }
+
+    pub fn index(&self) -> PathBuf {
+        self.data.join("index.json")
+    }
+
+    pub fn images_lock(&self) -> PathBuf {
+        self.data.join("images.lock")
+    }
+
+    /// `blobs/sha256`
+    pub fn blobs(&self) -> PathBuf {
+        self.data.join("blobs").join("sha256")
+    }
+
+    /// Blobs that are still arriving; beside `blobs`, so that rename is atomic.
+    pub fn incoming(&self) -> PathBuf {
+        self.data.join("incoming")
+    }
+
+    /// Unpacked layers, one folder for each chain id.
+    pub fn layers(&self) -> PathBuf {
+        self.data.join("layers")
+    }
+
+    // --- runtime::state
+
+    pub fn containers(&self) -> PathBuf {
+        self.data.join("containers")
+    }
+
+    /// The names in use: `containers/by-name/<name>` holds the id.
+    pub fn container_names(&self) -> PathBuf {
+        self.containers().join("by-name")
+    }
+
+    pub fn container(&self, id: &ContainerId) -> ContainerPaths {
+        ContainerPaths {
+            data: self.containers().join(id.as_str()),
+            // socket paths are limited to 107 bytes: half an id is unique enough, and short
+            run: self.run.join("c").join(&id.as_str()[..32]),
+        }
+    }
+
+    // --- runtime::volume
+
+    pub fn volumes(&self) -> PathBuf {
+        self.data.join("volumes")
+    }
+
+    // --- runtime::engine
+
+    /// Modules compiled ahead of time. Loading one trusts it: mode 0700.
+    pub fn wasm_cache(&self) -> PathBuf {
+        self.data.join("wasm-cache")
+    }
+
+    /// libcontainer's own records.
+    pub fn oci_runtime(&self) -> PathBuf {
+        self.run.join("oci")
+    }
+}
+
+/// Where one container's state is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerPaths {
+    data: PathBuf,
+    run: PathBuf,
+}
+
+impl ContainerPaths {
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The container's folder for sockets; it need not survive a reboot.
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+
+    pub fn spec(&self) -> PathBuf {
+        self.data.join("spec.json")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.data.join("state.json")
+    }
+
+    /// Guards transitions of `state.json`; held for moments.
+    pub fn state_lock(&self) -> PathBuf {
+        self.data.join("state.lock")
+    }
+
+    /// Held by the monitor for its whole life.
+    pub fn monitor_lock(&self) -> PathBuf {
+        self.data.join("monitor.lock")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.data.join("log.jsonl")
+    }
+
+    pub fn control_socket(&self) -> PathBuf {
+        self.run.join("control.sock")
+    }
+
+    /// The container's own files: `hosts`, `hostname`, `resolv.conf`.
+    pub fn etc(&self) -> PathBuf {
+        self.data.join("etc")
+    }
+
+    /// The writable layer: what the container changed.
+    pub fn upper(&self) -> PathBuf {
+        self.data.join("upper")
+    }
+
+    /// overlayfs's work directory; on the file system of [`Self::upper`].
+    pub fn work(&self) -> PathBuf {
+        self.data.join("work")
+    }
+
+    /// Where the monitor mounts the root file system, in its own mount namespace.
+    pub fn rootfs(&self) -> PathBuf {
+        self.data.join("rootfs")
+    }
+
+    /// The OCI runtime bundle that the native engine writes.
+    pub fn bundle(&self) -> PathBuf {
+        self.run.join("bundle")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_of_users() {
+        let none = |_: &str| None;
+        assert_eq!(Root::of_user(true, none), Some(Root::new("/var/lib/knarr", "/run/knarr")));
+        let home = |name: &str| (name == "HOME").then(|| PathBuf::from("/home/u"));
+        let root = Root::of_user(false, home).unwrap();
+        assert_eq!(root.data(), Path::new("/home/u/.local/share/knarr"));
+        assert_eq!(root.run(), Path::new("/home/u/.local/share/knarr/run"));
+        let set = |name: &str| (name == "KNARR_ROOT").then(|| PathBuf::from("/x"));
+        assert_eq!(Root::of_user(true, set), Some(Root::at("/x")));
+        assert_eq!(Root::of_user(false, none), None);
+    }
+}

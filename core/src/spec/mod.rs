@@ -1,0 +1,143 @@
+//! What a container is asked to be: written once at create, never changed.
+
+pub mod limits;
+pub mod mount;
+pub mod port;
+pub mod security;
+
+pub use limits::{Limits, Ulimit};
+pub use mount::{Mount, MountKind};
+pub use port::{Port, Protocol};
+pub use security::{Seccomp, Security};
+
+use crate::id::ContainerId;
+use crate::image::config::Healthcheck;
+use crate::image::{Digest, Platform};
+use crate::record::Record;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What executes a variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// wasmtime
+    Wasm,
+    /// Linux namespaces
+    Native,
+}
+
+/// The record of what one container runs (`spec.json`). Its name is kept apart, as it can change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    pub id: ContainerId,
+    pub created: Timestamp,
+    pub image: SpecImage,
+    pub engine: EngineKind,
+    pub process: Process,
+    pub hostname: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub mounts: Vec<Mount>,
+    pub read_only_rootfs: bool,
+    pub limits: Limits,
+    pub security: Security,
+    pub network: NetworkMode,
+    pub ports: Vec<Port>,
+    /// `EXPOSE` and `--expose`, in that order.
+    pub exposed: Vec<(u16, Protocol)>,
+    /// `NAME:ADDRESS` pairs for `/etc/hosts`.
+    pub extra_hosts: Vec<(String, String)>,
+    /// Run the command under an init that reaps (native only).
+    pub init: bool,
+    /// `--rm`
+    pub auto_remove: bool,
+    pub log: LogConfig,
+    pub healthcheck: Option<Healthcheck>,
+    pub wasm: WasmOptions,
+}
+
+/// The image and variant a container was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecImage {
+    /// As the user wrote it.
+    pub reference: String,
+    /// Digest of the index, or of the manifest where the image has only one: the image's id.
+    pub id: Digest,
+    /// Digest of the chosen variant's manifest.
+    pub manifest: Digest,
+    pub platform: Platform,
+    /// Why this variant, for `--explain` and `inspect`.
+    pub reason: String,
+    /// Chain ids of the layers (OCI image-spec, config.md "Layer ChainID"), bottom first: the names of the
+    /// folders under `layers/`.
+    pub layers: Vec<Digest>,
+}
+
+/// The process to run in the container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// What was given or came from the image; kept for `inspect`.
+    pub entrypoint: Vec<String>,
+    pub cmd: Vec<String>,
+    /// `NAME=value`, the image's and the user's merged, later ones win. For Wasm as it is; for native
+    /// containers the engine adds PATH, HOSTNAME, HOME and TERM where they are missing.
+    pub env: Vec<String>,
+    /// Absolute; empty means `/`.
+    pub cwd: String,
+    /// `[user|uid][:group|gid]`; empty means root.
+    pub user: String,
+    pub group_add: Vec<String>,
+    /// `-t`
+    pub tty: bool,
+    /// `-i`: without it the guest's standard input is empty.
+    pub open_stdin: bool,
+    /// Name (`SIGTERM`) or number.
+    pub stop_signal: Option<String>,
+    /// Seconds between the stop signal and SIGKILL; `None` means 10.
+    pub stop_timeout: Option<u32>,
+}
+
+impl Process {
+    /// The command line: entrypoint, then command.
+    pub fn args(&self) -> Vec<String> {
+        self.entrypoint.iter().chain(&self.cmd).cloned().collect()
+    }
+}
+
+/// `--network`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    /// The host's own network.
+    Host,
+    /// Only `lo`.
+    None,
+}
+
+/// Rotation of `log.jsonl`; on by default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogConfig {
+    /// Bytes after which a file is rotated.
+    pub max_size: u64,
+    /// Files kept, the current one included.
+    pub max_files: u32,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { max_size: 20 << 20, max_files: 3 }
+    }
+}
+
+/// What only Wasm containers have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WasmOptions {
+    /// `--wasm-isolate-requests`: a fresh instance for each HTTP request.
+    pub isolate_requests: bool,
+}
+
+impl Record for ContainerSpec {
+    const KIND: &'static str = "container spec";
+    const VERSION: u32 = 1;
+}

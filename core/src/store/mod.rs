@@ -1,0 +1,1 @@
+//! Images on disk: content-addressed blobs in an OCI image layout, and their layers unpacked once.

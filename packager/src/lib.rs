@@ -1,0 +1,4 @@
+//! Makes and moves images: registries, archives.
+
+pub mod archive;
+pub mod registry;

@@ -1,0 +1,61 @@
+//! What executes a variant: `wasm` (wasmtime) or `native` (Linux namespaces).
+
+pub mod native;
+pub mod wasm;
+
+use knarr_core::id::ContainerId;
+use knarr_core::root::Root;
+use knarr_core::spec::ContainerSpec;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Everything an engine needs to start a guest. Made by the monitor, in the monitor's own mount namespace,
+/// while the process still has a single thread.
+pub struct Launch<'a> {
+    pub root: &'a Root,
+    pub spec: &'a ContainerSpec,
+    /// The root file system, mounted (or copied); the engine may write only the mount points that are missing.
+    pub rootfs: &'a Path,
+    /// In order; a later one may lie inside an earlier one.
+    pub mounts: &'a [ResolvedMount],
+    pub stdio: Stdio,
+}
+
+/// A mount whose source is a path of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedMount {
+    pub source: MountSource,
+    /// Absolute path in the container, as the user wrote it: hostile, to be resolved inside the root.
+    pub target: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountSource {
+    /// A file or directory of the host (a bind mount or a volume's folder).
+    Path { path: PathBuf, propagation: Option<String> },
+    /// Memory; `size` in bytes.
+    Tmpfs { size: Option<u64>, mode: Option<u32>, options: Vec<String> },
+}
+
+/// The guest's standard streams: the guest's ends; the monitor keeps the others.
+pub enum Stdio {
+    Pipes { stdin: OwnedFd, stdout: OwnedFd, stderr: OwnedFd },
+    /// A terminal (`-t`): the engine makes it and hands the master back in [`Guest::terminal`].
+    Terminal { rows: u16, columns: u16 },
+}
+
+/// A started guest.
+#[derive(Debug)]
+pub struct Guest {
+    /// A child of the calling process, in this process's pid namespace.
+    pub pid: u32,
+    /// The terminal's master with [`Stdio::Terminal`].
+    pub terminal: Option<OwnedFd>,
+}
+
+/// A container that is gone: what `cleanup` needs to know of it.
+pub struct Remains<'a> {
+    pub root: &'a Root,
+    pub id: &'a ContainerId,
+}

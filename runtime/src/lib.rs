@@ -1,0 +1,12 @@
+//! Containers: their records, the processes that own them, the engines that run them.
+//!
+//! From the ground up; nothing imports upwards: [`state`], [`volume`], [`net`], [`engine`], [`reconcile`],
+//! [`monitor`], [`container`].
+
+pub mod container;
+pub mod engine;
+pub mod monitor;
+pub mod net;
+pub mod reconcile;
+pub mod state;
+pub mod volume;
