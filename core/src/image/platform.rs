@@ -98,7 +98,8 @@ impl FromStr for Platform {
         let invalid = || InvalidPlatform(text.to_owned());
         let parts: Vec<&str> = text.split('/').collect();
         let well_formed = parts.iter().all(|p| {
-            !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+            p.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && p.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
         });
         if !well_formed {
             return Err(invalid());
