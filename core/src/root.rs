@@ -61,6 +61,11 @@ impl Root {
         self.data.join("images.lock")
     }
 
+    /// Shared by those who add content, exclusive for the collector.
+    pub fn content_lock(&self) -> PathBuf {
+        self.data.join("content.lock")
+    }
+
     /// `blobs/sha256`
     pub fn blobs(&self) -> PathBuf {
         self.data.join("blobs").join("sha256")

@@ -1,0 +1,328 @@
+//! Unpacked layers, one folder for each chain id, shared by all images and containers.
+//!
+//! A layer is unpacked into a folder of its own name that ends in `.incomplete-…`, is verified, and gets its
+//! final name last. Two marks make the unfinished ones safe: their folder is locked while somebody works on
+//! it, so an unlocked one is a leftover ([`super::gc`] sweeps it), and `layers/<hex>.lock` keeps two processes
+//! from doing the same work. Losing the race for that lock is only slow, never wrong.
+
+use super::unpack::{self, Unpacked};
+use super::{Error, Result, Store, artifact, digest_of};
+use crate::fsx::{self, Durability};
+use crate::image::{Descriptor, Digest, ImageConfig, ImageManifest};
+use crate::lock::Lock;
+use crate::record::{self, Record};
+use crate::sys;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use super::unpack::Error as UnpackError;
+
+/// More threads than this wait for the same disk.
+const PARALLEL_LAYERS: usize = 4;
+
+/// What is known of an unpacked layer (`layer.json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerInfo {
+    pub diff_id: Digest,
+    /// Bytes of file content, as its archive has them.
+    pub size: u64,
+    pub entries: u64,
+    /// Device nodes left out, since an ordinary user may not make any.
+    #[serde(default)]
+    pub skipped_devices: u64,
+}
+
+impl Record for LayerInfo {
+    const KIND: &'static str = "layer";
+    const VERSION: u32 = 1;
+}
+
+/// The chain ids of layers (OCI image-spec, config.md "Layer ChainID"), bottom first.
+pub fn chain_ids(diff_ids: &[Digest]) -> Vec<Digest> {
+    let mut chain: Vec<Digest> = Vec::with_capacity(diff_ids.len());
+    for diff_id in diff_ids {
+        let next = match chain.last() {
+            None => diff_id.clone(),
+            Some(below) => digest_of(format!("{below} {diff_id}").as_bytes()),
+        };
+        chain.push(next);
+    }
+    chain
+}
+
+impl Store {
+    /// The root of an unpacked layer's tree.
+    pub fn layer_path(&self, chain: &Digest) -> PathBuf {
+        self.layer_folder(chain).join("fs")
+    }
+
+    pub fn has_layer(&self, chain: &Digest) -> bool {
+        self.layer_folder(chain).exists()
+    }
+
+    pub fn layer_info(&self, chain: &Digest) -> Result<Option<LayerInfo>> {
+        record::read(&self.layer_folder(chain).join("layer.json")).map_err(Error::Layer)
+    }
+
+    pub(super) fn layer_folder(&self, chain: &Digest) -> PathBuf {
+        self.root.layers().join(chain.digest())
+    }
+
+    /// Makes all layers of a variant ready, several at a time, and returns their chain ids, bottom first.
+    /// Costs one look for each layer that is ready already.
+    pub fn unpack(&self, manifest: &ImageManifest, config: &ImageConfig) -> Result<Vec<Digest>> {
+        let unpacker = self.unpacker(manifest, config)?;
+        let missing: Vec<usize> =
+            (0..unpacker.layers.len()).filter(|at| !unpacker.is_present(*at)).collect();
+        if missing.is_empty() {
+            return Ok(unpacker.chains());
+        }
+        let _hold = self.hold()?;
+        let next = AtomicUsize::new(0);
+        let failure = Mutex::new(None);
+        let work = || {
+            while let Some(layer) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(e) = unpacker.layer(*layer) {
+                    failure.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(e);
+                    next.store(missing.len(), Ordering::Relaxed);
+                }
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 1..threads.min(PARALLEL_LAYERS).min(missing.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        match failure.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            Some(e) => Err(e),
+            None => unpacker.finish(),
+        }
+    }
+
+    /// Unpacks the layers of a variant one by one, as their blobs arrive.
+    pub fn unpacker(
+        &self,
+        manifest: &ImageManifest,
+        config: &ImageConfig,
+    ) -> Result<LayerUnpacker> {
+        let diff_ids = config
+            .rootfs
+            .diff_ids
+            .iter()
+            .map(|text| text.parse().map_err(|_| Error::InvalidDiffId { text: text.clone() }))
+            .collect::<Result<Vec<Digest>>>()?;
+        let layers = manifest.layers();
+        if layers.len() != diff_ids.len() {
+            return Err(Error::LayerCount { layers: layers.len(), diff_ids: diff_ids.len() });
+        }
+        let layers = chain_ids(&diff_ids)
+            .into_iter()
+            .zip(diff_ids)
+            .zip(layers)
+            .map(|((chain, diff_id), blob)| Layer { chain, diff_id, blob: blob.clone() })
+            .collect();
+        Ok(LayerUnpacker { store: self.clone(), layers, waiting: Mutex::new(Vec::new()) })
+    }
+
+    /// Bytes of all layers of a variant; `None` unless all are unpacked.
+    pub(super) fn unpacked_size(
+        &self,
+        manifest: &ImageManifest,
+        config: &ImageConfig,
+    ) -> Result<Option<u64>> {
+        let mut total = 0;
+        for chain in self.unpacker(manifest, config)?.chains() {
+            let Some(info) = self.layer_info(&chain)? else { return Ok(None) };
+            total += info.size;
+        }
+        Ok(Some(total))
+    }
+}
+
+#[derive(Debug)]
+struct Layer {
+    chain: Digest,
+    diff_id: Digest,
+    blob: Descriptor,
+}
+
+/// Unpacks the layers of one variant as their blobs arrive: in any order, from any threads.
+///
+/// A layer may need the ones below it: for the attributes of directories that its archive leaves out, and for
+/// hard links to files that it does not hold. Such a layer gets its final name in [`Self::finish`].
+#[derive(Debug)]
+pub struct LayerUnpacker {
+    store: Store,
+    layers: Vec<Layer>,
+    waiting: Mutex<Vec<(usize, Unfinished, Unpacked)>>,
+}
+
+impl LayerUnpacker {
+    /// The chain ids, bottom first.
+    pub fn chains(&self) -> Vec<Digest> {
+        self.layers.iter().map(|layer| layer.chain.clone()).collect()
+    }
+
+    /// Whether a layer (0 = bottom) is ready. Its blob is still needed to push or save the image.
+    pub fn is_present(&self, layer: usize) -> bool {
+        self.store.has_layer(&self.layers[layer].chain)
+    }
+
+    /// Unpacks a layer whose blob is in the store, and verifies its diff id; waits for another process that
+    /// does the same. The caller has a [`Store::hold`].
+    pub fn layer(&self, at: usize) -> Result<()> {
+        let layer = &self.layers[at];
+        let folder = self.store.layer_folder(&layer.chain);
+        if folder.exists() {
+            return Ok(());
+        }
+        let work_lock = folder.with_extension("lock");
+        let _work = Lock::exclusive(&work_lock)?;
+        if folder.exists() {
+            return Ok(());
+        }
+        let unfinished = Unfinished::create(&self.store, &layer.chain)?;
+        let unpacked = self.extract(layer, &unfinished, at == 0)?;
+        if at > 0 && unpacked.needs_layers_below() {
+            let mut waiting = self.waiting.lock().unwrap_or_else(|e| e.into_inner());
+            waiting.push((at, unfinished, unpacked));
+            return Ok(());
+        }
+        unfinished.complete(&folder, &unpacked.info)?;
+        // a process that waits for this file goes on to find the layer ready
+        Ok(fsx::remove_file(&work_lock)?)
+    }
+
+    /// Gives the layers that waited for the ones below their final names, unpacks those for which
+    /// [`Self::layer`] was not called, and returns all chain ids, bottom first.
+    pub fn finish(self) -> Result<Vec<Digest>> {
+        let waiting = self.waiting.lock().unwrap_or_else(|e| e.into_inner()).split_off(0);
+        let mut waiting: std::collections::BTreeMap<usize, _> = waiting
+            .into_iter()
+            .map(|(at, unfinished, unpacked)| (at, (unfinished, unpacked)))
+            .collect();
+        for at in 0..self.layers.len() {
+            if !waiting.contains_key(&at) {
+                self.layer(at)?;
+                waiting.extend(
+                    self.waiting
+                        .lock()
+                        .unwrap_or_else(|e| e.into_inner())
+                        .drain(..)
+                        .map(|(at, unfinished, unpacked)| (at, (unfinished, unpacked))),
+                );
+            }
+            if let Some((unfinished, unpacked)) = waiting.remove(&at) {
+                let below: Vec<PathBuf> = self.layers[..at]
+                    .iter()
+                    .rev()
+                    .map(|l| self.store.layer_path(&l.chain))
+                    .collect();
+                let digest = self.layers[at].blob.digest();
+                unpack::settle(&unfinished.tree(), &unpacked, &below)
+                    .map_err(|source| Error::Unpack { digest: digest.clone(), source })?;
+                let folder = self.store.layer_folder(&self.layers[at].chain);
+                unfinished.complete(&folder, &unpacked.info)?;
+                fsx::remove_file(&folder.with_extension("lock"))?;
+            }
+        }
+        Ok(self.chains())
+    }
+
+    fn extract(&self, layer: &Layer, into: &Unfinished, bottom: bool) -> Result<Unpacked> {
+        let blob = self.store.open_blob(layer.blob.digest())?;
+        let failed = |source| Error::Unpack { digest: layer.blob.digest().clone(), source };
+        let options = unpack::Options {
+            limit: self.store.layer_limit,
+            superuser: sys::is_superuser(),
+            bottom,
+        };
+        if artifact::is_module(&layer.blob) {
+            let name = artifact::module_name(&layer.blob);
+            let (found, size) =
+                unpack::module(blob, &into.tree(), &name, layer.blob.digest(), &options)
+                    .map_err(failed)?;
+            if found != *layer.blob.digest() {
+                return Err(Error::DigestMismatch { expected: layer.blob.digest().clone(), found });
+            }
+            return Ok(Unpacked::module(layer.diff_id.clone(), size));
+        }
+        let media_type = layer.blob.media_type().to_string();
+        if crate::image::media_type::layer_kind(&media_type).is_none() {
+            let digest = layer.blob.digest().clone();
+            return Err(Error::UnknownLayer { digest, media_type });
+        }
+        let unpacked =
+            unpack::archive(blob, &into.tree(), &layer.diff_id, &options).map_err(failed)?;
+        if unpacked.info.diff_id != layer.diff_id {
+            return Err(Error::DiffIdMismatch {
+                digest: layer.blob.digest().clone(),
+                expected: layer.diff_id.clone(),
+                found: unpacked.info.diff_id,
+            });
+        }
+        Ok(unpacked)
+    }
+}
+
+/// A layer's folder before it is complete; removed unless it becomes so.
+#[derive(Debug)]
+struct Unfinished {
+    folder: PathBuf,
+    /// Held for as long as the folder is worked on: who gets it may sweep.
+    lock: Option<Lock>,
+}
+
+impl Unfinished {
+    fn create(store: &Store, chain: &Digest) -> Result<Self> {
+        loop {
+            let name = format!("{}.incomplete-{}", chain.digest(), sys::random_name());
+            let folder = store.root.layers().join(name);
+            sys::create_private_dir_all(&folder)?;
+            let path = folder.join("lock");
+            let lock = match Lock::exclusive(&path) {
+                Ok(lock) => lock,
+                // a sweep came in between
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e.into()),
+            };
+            if sys::is_same_file(lock.file(), &path)? {
+                let unfinished = Self { folder, lock: Some(lock) };
+                fsx::create_dir(&unfinished.tree())?;
+                return Ok(unfinished);
+            }
+        }
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.folder.join("fs")
+    }
+
+    fn complete(mut self, folder: &std::path::Path, info: &LayerInfo) -> Result<()> {
+        record::write(&self.folder.join("layer.json"), info, Durability::Process)
+            .map_err(Error::Layer)?;
+        fsx::remove_file(&self.folder.join("lock"))?;
+        match sys::rename_new(&self.folder, folder) {
+            Ok(()) => {
+                self.lock = None;
+                Ok(())
+            }
+            // another process was faster, and has the same content: ours is removed
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            // what cannot be removed now is swept later
+            let _ = sys::remove_tree(&self.folder);
+        }
+    }
+}
