@@ -1,4 +1,12 @@
-//! Makes and moves images: registries, archives.
+//! Makes and moves images: registries, archives, packed Wasm modules.
+//!
+//! Nothing here prints; what happens is told to a [`Progress`].
 
 pub mod archive;
+mod epoch;
+pub mod index;
+pub mod progress;
 pub mod registry;
+pub mod wasm;
+
+pub use progress::{LayerEvent, Progress, Silent};

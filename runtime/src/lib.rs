@@ -9,5 +9,4 @@ pub mod monitor;
 pub mod net;
 pub mod reconcile;
 pub mod state;
-pub mod sys;
 pub mod volume;

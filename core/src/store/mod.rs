@@ -16,7 +16,6 @@
 
 pub mod artifact;
 mod blobs;
-mod copy;
 mod document;
 mod error;
 mod export;
@@ -25,17 +24,18 @@ mod hash;
 mod images;
 mod layers;
 mod layout;
-mod merged;
 pub mod snapshot;
+mod stage;
 mod unpack;
 mod writer;
 
 pub use error::Error;
-pub use export::{export, export_changes};
+pub use export::export;
 pub use gc::{Removed, Usage, Usages};
 pub use hash::{Hasher, digest_of};
 pub use images::{Image, Size};
 pub use layers::{LayerInfo, LayerUnpacker, UnpackError, chain_ids};
+pub use stage::Staged;
 pub use writer::BlobWriter;
 
 use crate::fsx;

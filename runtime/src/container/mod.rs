@@ -1,3 +1,1 @@
-//! What can be done with a container: one file for each verb.
-
-pub mod options;
+//! TODO

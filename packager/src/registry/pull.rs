@@ -1,0 +1,239 @@
+//! Pulling: manifests first, then all missing blobs at once, each layer unpacked as soon as it is here.
+
+use super::config::Config;
+use super::session::{Access, DOCUMENT_LIMIT, Session, http_client};
+use super::transfer::{Job, download};
+use super::{Error, blob, manifest};
+use crate::progress::{Progress, Silent};
+use knarr_core::image::variant::{NoVariant, Runnable, Variant, choose};
+use knarr_core::image::{Descriptor, Digest, Platform, Reference, media_type};
+use knarr_core::store::{self, Image, LayerUnpacker, Store};
+
+/// Which variants of an image to pull.
+#[derive(Debug, Clone)]
+pub struct PullOptions {
+    /// Asked for by name; `None` leaves the choice to [`choose`].
+    pub platform: Option<Platform>,
+    /// What this machine runs. A platform that is asked for is pulled even if the machine cannot run it.
+    pub runnable: Runnable,
+    /// Every variant, and what else the index holds (attestations).
+    pub all_platforms: bool,
+}
+
+/// What an image is pulled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To have it: to push or save it as well.
+    Keep,
+    /// To run it: what cannot run is refused before its layers are fetched.
+    Run,
+}
+
+/// Pulls an image, and unpacks the variant that this machine would run.
+///
+/// What is in the store already is not fetched again. On error nothing is tagged, and what has arrived is kept
+/// for the next attempt.
+pub fn pull(
+    store: &Store,
+    reference: &Reference,
+    options: &PullOptions,
+    config: &Config,
+    progress: &dyn Progress,
+) -> Result<Image, Error> {
+    pull_for(Purpose::Keep, store, reference, options, config, progress)
+}
+
+pub(super) fn pull_for(
+    purpose: Purpose,
+    store: &Store,
+    reference: &Reference,
+    options: &PullOptions,
+    config: &Config,
+    progress: &dyn Progress,
+) -> Result<Image, Error> {
+    let keep = |source| Error::Store { reference: reference.familiar(), source };
+    // nothing refers to what arrives until the tag is written
+    let _hold = store.hold().map_err(keep)?;
+    let runtime = super::runtime()?;
+    let http = http_client(&config.timing)?;
+    let mirrors = config.mirrors(reference.domain());
+    let own = config.endpoint(reference.domain());
+    let pull_from = |endpoint| -> Result<Image, Error> {
+        let session = Session::new(http.clone(), config, endpoint, reference, Access::Pull);
+        let plan = Resolver { session: &session, store, options, purpose, runtime: &runtime }
+            .plan(reference)?;
+        download(&runtime, &session, store, &plan.jobs, &plan.unpackers, progress)?;
+        for unpacker in plan.unpackers {
+            unpacker.finish().map_err(keep)?;
+        }
+        Ok(plan.image)
+    };
+    for mirror in mirrors {
+        match pull_from(mirror) {
+            // a mirror that lacks the image or is down is no reason to fail
+            Err(error) if error.is_about_endpoint() => {}
+            Err(error) => return Err(error),
+            Ok(image) => return finish(store, reference, image, progress).map_err(keep),
+        }
+    }
+    finish(store, reference, pull_from(own)?, progress).map_err(keep)
+}
+
+/// Names the image, and says so in Docker's words.
+fn finish(
+    store: &Store,
+    reference: &Reference,
+    image: Image,
+    progress: &dyn Progress,
+) -> store::Result<Image> {
+    let before = store.find(&reference.to_string()).ok();
+    store.tag(reference, image.descriptor.clone())?;
+    progress.status(&format!("Digest: {}", image.id()));
+    let news = match before {
+        Some(before) if before.id() == image.id() => "Image is up to date",
+        _ => "Downloaded newer image",
+    };
+    progress.status(&format!("Status: {news} for {}", reference.familiar()));
+    Ok(image)
+}
+
+/// What is to be done for an image whose manifests are here.
+struct Plan {
+    image: Image,
+    jobs: Vec<Job>,
+    unpackers: Vec<LayerUnpacker>,
+}
+
+/// Fetches manifests and configurations, and decides which layers are wanted.
+struct Resolver<'a> {
+    session: &'a Session<'a>,
+    store: &'a Store,
+    options: &'a PullOptions,
+    purpose: Purpose,
+    runtime: &'a tokio::runtime::Runtime,
+}
+
+impl Resolver<'_> {
+    fn plan(&self, reference: &Reference) -> Result<Plan, Error> {
+        let keep = |source| self.session.store(source);
+        let descriptor = self.runtime.block_on(self.top(reference))?;
+        let image = Image { reference: Some(reference.clone()), descriptor };
+        let mut manifests = Vec::new();
+        self.runtime.block_on(self.gather(&image.descriptor, &mut manifests, 0))?;
+
+        let variants = self.store.variants(&image).map_err(keep)?;
+        let wanted = self
+            .select(&variants)
+            .map_err(|source| Error::NoVariant { reference: reference.familiar(), source })?;
+        let run = choose(&variants, self.options.platform.as_ref(), &self.options.runnable).ok();
+        let mut plan = Plan { image, jobs: Vec::new(), unpackers: Vec::new() };
+        for descriptor in &manifests {
+            let digest = descriptor.digest();
+            if wanted.as_ref().is_some_and(|wanted| wanted != digest) {
+                continue;
+            }
+            self.runtime.block_on(async {
+                manifest::fetch_into(self.session, self.store, descriptor).await?;
+                self.configuration(digest).await
+            })?;
+            let unpack = run.as_ref().is_some_and(|choice| choice.variant.manifest == *digest);
+            plan.add(self.store, digest, unpack).map_err(keep)?;
+        }
+        Ok(plan)
+    }
+
+    /// The manifest that is wanted; `None` for all.
+    fn select(&self, variants: &[Variant]) -> Result<Option<Digest>, NoVariant> {
+        let PullOptions { platform, runnable, all_platforms } = self.options;
+        if *all_platforms {
+            return Ok(None);
+        }
+        match (platform, self.purpose) {
+            (Some(requested), Purpose::Keep) => {
+                let exact = variants.iter().find(|v| v.platform == *requested);
+                let found =
+                    exact.or_else(|| variants.iter().find(|v| v.platform.satisfies(requested)));
+                let variant = found.ok_or_else(|| NoVariant::NotInImage {
+                    requested: requested.clone(),
+                    available: variants.iter().map(|v| v.platform.clone()).collect(),
+                })?;
+                Ok(Some(variant.manifest.clone()))
+            }
+            _ => choose(variants, platform.as_ref(), runnable).map(|c| Some(c.variant.manifest)),
+        }
+    }
+
+    /// The index or manifest that the reference names.
+    async fn top(&self, reference: &Reference) -> Result<Descriptor, Error> {
+        let which = match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => digest.as_ref(),
+            (None, tag) => tag.unwrap_or("latest"),
+        };
+        let document = manifest::fetch(self.session, which).await?;
+        manifest::keep(self.session, self.store, &document)?;
+        Ok(document.descriptor)
+    }
+
+    /// Collects the manifests under a descriptor, fetching nested indexes, and of manifests only those
+    /// whose platform is not told by the index.
+    async fn gather(
+        &self,
+        descriptor: &Descriptor,
+        manifests: &mut Vec<Descriptor>,
+        depth: usize,
+    ) -> Result<(), Error> {
+        const NESTING_LIMIT: usize = 4; // the store's
+        if media_type::is_index(&descriptor.media_type().to_string()) && depth <= NESTING_LIMIT {
+            manifest::fetch_into(self.session, self.store, descriptor).await?;
+            let index = self.store.index(descriptor.digest()).map_err(|e| self.session.store(e))?;
+            for child in index.manifests() {
+                Box::pin(self.gather(child, manifests, depth + 1)).await?;
+            }
+            return Ok(());
+        }
+        if manifests.iter().any(|known| known.digest() == descriptor.digest()) {
+            return Ok(());
+        }
+        manifests.push(descriptor.clone());
+        if descriptor.platform().is_none() {
+            manifest::fetch_into(self.session, self.store, descriptor).await?;
+            self.configuration(descriptor.digest()).await?;
+        }
+        Ok(())
+    }
+
+    /// Fetches the configuration of a manifest that is in the store.
+    async fn configuration(&self, manifest: &Digest) -> Result<(), Error> {
+        let manifest = self.store.manifest(manifest).map_err(|e| self.session.store(e))?;
+        let config = manifest.config();
+        if self.store.has(config.digest()) {
+            return Ok(());
+        }
+        if config.size() > DOCUMENT_LIMIT {
+            return Err(self.session.too_large("configuration", DOCUMENT_LIMIT));
+        }
+        blob::fetch(self.session, self.store, config, &Silent).await
+    }
+}
+
+impl Plan {
+    /// Adds the layers of a manifest that is in the store.
+    fn add(&mut self, store: &Store, digest: &Digest, unpack: bool) -> store::Result<()> {
+        let manifest = store.manifest(digest)?;
+        if unpack {
+            let config = store.config(&manifest)?;
+            self.unpackers.push(store.unpacker(&manifest, &config)?);
+        }
+        for (at, layer) in manifest.layers().iter().enumerate() {
+            let unpack = unpack.then(|| (self.unpackers.len() - 1, at));
+            match self.jobs.iter_mut().find(|job| job.descriptor.digest() == layer.digest()) {
+                // the same content twice, an empty layer for example, is one download
+                Some(job) => job.unpack.extend(unpack),
+                None => self
+                    .jobs
+                    .push(Job { descriptor: layer.clone(), unpack: unpack.into_iter().collect() }),
+            }
+        }
+        Ok(())
+    }
+}
