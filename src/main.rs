@@ -1,1 +1,44 @@
-fn main() {}
+//! Knarr's command line.
+//!
+//! This process may become the monitor of a container, and the native engine clones it: it has one thread
+//! until then, and starts no runtime.
+
+mod args;
+mod commands;
+mod error;
+mod ui;
+mod wiring;
+
+use error::Failure;
+use knarr_core::root::Root;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let status = run().unwrap_or_else(|failure| {
+        ui::failure(&failure);
+        failure.status
+    });
+    ExitCode::from(status)
+}
+
+fn run() -> commands::Outcome {
+    let Some(cli) = args::usage::parse(std::env::args_os().collect())? else { return Ok(0) };
+    let Some(verb) = cli.verb else { return Ok(0) };
+    let root = match cli.root {
+        Some(directory) => Root::at(absolute(&directory)?),
+        None => Root::of_user(wiring::is_superuser(), |name| {
+            std::env::var_os(name).filter(|value| !value.is_empty()).map(Into::into)
+        })
+        .ok_or_else(|| {
+            Failure::new("there is no directory to keep images and containers in")
+                .hint("set HOME, or choose a directory with --root")
+        })?,
+    };
+    commands::run(verb, &commands::Context { root })
+}
+
+/// Monitors outlive this process and its working directory.
+fn absolute(directory: &std::path::Path) -> Result<std::path::PathBuf, Failure> {
+    std::path::absolute(directory)
+        .map_err(|error| Failure::new("cannot tell the working directory").cause(&error))
+}

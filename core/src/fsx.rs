@@ -20,6 +20,20 @@ pub struct Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+impl crate::hint::Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull => {
+                Some("free some disk space, for example with 'knarr system prune'".into())
+            }
+            io::ErrorKind::PermissionDenied => {
+                Some("run it as the user who owns the directory, or choose one with --root".into())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Attaches operation and path to an `io::Result`.
 pub trait Context<T> {
     fn at(self, operation: &'static str, path: &Path) -> Result<T>;

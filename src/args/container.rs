@@ -1,0 +1,404 @@
+//! The options that make a container: shared by `run` and `create`.
+
+use super::usage;
+use crate::error::Failure;
+use clap::{ArgAction, Args, ValueEnum};
+use knarr_core::image::Platform;
+use knarr_core::spec::limits::{InvalidLimit, Limits, Ulimit, parse_cpus, parse_size};
+use knarr_core::spec::port::{self, InvalidPort};
+use knarr_core::spec::{LogConfig, Mount, NetworkMode, Port, Seccomp, Security, WasmOptions};
+use knarr_runtime::container::options::{self, RunOptions};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options")]
+pub struct Options {
+    /// Add a host-to-IP mapping (HOST:IP) to /etc/hosts
+    #[arg(long, value_name = "HOST:IP")]
+    pub add_host: Vec<String>,
+    /// Add Linux capabilities
+    #[arg(long, value_name = "CAPABILITY")]
+    pub cap_add: Vec<String>,
+    /// Drop Linux capabilities
+    #[arg(long, value_name = "CAPABILITY")]
+    pub cap_drop: Vec<String>,
+    /// Write the container's id to this file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    pub cidfile: Option<PathBuf>,
+    /// CPU shares (relative weight; 1024 is normal)
+    #[arg(short = 'c', long, value_name = "SHARES")]
+    pub cpu_shares: Option<u64>,
+    /// Number of processors, for example 1.5
+    #[arg(long, value_name = "NUMBER", value_parser = cpus)]
+    pub cpus: Option<u64>,
+    /// Processors to run on (0-3, 0,1)
+    #[arg(long, value_name = "LIST")]
+    pub cpuset_cpus: Option<String>,
+    /// Override the key sequence for detaching
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    /// Replace the image's ENTRYPOINT; empty removes it
+    #[arg(long, value_name = "COMMAND")]
+    pub entrypoint: Option<String>,
+    /// Set an environment variable; without a value it is taken from knarr's own environment
+    #[arg(short = 'e', long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+    /// Read environment variables from a file
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// Print which variant of the image was chosen, and why
+    #[arg(long)]
+    pub explain: bool,
+    /// Expose a port or a range of ports
+    #[arg(long, value_name = "PORT[/PROTOCOL]")]
+    pub expose: Vec<String>,
+    /// Additional groups
+    #[arg(long, value_name = "GROUP")]
+    pub group_add: Vec<String>,
+    /// Print this help
+    #[arg(long, action = ArgAction::HelpLong)]
+    help: Option<bool>,
+    /// The container's host name
+    #[arg(short = 'h', long, value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// Run an init inside the container that forwards signals and reaps processes
+    #[arg(long)]
+    pub init: bool,
+    /// Keep standard input open
+    #[arg(short = 'i', long)]
+    pub interactive: bool,
+    /// Set a label
+    #[arg(short = 'l', long, value_name = "NAME[=VALUE]")]
+    pub label: Vec<String>,
+    /// Read labels from a file
+    #[arg(long, value_name = "FILE")]
+    pub label_file: Vec<PathBuf>,
+    /// How the log is kept; only json-file
+    #[arg(long, value_name = "DRIVER")]
+    pub log_driver: Option<LogDriver>,
+    /// Options of the log: max-size=20m, max-file=3
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub log_opt: Vec<String>,
+    /// Memory limit, for example 512m
+    #[arg(short = 'm', long, value_name = "BYTES", value_parser = size)]
+    pub memory: Option<u64>,
+    /// Soft memory limit
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub memory_reservation: Option<u64>,
+    /// Memory plus swap; -1 is unlimited swap
+    #[arg(long, value_name = "BYTES", value_parser = swap, allow_hyphen_values = true)]
+    pub memory_swap: Option<i64>,
+    /// Mount a directory, a volume or memory: type=bind|volume|tmpfs,source=…,target=…
+    #[arg(long, value_name = "MOUNT")]
+    pub mount: Vec<String>,
+    /// The container's name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// host (the default, for now) or none
+    #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = network)]
+    pub network: Option<NetworkMode>,
+    /// Limit the number of processes; -1 is unlimited
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub pids_limit: Option<i64>,
+    /// Choose the variant for this platform, for example wasi/wasm or linux/amd64
+    #[arg(long, value_name = "OS/ARCH", value_parser = platform)]
+    pub platform: Option<Platform>,
+    /// Give extended privileges
+    #[arg(long)]
+    pub privileged: bool,
+    /// Publish a port: [IP:][HOST:]CONTAINER[/PROTOCOL]
+    #[arg(short = 'p', long, value_name = "PORTS")]
+    pub publish: Vec<String>,
+    /// Publish all exposed ports to free ports
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+    /// Pull the image before: always, missing or never
+    #[arg(long, value_name = "WHEN", default_value = "missing", hide_possible_values = true)]
+    pub pull: Pull,
+    /// Print nothing while pulling
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+    /// Mount the root file system read-only
+    #[arg(long)]
+    pub read_only: bool,
+    /// Remove the container and its anonymous volumes when it exits
+    #[arg(long)]
+    pub rm: bool,
+    /// wasm or native; Docker's names of Wasm runtimes (io.containerd.wasmtime.v1) mean wasm
+    #[arg(long, value_name = "RUNTIME", value_parser = runtime)]
+    pub runtime: Option<Runtime>,
+    /// seccomp=FILE, seccomp=unconfined or no-new-privileges
+    #[arg(long, value_name = "OPTION")]
+    pub security_opt: Vec<String>,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub shm_size: Option<u64>,
+    /// Signal that stops the container
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<String>,
+    /// Seconds between that signal and SIGKILL
+    #[arg(long, value_name = "SECONDS")]
+    pub stop_timeout: Option<u32>,
+    /// Mount memory
+    #[arg(long, value_name = "PATH[:OPTIONS]")]
+    pub tmpfs: Vec<String>,
+    /// Allocate a terminal
+    #[arg(short = 't', long)]
+    pub tty: bool,
+    /// Set a limit of setrlimit: NAME=SOFT[:HARD]
+    #[arg(long, value_name = "LIMIT", value_parser = ulimit)]
+    pub ulimit: Vec<Ulimit>,
+    /// User name or id, and group
+    #[arg(short = 'u', long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+    /// Mount a directory or a volume: [SOURCE:]TARGET[:OPTIONS]
+    #[arg(short = 'v', long, value_name = "VOLUME")]
+    pub volume: Vec<String>,
+    /// Give each HTTP request a fresh instance (Wasm)
+    #[arg(long)]
+    pub wasm_isolate_requests: bool,
+    /// Working directory
+    #[arg(short = 'w', long, value_name = "DIRECTORY")]
+    pub workdir: Option<String>,
+
+    /// The image, then the command and its arguments; whatever follows the image belongs to the container
+    #[arg(
+        value_name = "IMAGE [COMMAND] [ARG]",
+        required = true,
+        num_args = 1..,
+        trailing_var_arg = true
+    )]
+    words: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pull {
+    Always,
+    Missing,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogDriver {
+    JsonFile,
+}
+
+/// What `--runtime` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    Wasm,
+    Native,
+}
+
+impl Options {
+    pub fn image(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
+    }
+
+    /// The platform that was asked for, by `--platform` or by `--runtime`.
+    pub fn wanted_platform(&self) -> Result<Option<Platform>, Failure> {
+        match (&self.platform, self.runtime) {
+            (Some(platform), Some(Runtime::Wasm)) if !platform.is_wasm() => {
+                Err(conflict(format!("--runtime asks for Wasm and --platform for {platform}")))
+            }
+            (Some(platform), Some(Runtime::Native)) if platform.is_wasm() => Err(conflict(
+                format!("--runtime asks for a native variant and --platform for {platform}"),
+            )),
+            (Some(platform), _) => Ok(Some(platform.clone())),
+            (None, Some(Runtime::Wasm)) => Ok(Some(Platform::wasm())),
+            (None, Some(Runtime::Native)) => Ok(Some(Platform::host())),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// What the runtime makes a container of.
+    pub fn run_options(&self) -> Result<RunOptions, Failure> {
+        Ok(RunOptions {
+            name: self.name.clone(),
+            command: self.words.get(1..).unwrap_or_default().to_vec(),
+            entrypoint: self.entrypoint.clone(),
+            env: self.env.clone(),
+            env_files: self.env_file.clone(),
+            user: self.user.clone(),
+            workdir: self.workdir.clone(),
+            group_add: self.group_add.clone(),
+            tty: self.tty,
+            interactive: self.interactive,
+            hostname: self.hostname.clone(),
+            labels: self.label.clone(),
+            label_files: self.label_file.clone(),
+            mounts: self.mounts()?,
+            read_only: self.read_only,
+            limits: self.limits()?,
+            security: self.security()?,
+            network: self.network.clone(),
+            ports: self.ports()?,
+            expose: self.expose.clone(),
+            extra_hosts: self.add_host.clone(),
+            init: self.init,
+            auto_remove: self.rm,
+            log: Some(self.log()?),
+            stop_signal: self.stop_signal.clone(),
+            stop_timeout: self.stop_timeout,
+            healthcheck: None,
+            wasm: WasmOptions { isolate_requests: self.wasm_isolate_requests },
+        })
+    }
+
+    fn mounts(&self) -> Result<Vec<Mount>, Failure> {
+        let directory = std::env::current_dir()
+            .map_err(|error| Failure::new("cannot tell the working directory").cause(&error))?;
+        let mut mounts = Vec::new();
+        for text in &self.mount {
+            mounts.push(options::parse_mount(text)?);
+        }
+        for text in &self.volume {
+            mounts.push(options::parse_volume(text, &directory)?);
+        }
+        for text in &self.tmpfs {
+            mounts.push(options::parse_tmpfs(text)?);
+        }
+        Ok(mounts)
+    }
+
+    fn ports(&self) -> Result<Vec<Port>, InvalidPort> {
+        let parsed = self.publish.iter().map(|text| port::parse(text));
+        Ok(parsed.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    fn limits(&self) -> Result<Limits, Failure> {
+        if let (Some(memory), Some(swap)) = (self.memory, self.memory_swap)
+            && swap >= 0
+            && swap.unsigned_abs() < memory
+        {
+            return Err(conflict("--memory-swap is less than --memory".into())
+                .hint("--memory-swap is memory plus swap; leave it out for twice the memory"));
+        }
+        if self.memory_swap.is_some() && self.memory.is_none() {
+            return Err(conflict("--memory-swap without --memory has no effect".into())
+                .hint("add --memory"));
+        }
+        Ok(Limits {
+            memory: self.memory,
+            memory_swap: self.memory_swap,
+            memory_reservation: self.memory_reservation,
+            nano_cpus: self.cpus,
+            cpu_shares: self.cpu_shares,
+            cpuset_cpus: self.cpuset_cpus.clone(),
+            // 0 and -1 are Docker's "unlimited"
+            pids: self.pids_limit.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
+            ulimits: self.ulimit.clone(),
+            shm_size: self.shm_size,
+        })
+    }
+
+    fn security(&self) -> Result<Security, Failure> {
+        let mut security = Security {
+            cap_add: self.cap_add.iter().map(|c| capability(c)).collect(),
+            cap_drop: self.cap_drop.iter().map(|c| capability(c)).collect(),
+            privileged: self.privileged,
+            ..Security::default()
+        };
+        for option in &self.security_opt {
+            let (name, value) = option
+                .split_once('=')
+                .or_else(|| option.split_once(':'))
+                .map_or((option.as_str(), None), |(name, value)| (name, Some(value)));
+            match (name, value) {
+                ("no-new-privileges", None) => security.no_new_privileges = true,
+                ("no-new-privileges", Some(value)) => {
+                    security.no_new_privileges = usage::switch_value(value)
+                        .ok_or_else(|| invalid_security_option(option))?;
+                }
+                ("seccomp", Some("unconfined")) => security.seccomp = Seccomp::Unconfined,
+                ("seccomp", Some("builtin" | "default")) => security.seccomp = Seccomp::Default,
+                ("seccomp", Some(file)) => {
+                    let text = knarr_core::fsx::read_to_string(file.as_ref())?;
+                    security.seccomp = Seccomp::Profile(text);
+                }
+                _ => return Err(invalid_security_option(option)),
+            }
+        }
+        Ok(security)
+    }
+
+    fn log(&self) -> Result<LogConfig, Failure> {
+        let mut log = LogConfig::default();
+        for option in &self.log_opt {
+            let invalid = || {
+                Failure::usage(format!("{option:?} is not an option of the log"))
+                    .hint("write max-size=BYTES or max-file=NUMBER, for example max-size=20m")
+            };
+            match option.split_once('=').ok_or_else(invalid)? {
+                ("max-size", value) => log.max_size = parse_size(value).map_err(|_| invalid())?,
+                ("max-file", value) => match value.parse() {
+                    Ok(files @ 1..) => log.max_files = files,
+                    _ => return Err(invalid()),
+                },
+                _ => return Err(invalid()),
+            }
+        }
+        Ok(log)
+    }
+}
+
+fn conflict(message: String) -> Failure {
+    Failure::usage(message)
+}
+
+fn invalid_security_option(option: &str) -> Failure {
+    Failure::usage(format!("{option:?} is not a security option"))
+        .hint("write seccomp=FILE, seccomp=unconfined or no-new-privileges")
+}
+
+/// Docker takes `NET_ADMIN`, `cap_net_admin` and `all`.
+fn capability(text: &str) -> String {
+    let upper = text.to_ascii_uppercase();
+    upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
+}
+
+fn size(text: &str) -> Result<u64, InvalidLimit> {
+    parse_size(text)
+}
+
+fn swap(text: &str) -> Result<i64, InvalidLimit> {
+    match text {
+        "-1" => Ok(-1),
+        text => i64::try_from(parse_size(text)?).map_err(|_| InvalidLimit::Size(text.into())),
+    }
+}
+
+fn cpus(text: &str) -> Result<u64, InvalidLimit> {
+    parse_cpus(text)
+}
+
+fn ulimit(text: &str) -> Result<Ulimit, InvalidLimit> {
+    text.parse()
+}
+
+pub fn platform(text: &str) -> Result<Platform, String> {
+    text.parse().map_err(|_| "write it as os/architecture: wasi/wasm, linux/amd64".into())
+}
+
+fn network(text: &str) -> Result<NetworkMode, String> {
+    match text {
+        "host" => Ok(NetworkMode::Host),
+        "none" => Ok(NetworkMode::None),
+        _ => Err("the networks are host and none".into()),
+    }
+}
+
+fn runtime(text: &str) -> Result<Runtime, String> {
+    match text {
+        "wasm" => Ok(Runtime::Wasm),
+        "native" | "runc" | "crun" | "youki" | "io.containerd.runc.v2" => Ok(Runtime::Native),
+        text => {
+            let name = text.strip_prefix("io.containerd.").unwrap_or(text);
+            let name = name.rsplit_once(".v").map_or(name, |(name, _)| name);
+            match name {
+                "wasmtime" | "wasmedge" | "wasmer" | "spin" | "slight" | "wws" => Ok(Runtime::Wasm),
+                _ => Err("the runtimes are wasm and native".into()),
+            }
+        }
+    }
+}

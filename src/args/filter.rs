@@ -1,0 +1,115 @@
+//! `--filter KEY=VALUE`
+
+use super::usage::switch_value;
+use crate::error::Failure;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    pub key: String,
+    pub value: String,
+}
+
+pub fn parse(text: &str) -> Result<Filter, String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, for example status=exited")?;
+    Ok(Filter { key: key.trim().to_ascii_lowercase(), value: value.trim().to_owned() })
+}
+
+/// Refuses keys that the listing does not know.
+pub fn check(filters: &[Filter], known: &[&str]) -> Result<(), Failure> {
+    match filters.iter().find(|f| !known.contains(&f.key.as_str())) {
+        Some(unknown) => Err(Failure::usage(format!("there is no filter {:?}", unknown.key))
+            .hint(format!("the filters are {}", known.join(", ")))),
+        None => Ok(()),
+    }
+}
+
+/// The values given for a key: alternatives, except for labels.
+pub fn values<'a>(filters: &'a [Filter], key: &str) -> Vec<&'a str> {
+    filters.iter().filter(|f| f.key == key).map(|f| f.value.as_str()).collect()
+}
+
+pub fn switch(key: &str, value: &str) -> Result<bool, Failure> {
+    switch_value(value).ok_or_else(|| {
+        Failure::usage(format!("the filter {key} has the value {value:?}"))
+            .hint(format!("write {key}=true or {key}=false"))
+    })
+}
+
+/// `NAME` or `NAME=VALUE`
+pub fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+    match wanted.split_once('=') {
+        Some((name, value)) => labels.get(name).is_some_and(|v| v == value),
+        None => labels.contains_key(wanted),
+    }
+}
+
+/// Go's `path.Match`: `*` and `?` do not cross a slash, `[a-z]` is a class.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    glob_at(&pattern, &text)
+}
+
+fn glob_at(pattern: &[char], text: &[char]) -> bool {
+    let Some((first, rest)) = pattern.split_first() else { return text.is_empty() };
+    match first {
+        '*' => {
+            let reach = text.iter().take_while(|c| **c != '/').count();
+            (0..=reach).any(|skipped| glob_at(rest, &text[skipped..]))
+        }
+        '?' => text.first().is_some_and(|c| *c != '/') && glob_at(rest, &text[1..]),
+        '[' => {
+            let Some(end) = rest.iter().position(|c| *c == ']') else { return false };
+            let (class, after) = (&rest[..end], &rest[end + 1..]);
+            let (negated, class) = match class.split_first() {
+                Some(('^', class)) => (true, class),
+                _ => (false, class),
+            };
+            let Some((c, text)) = text.split_first() else { return false };
+            in_class(class, *c) != negated && *c != '/' && glob_at(after, text)
+        }
+        literal => text.first() == Some(literal) && glob_at(rest, &text[1..]),
+    }
+}
+
+fn in_class(mut class: &[char], c: char) -> bool {
+    loop {
+        match class {
+            [] => return false,
+            [from, '-', to, rest @ ..] => {
+                if (*from..=*to).contains(&c) {
+                    return true;
+                }
+                class = rest;
+            }
+            [one, rest @ ..] => {
+                if *one == c {
+                    return true;
+                }
+                class = rest;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_as_go_matches_paths() {
+        for (pattern, text, matches) in [
+            ("app", "app", true),
+            ("a*", "app:1", true),
+            ("a*", "app/b", false),
+            ("*/b", "app/b", true),
+            ("a?p", "app", true),
+            ("[a-c]pp:[^2]", "app:1", true),
+            ("[a-c]pp:[^1]", "app:1", false),
+            ("app", "apple", false),
+        ] {
+            assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
+        }
+    }
+}

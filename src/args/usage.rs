@@ -1,0 +1,113 @@
+//! Parsing, and mistakes on the command line as failures like any other.
+
+use super::Cli;
+use crate::error::{Failure, KNARR_FAILED, USAGE};
+use crate::ui;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+
+/// The parsed command line; `None` if help or the version was asked for and has been printed.
+pub fn parse(arguments: Vec<OsString>) -> Result<Option<Cli>, Failure> {
+    let mut arguments = arguments;
+    loop {
+        match Cli::try_parse_from(&arguments) {
+            Ok(Cli { verb: None, .. }) => {
+                ui::data(Cli::command().render_help().to_string().as_bytes())?;
+                return Ok(None);
+            }
+            Ok(cli) => return Ok(Some(cli)),
+            Err(error) if resolve_switch(&error, &mut arguments) => {}
+            Err(error) => return reject(&error, &arguments).map(|()| None),
+        }
+    }
+}
+
+/// Docker's switches take a value: `--rm=false`. Clap's do not, and its error names the switch; so the
+/// argument is replaced by what it means, and everything parsed again. Costs nothing where nobody does it.
+fn resolve_switch(error: &clap::Error, arguments: &mut Vec<OsString>) -> bool {
+    if error.kind() != ErrorKind::TooManyValues {
+        return false;
+    }
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let (Some(switch), Some(value)) =
+        (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue))
+    else {
+        return false;
+    };
+    let Some(on) = switch_value(value) else { return false };
+    let Some(at) = arguments.iter().position(|a| *a == *format!("{switch}={value}")) else {
+        return false;
+    };
+    if on {
+        arguments[at] = switch.into();
+    } else {
+        // the last one wins: whatever switched it on before is void
+        arguments.remove(at);
+        let mut index = 0;
+        arguments.retain(|a| {
+            index += 1;
+            index > at || *a != *switch
+        });
+    }
+    true
+}
+
+/// What Go's `strconv.ParseBool` takes.
+pub fn switch_value(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// A switch that is on unless switched off.
+pub fn parse_switch(text: &str) -> Result<bool, String> {
+    switch_value(text).ok_or_else(|| "write true or false".into())
+}
+
+fn reject(error: &clap::Error, arguments: &[OsString]) -> Result<(), Failure> {
+    if !error.use_stderr() {
+        return ui::data(error.render().to_string().as_bytes());
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        ui::note(error.render().to_string().trim_end());
+        return Err(Failure::silent(USAGE));
+    }
+    let verb = verb_words(arguments);
+    let rendered = error.render().to_string();
+    let mut paragraphs = rendered.trim_start_matches("error: ").split("\n\n");
+    let message = paragraphs.next().unwrap_or_default().lines().map(str::trim);
+    let message: Vec<_> = message.collect();
+    let tip = paragraphs.find_map(|p| p.trim().strip_prefix("tip: "));
+    let help = match verb.as_slice() {
+        [] => "see 'knarr --help'".to_owned(),
+        words => format!("see 'knarr {} --help'", words.join(" ")),
+    };
+    let hint = match tip {
+        Some(tip) => format!("{}; {help}", tip.lines().next().unwrap_or(tip).trim()),
+        None => help,
+    };
+    let status = match verb.last().map(String::as_str) {
+        Some("run" | "exec" | "create") => KNARR_FAILED,
+        _ => USAGE,
+    };
+    Err(Failure::usage(message.join(" ")).hint(hint).status(status))
+}
+
+/// The verb that the arguments name, with its group: `container run`.
+fn verb_words(arguments: &[OsString]) -> Vec<String> {
+    let root = Cli::command();
+    let mut words = arguments.iter().skip(1).map(|a| a.to_string_lossy().into_owned());
+    // options of knarr itself may come before the verb
+    let Some(verb) = words.find(|word| root.find_subcommand(word).is_some()) else {
+        return Vec::new();
+    };
+    let is_group = matches!(verb.as_str(), "container" | "image" | "volume" | "system");
+    let second = words.next().filter(|word| is_group && !word.starts_with('-'));
+    std::iter::once(verb).chain(second).collect()
+}

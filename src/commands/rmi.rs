@@ -1,0 +1,34 @@
+use super::{Context, Outcome};
+use crate::ui;
+use crate::wiring::usages;
+use knarr_core::store::Removed;
+
+/// Remove images
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Remove even if a stopped container uses it, and all names of an id
+    #[arg(short, long)]
+    force: bool,
+    /// Accepted for Docker's sake: an image has no untagged parents
+    #[arg(long)]
+    no_prune: bool,
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let store = context.store()?;
+    let usages = usages(&context.root);
+    super::each(&args.images, |name| {
+        for removed in store.remove(name, args.force, &usages)? {
+            match removed {
+                Removed::Untagged(reference) => {
+                    ui::line(format_args!("Untagged: {}", reference.familiar()))?
+                }
+                Removed::Image(id) => ui::line(format_args!("Deleted: {id}"))?,
+                Removed::Blob { .. } | Removed::Layer { .. } => {}
+            }
+        }
+        Ok(None)
+    })
+}

@@ -1,0 +1,27 @@
+use super::{Context, Outcome};
+use knarr_core::image::Reference;
+
+/// Give an image another name
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[arg(value_name = "SOURCE_IMAGE[:TAG]")]
+    source: String,
+    #[arg(value_name = "TARGET_IMAGE[:TAG]")]
+    target: String,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let target: Reference = args.target.parse()?;
+    if target.digest().is_some() {
+        return Err(crate::error::Failure::usage(format!(
+            "{:?} has a digest, and a tag cannot have one",
+            args.target
+        ))
+        .hint("leave @sha256:… out"));
+    }
+    let store = context.store()?;
+    let _hold = store.hold()?;
+    let image = store.find(&args.source)?;
+    store.tag(&target, image.descriptor)?;
+    Ok(0)
+}

@@ -1,0 +1,76 @@
+//! A failed command: what is said about it, and the code it exits with. The only place where errors of
+//! libraries become text.
+
+use knarr_core::hint::Hint;
+use std::error::Error;
+
+/// The exit codes of every command but `run` and `exec` (which hand on the container's).
+pub const FAILED: u8 = 1;
+pub const USAGE: u8 = 2;
+
+/// The exit codes of `run` and `exec` when the container had no say (Docker's).
+pub const KNARR_FAILED: u8 = 125;
+pub const NOT_EXECUTABLE: u8 = 126;
+pub const NOT_FOUND: u8 = 127;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct Failure {
+    pub status: u8,
+    /// What failed, then what caused it, outermost first. Empty where everything has been said already.
+    pub messages: Vec<String>,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { status: FAILED, messages: vec![message.into()], hint: None }
+    }
+
+    /// The command line asks for something that makes no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { status: USAGE, ..Self::new(message) }
+    }
+
+    /// Says nothing more; for what has been reported, or has no reader.
+    pub fn silent(status: u8) -> Self {
+        Self { status, messages: Vec::new(), hint: None }
+    }
+
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    pub fn status(self, status: u8) -> Self {
+        Self { status, ..self }
+    }
+
+    /// Adds an error of the operating system as the innermost cause.
+    pub fn cause(mut self, error: &std::io::Error) -> Self {
+        self.messages.push(error.to_string());
+        self
+    }
+
+    /// Says what was attempted, and makes the rest its cause.
+    pub fn context(mut self, message: impl Into<String>) -> Self {
+        self.messages.insert(0, message.into());
+        self
+    }
+}
+
+impl<E: Error + Hint> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let hint = error.hint();
+        let mut messages = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            // some foreign errors repeat their source's text in their own
+            if messages.last().is_none_or(|last| !last.ends_with(&text)) {
+                messages.push(text);
+            }
+            source = cause.source();
+        }
+        Self { status: FAILED, messages, hint }
+    }
+}
