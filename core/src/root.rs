@@ -87,6 +87,11 @@ impl Root {
         self.data.join("containers")
     }
 
+    /// Shared by those who make a container, exclusive for the sweeper of half-made ones.
+    pub fn containers_lock(&self) -> PathBuf {
+        self.containers().join("lock")
+    }
+
     /// The names in use: `containers/by-name/<name>` holds the id.
     pub fn container_names(&self) -> PathBuf {
         self.containers().join("by-name")

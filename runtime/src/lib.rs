@@ -9,4 +9,5 @@ pub mod monitor;
 pub mod net;
 pub mod reconcile;
 pub mod state;
+pub mod sys;
 pub mod volume;

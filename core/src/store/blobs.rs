@@ -38,6 +38,8 @@ impl Store {
     /// Stores a small blob, such as a JSON document; it is on disk when this returns.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = digest_of(bytes);
+        // the collector takes temporary files that it finds for leftovers
+        let _hold = self.hold()?;
         let path = self.blob_path(&digest);
         if path.exists() {
             return Ok(digest);

@@ -1,7 +1,16 @@
 //! Removing images, and collecting what nothing refers to any more.
+//!
+//! Two steps make this safe beside other processes: under `content.lock`, which nobody who adds content holds
+//! then, what is garbage is found and loses its name; what takes long (deleting trees) comes after.
 
-use super::{Result, Store};
-use crate::image::{Digest, Reference};
+use super::{Error, Image, Result, Store, images};
+use crate::fsx;
+use crate::image::{Descriptor, Digest, Reference};
+use crate::lock::Lock;
+use crate::sys;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// That a container uses an image, whatever became of the image's names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,29 +34,255 @@ pub enum Removed {
     Untagged(Reference),
     /// An image, by its id.
     Image(Digest),
-    /// Bytes of a blob on disk.
+    /// A blob, and its size on disk.
     Blob {
         digest: Digest,
         bytes: u64,
     },
-    /// An unpacked layer, by its chain id.
+    /// An unpacked layer, by its chain id, and the size of its files.
     Layer {
         chain: Digest,
         bytes: u64,
     },
 }
 
+/// A download that nobody went on with for so long is given up.
+const PARTIAL_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+
 impl Store {
-    /// `rmi`: takes away a name, or an id with all its names; the last name takes the image with it.
+    /// `rmi`: takes a name away, or an id with all its names; the last name takes the image with it.
+    ///
+    /// Refused, unless forced, where an id has several names or a stopped container uses the image; always
+    /// where a running one does. A container keeps what it needs of an image that was removed by force.
     pub fn remove(&self, text: &str, force: bool, usages: Usages) -> Result<Vec<Removed>> {
-        let _ = (text, force, usages);
-        Ok(Vec::new())
+        let content = Lock::try_exclusive(&self.root.content_lock())?;
+        let image = self.find(text)?;
+        let id = image.id().clone();
+        let mut names: Vec<Reference> = self
+            .images()?
+            .into_iter()
+            .filter(|i| *i.id() == id)
+            .filter_map(|i| i.reference)
+            .collect();
+        let by_name = images::is_name_of(text, &image);
+        if !by_name && names.len() > 1 && !force {
+            return Err(Error::SeveralNames {
+                id: id.to_string(),
+                references: names.iter().map(Reference::familiar).collect(),
+            });
+        }
+        let in_use = usages().map_err(|source| Error::Usage { source })?;
+        let is_last = !by_name || names.len() == 1;
+        if is_last {
+            self.refuse_if_used(&image, &in_use, force)?;
+        } else {
+            names.retain(|name| Some(name) == image.reference.as_ref());
+        }
+        self.change_entries(|entries| {
+            entries.retain(|entry| {
+                *entry.digest() != id
+                    || (!is_last && !images::has_name(entry, image.reference.as_ref()))
+            });
+            Ok(())
+        })?;
+        let mut removed: Vec<Removed> = names.into_iter().map(Removed::Untagged).collect();
+        if is_last {
+            removed.push(Removed::Image(id));
+        }
+        if let Some(content) = content {
+            removed.extend(self.collect_alone(content, &in_use)?);
+        }
+        Ok(removed)
     }
 
-    /// Removes blobs and layers that neither an image nor a container refers to, and leftovers of processes
+    /// Removes blobs and layers that neither an image nor a container refers to, and the leftovers of processes
     /// that died. Does nothing while somebody holds the content ([`Store::hold`]).
     pub fn collect(&self, usages: Usages) -> Result<Vec<Removed>> {
-        let _ = usages;
-        Ok(Vec::new())
+        let Some(content) = Lock::try_exclusive(&self.root.content_lock())? else {
+            return Ok(Vec::new());
+        };
+        let in_use = usages().map_err(|source| Error::Usage { source })?;
+        self.collect_alone(content, &in_use)
     }
+
+    fn refuse_if_used(&self, image: &Image, usages: &[Usage], force: bool) -> Result<()> {
+        let mut manifests = HashSet::from([image.id().clone()]);
+        match self.walk(&image.descriptor, &mut |descriptor, _| {
+            manifests.insert(descriptor.digest().clone());
+            Ok(())
+        }) {
+            // a damaged image can be removed
+            Ok(()) => {}
+            Err(e) if is_damage(&e) => {}
+            Err(e) => return Err(e),
+        }
+        let mut users = usages.iter().filter(|usage| manifests.contains(&usage.manifest));
+        let running = users.clone().find(|usage| usage.running);
+        let user = running.or_else(|| users.next()).filter(|usage| usage.running || !force);
+        match user {
+            Some(usage) => Err(Error::InUse {
+                image: image.display_name(),
+                container: usage.container.clone(),
+                running: usage.running,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn collect_alone(&self, content: Lock, usages: &[Usage]) -> Result<Vec<Removed>> {
+        let live = self.live(usages)?;
+        let mut removed = Vec::new();
+        self.collect_blobs(&live, &mut removed)?;
+        let mut trees = self.collect_layers(&live, &mut removed)?;
+        trees.extend(self.sweep()?);
+        drop(content);
+        for tree in trees {
+            sys::remove_tree(&tree)?;
+        }
+        Ok(removed)
+    }
+
+    /// Everything that images and containers refer to.
+    fn live(&self, usages: &[Usage]) -> Result<Live> {
+        let mut live = Live::default();
+        for image in self.images()? {
+            self.mark(&image.descriptor, &mut live)?;
+        }
+        for usage in usages {
+            live.layers.extend(usage.layers.iter().cloned());
+            live.blobs.insert(usage.manifest.clone());
+            if let Ok(manifest) = self.manifest(&usage.manifest) {
+                self.mark_manifest(&manifest, &mut live)?;
+            }
+        }
+        Ok(live)
+    }
+
+    /// What cannot be read keeps only itself: nobody can run it, and a pull fetches the rest again.
+    fn mark(&self, top: &Descriptor, live: &mut Live) -> Result<()> {
+        if !live.blobs.insert(top.digest().clone()) {
+            return Ok(());
+        }
+        let bytes = match self.read_manifest_bytes(top.digest()) {
+            Ok(bytes) => bytes,
+            Err(e) if is_damage(&e) => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        match super::document::kind(top.digest(), &bytes) {
+            Ok(super::document::Kind::Index) => {
+                if let Ok(index) = self.index(top.digest()) {
+                    for child in index.manifests() {
+                        self.mark(child, live)?;
+                    }
+                }
+                Ok(())
+            }
+            Ok(super::document::Kind::Manifest) => match self.manifest(top.digest()) {
+                Ok(manifest) => self.mark_manifest(&manifest, live),
+                Err(_) => Ok(()),
+            },
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn mark_manifest(&self, manifest: &crate::image::ImageManifest, live: &mut Live) -> Result<()> {
+        live.blobs.insert(manifest.config().digest().clone());
+        live.blobs.extend(manifest.layers().iter().map(|layer| layer.digest().clone()));
+        let chains =
+            self.config(manifest).and_then(|config| Ok(self.unpacker(manifest, &config)?.chains()));
+        match chains {
+            Ok(chains) => {
+                live.layers.extend(chains);
+                Ok(())
+            }
+            Err(e) if is_damage(&e) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn collect_blobs(&self, live: &Live, removed: &mut Vec<Removed>) -> Result<()> {
+        let algorithms = self.root.blobs().parent().map(PathBuf::from).unwrap_or_default();
+        for algorithm in fsx::list(&algorithms)? {
+            for name in fsx::list(&algorithms.join(&algorithm))? {
+                let Ok(digest) = format!("{algorithm}:{name}").parse::<Digest>() else { continue };
+                if live.blobs.contains(&digest) {
+                    continue;
+                }
+                let path = self.blob_path(&digest);
+                let bytes = fsx::size_optional(&path)?.unwrap_or_default();
+                fsx::remove_file(&path)?;
+                removed.push(Removed::Blob { digest, bytes });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the names of layers away; the trees themselves are for the caller to delete.
+    fn collect_layers(&self, live: &Live, removed: &mut Vec<Removed>) -> Result<Vec<PathBuf>> {
+        let mut trees = Vec::new();
+        for name in fsx::list(&self.root.layers())? {
+            let digests = ["sha256", "sha512"].map(|a| format!("{a}:{name}").parse::<Digest>());
+            let Some(chain) = digests.into_iter().find_map(std::result::Result::ok) else {
+                continue;
+            };
+            if live.layers.contains(&chain) {
+                continue;
+            }
+            let bytes = self.layer_info(&chain).ok().flatten().map_or(0, |info| info.size);
+            let folder = self.layer_folder(&chain);
+            let doomed = folder.with_extension(format!("removed-{}", sys::random_name()));
+            fsx::rename(&folder, &doomed)?;
+            trees.push(doomed);
+            removed.push(Removed::Layer { chain, bytes });
+        }
+        Ok(trees)
+    }
+
+    /// Finds what processes that died left: unfinished layers that nobody has locked, and trees whose deletion
+    /// was broken off. Removes stale partial downloads and temporary files.
+    fn sweep(&self) -> Result<Vec<PathBuf>> {
+        let layers = self.root.layers();
+        let mut trees = Vec::new();
+        for name in fsx::list(&layers)? {
+            let path = layers.join(&name);
+            if name.contains(".removed-") {
+                trees.push(path);
+            } else if name.contains(".incomplete-") {
+                if Lock::try_exclusive(&path.join("lock"))?.is_some() {
+                    trees.push(path);
+                }
+            } else if name.ends_with(".lock") && Lock::try_exclusive(&path)?.is_some() {
+                fsx::remove_file(&path)?;
+            }
+        }
+        let incoming = self.root.incoming();
+        for name in fsx::list(&incoming)? {
+            let path = incoming.join(&name);
+            // nobody writes a small blob now: `put` holds the content
+            let is_stale = name.starts_with(".tmp-")
+                || (sys::age(&path)? > PARTIAL_AGE && Lock::try_exclusive(&path)?.is_some());
+            if is_stale {
+                fsx::remove_file(&path)?;
+            }
+        }
+        let _lock = self.images_lock()?;
+        for name in fsx::list(self.root.data())? {
+            if name.starts_with(".tmp-") {
+                fsx::remove_file(&self.root.data().join(name))?;
+            }
+        }
+        Ok(trees)
+    }
+}
+
+#[derive(Default)]
+struct Live {
+    blobs: HashSet<Digest>,
+    /// Chain ids.
+    layers: HashSet<Digest>,
+}
+
+/// Whether an image itself is at fault, rather than the disk.
+fn is_damage(error: &Error) -> bool {
+    !matches!(error, Error::File(_) | Error::Layer(_))
 }

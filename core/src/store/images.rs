@@ -230,6 +230,20 @@ impl Store {
     }
 }
 
+/// Whether `text`, by which an image was found, is its name rather than its id.
+pub(super) fn is_name_of(text: &str, image: &Image) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let parsed = text.parse::<Reference>().ok();
+    image.reference.is_some()
+        && hex.len() != 64
+        && parsed.is_some_and(|r| named(std::slice::from_ref(image), &r).is_some())
+}
+
+pub(super) fn has_name(entry: &Descriptor, reference: Option<&Reference>) -> bool {
+    let name = name_of(entry).and_then(|n| n.parse::<Reference>().ok());
+    name.as_ref() == reference
+}
+
 fn name_of(entry: &Descriptor) -> Option<&String> {
     entry.annotations().as_ref()?.get(REF_NAME)
 }

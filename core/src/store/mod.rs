@@ -16,6 +16,7 @@
 
 pub mod artifact;
 mod blobs;
+mod copy;
 mod document;
 mod error;
 mod export;
@@ -24,13 +25,14 @@ mod hash;
 mod images;
 mod layers;
 mod layout;
+mod merged;
 pub mod snapshot;
 mod stage;
 mod unpack;
 mod writer;
 
 pub use error::Error;
-pub use export::export;
+pub use export::{export, export_changes};
 pub use gc::{Removed, Usage, Usages};
 pub use hash::{Hasher, digest_of};
 pub use images::{Image, Size};

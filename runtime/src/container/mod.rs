@@ -1,1 +1,3 @@
-//! TODO
+//! What can be done with a container: one file for each verb.
+
+pub mod options;

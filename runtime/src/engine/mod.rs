@@ -6,6 +6,7 @@ pub mod wasm;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::spec::ContainerSpec;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,9 @@ pub struct Guest {
     pub pid: u32,
     /// The terminal's master with [`Stdio::Terminal`].
     pub terminal: Option<OwnedFd>,
+    /// Ports of the container that the engine itself made reachable, and where (Wasm servers; a published port without
+    /// a host port has got a free one).
+    pub ports: Vec<(u16, SocketAddr)>,
 }
 
 /// A container that is gone: what `cleanup` needs to know of it.

@@ -36,6 +36,21 @@ pub fn rename_new(from: &Path, to: &Path) -> fsx::Result<()> {
     }
 }
 
+/// How long ago a file was changed; zero for one that is gone.
+pub fn age(path: &Path) -> fsx::Result<std::time::Duration> {
+    match path.metadata().and_then(|metadata| metadata.modified()) {
+        Ok(changed) => Ok(changed.elapsed().unwrap_or_default()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Default::default()),
+        Err(e) => Err(e).at("inspect", path),
+    }
+}
+
+/// Writes everything that the file system of `path` still has in memory to its disk.
+pub fn sync_file_system(path: &Path) -> fsx::Result<()> {
+    let directory = fsx::open(path)?;
+    fs::syncfs(&directory).at("sync", path)
+}
+
 /// Sixteen random hexadecimal digits.
 pub fn random_name() -> String {
     let mut bytes = [0; 8];

@@ -1,1 +1,32 @@
-//! TODO
+//! The Wasm engine: wasmtime in a confined child process of the monitor.
+//!
+//! [`start`] forks the still single-threaded caller. The child builds the guest's view of the file system, finds
+//! and loads the module compiled ahead of time, gives up every right it does not need ([`confine`]), and only then
+//! lets the guest run. The parent waits for one typed message ([`message`]) that says whether the guest is ready.
+
+mod cache;
+mod cause;
+mod compile;
+mod config;
+mod confine;
+mod error;
+mod files;
+mod guest;
+mod host;
+mod kinds;
+mod link;
+mod locate;
+mod message;
+mod options;
+mod run;
+mod start;
+mod stop;
+mod terminal;
+mod trap;
+
+pub use cause::Cause;
+pub use compile::precompile;
+pub use error::Error;
+pub use message::Progress;
+pub use options::check_options;
+pub use start::{start, start_with};

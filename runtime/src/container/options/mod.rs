@@ -1,0 +1,328 @@
+//! From an image's configuration and what the user asked for to the record of a container, by Docker's rules.
+//!
+//! Nothing here touches the host, except that env files and label files are read.
+
+mod environment;
+mod mounts;
+
+pub use environment::{EnvironmentError, merge as merge_environment};
+pub use mounts::{InvalidMount, parse_mount, parse_tmpfs, parse_volume};
+
+use crate::state;
+use crate::sys::signal::{InvalidSignal, Signal};
+use crate::volume;
+use jiff::Timestamp;
+use knarr_core::fsx;
+use knarr_core::hint::Hint;
+use knarr_core::id::ContainerId;
+use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
+use knarr_core::spec::port::{self, InvalidPort};
+use knarr_core::spec::{
+    ContainerSpec, EngineKind, Limits, LogConfig, Mount, MountKind, NetworkMode, Port, Process,
+    Protocol, Security, SpecImage, WasmOptions,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Mount(#[from] InvalidMount),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    #[error(transparent)]
+    Port(#[from] InvalidPort),
+    #[error(transparent)]
+    Signal(#[from] InvalidSignal),
+    #[error(transparent)]
+    Volume(#[from] volume::Error),
+    #[error(transparent)]
+    Name(#[from] state::Error),
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+    #[error("{target} is mounted twice")]
+    MountedTwice { target: String },
+    #[error("the working directory {path:?} is not an absolute path")]
+    RelativeWorkdir { path: String },
+    #[error("{text:?} is not a host entry")]
+    ExtraHost { text: String },
+    #[error("{name:?} is not a valid host name")]
+    Hostname { name: String },
+    #[error("{text:?} is not a label")]
+    Label { text: String },
+    #[error("the image names no command, and none was given")]
+    NoCommand,
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Mount(e) => e.hint(),
+            Self::Environment(e) => e.hint(),
+            Self::Port(e) => e.hint(),
+            Self::Signal(e) => e.hint(),
+            Self::Volume(e) => e.hint(),
+            Self::Name(e) => e.hint(),
+            Self::MountedTwice { .. } => Some("leave one of the two out".into()),
+            Self::RelativeWorkdir { path } => Some(format!("write /{path}")),
+            Self::ExtraHost { .. } => Some("write NAME:ADDRESS, for example db:10.0.0.7".into()),
+            Self::Label { .. } => Some("write NAME=VALUE or NAME".into()),
+            Self::NoCommand => Some("append a command: knarr run IMAGE COMMAND".into()),
+            _ => None,
+        }
+    }
+}
+
+/// The chosen variant of an image.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageOptions<'a> {
+    pub image: &'a SpecImage,
+    pub config: &'a ImageConfig,
+}
+
+/// What the user asked for; the default asks for nothing.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    pub name: Option<String>,
+    /// What follows the image: replaces the image's `CMD`.
+    pub command: Vec<String>,
+    /// Replaces the image's `ENTRYPOINT` and drops its `CMD`; an empty text leaves no entrypoint.
+    pub entrypoint: Option<String>,
+    /// `NAME=value`, or `NAME` for this process's own value (taken away where it has none).
+    pub env: Vec<String>,
+    pub env_files: Vec<PathBuf>,
+    pub user: Option<String>,
+    pub workdir: Option<String>,
+    pub group_add: Vec<String>,
+    pub tty: bool,
+    pub interactive: bool,
+    pub hostname: Option<String>,
+    /// `NAME=value` or `NAME`.
+    pub labels: Vec<String>,
+    pub label_files: Vec<PathBuf>,
+    /// See [`parse_volume`], [`parse_mount`], [`parse_tmpfs`].
+    pub mounts: Vec<Mount>,
+    pub read_only: bool,
+    pub limits: Limits,
+    pub security: Security,
+    pub network: Option<NetworkMode>,
+    pub ports: Vec<Port>,
+    /// `PORT[-PORT][/PROTOCOL]`
+    pub expose: Vec<String>,
+    /// `NAME:ADDRESS`
+    pub extra_hosts: Vec<String>,
+    pub init: bool,
+    pub auto_remove: bool,
+    pub log: Option<LogConfig>,
+    pub stop_signal: Option<String>,
+    pub stop_timeout: Option<u32>,
+    pub healthcheck: Option<Healthcheck>,
+    pub wasm: WasmOptions,
+}
+
+/// A container that is to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewContainer {
+    /// `None`: one is made up.
+    pub name: Option<String>,
+    pub spec: ContainerSpec,
+}
+
+/// Puts an image's configuration and the user's options together.
+pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer, Error> {
+    let config = &image.config.config;
+    if let Some(name) = &options.name {
+        state::validate(name)?;
+    }
+    if let Some(name) = &options.hostname {
+        check_hostname(name)?;
+    }
+    let engine = match image.image.platform.is_wasm() {
+        true => EngineKind::Wasm,
+        false => EngineKind::Native,
+    };
+    Ok(NewContainer {
+        name: options.name.clone(),
+        spec: ContainerSpec {
+            id: ContainerId::random(),
+            created: Timestamp::now(),
+            image: image.image.clone(),
+            engine,
+            process: process(config, options)?,
+            hostname: options.hostname.clone(),
+            labels: labels(config, options)?,
+            mounts: all_mounts(config, options)?,
+            read_only_rootfs: options.read_only,
+            limits: options.limits.clone(),
+            security: options.security.clone(),
+            network: options.network.clone().unwrap_or(NetworkMode::Host),
+            ports: options.ports.clone(),
+            exposed: exposed(config, options)?,
+            extra_hosts: extra_hosts(options)?,
+            init: options.init,
+            auto_remove: options.auto_remove,
+            log: options.log.clone().unwrap_or_default(),
+            healthcheck: healthcheck(config, options),
+            wasm: options.wasm.clone(),
+        },
+    })
+}
+
+/// Docker's table of ENTRYPOINT and CMD: an entrypoint that is given drops the image's command as well; a command that
+/// is given replaces the image's.
+fn process(config: &ExecutionConfig, options: &RunOptions) -> Result<Process, Error> {
+    let entrypoint = match &options.entrypoint {
+        Some(text) if text.is_empty() => Vec::new(),
+        Some(text) => vec![text.clone()],
+        None => config.entrypoint.clone().unwrap_or_default(),
+    };
+    let cmd = match (&options.command, &options.entrypoint) {
+        (command, _) if !command.is_empty() => command.clone(),
+        (_, Some(_)) => Vec::new(),
+        (_, None) => config.cmd.clone().unwrap_or_default(),
+    };
+    if entrypoint.is_empty() && cmd.is_empty() {
+        return Err(Error::NoCommand);
+    }
+    let stop_signal = options.stop_signal.as_ref().or(config.stop_signal.as_ref());
+    if let Some(signal) = stop_signal {
+        signal.parse::<Signal>()?;
+    }
+    Ok(Process {
+        entrypoint,
+        cmd,
+        env: environment::resolve(&config.env, &options.env_files, &options.env)?,
+        cwd: workdir(config, options)?,
+        user: options.user.clone().unwrap_or_else(|| config.user.clone()),
+        group_add: options.group_add.clone(),
+        tty: options.tty,
+        open_stdin: options.interactive,
+        stop_signal: stop_signal.cloned(),
+        stop_timeout: options.stop_timeout,
+    })
+}
+
+fn workdir(config: &ExecutionConfig, options: &RunOptions) -> Result<String, Error> {
+    match options.workdir.as_deref() {
+        Some(path) if !path.starts_with('/') => {
+            Err(Error::RelativeWorkdir { path: path.to_owned() })
+        }
+        Some(path) => Ok(path.to_owned()),
+        // Docker takes an image's relative one from the root
+        None if config.working_dir.starts_with('/') || config.working_dir.is_empty() => {
+            Ok(config.working_dir.clone())
+        }
+        None => Ok(format!("/{}", config.working_dir)),
+    }
+}
+
+fn labels(
+    config: &ExecutionConfig,
+    options: &RunOptions,
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut labels = config.labels.clone();
+    let mut add = |text: &str| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        if name.is_empty() {
+            return Err(Error::Label { text: text.to_owned() });
+        }
+        labels.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    };
+    for path in &options.label_files {
+        for line in fsx::read_to_string(path)?.lines().map(str::trim) {
+            if !line.is_empty() && !line.starts_with('#') {
+                add(line)?;
+            }
+        }
+    }
+    options.labels.iter().try_for_each(|text| add(text))?;
+    Ok(labels)
+}
+
+/// The user's mounts, and a new anonymous volume for each `VOLUME` of the image where nothing else is mounted;
+/// outer ones first.
+fn all_mounts(config: &ExecutionConfig, options: &RunOptions) -> Result<Vec<Mount>, Error> {
+    let mut mounts: Vec<Mount> = Vec::new();
+    let mut targets = BTreeSet::new();
+    for mount in &options.mounts {
+        let target = mounts::clean(&mount.target);
+        if let MountKind::Volume { name, .. } = &mount.kind {
+            volume::validate(name)?;
+        }
+        if !targets.insert(target.clone()) {
+            return Err(Error::MountedTwice { target });
+        }
+        mounts.push(Mount { target, ..mount.clone() });
+    }
+    for target in &config.volumes {
+        let target = mounts::clean(&format!("/{target}"));
+        if target != "/" && targets.insert(target.clone()) {
+            let kind = mounts::anonymous(false);
+            mounts.push(Mount { kind, target, read_only: false });
+        }
+    }
+    mounts.sort_by_key(|m| m.target.matches('/').count());
+    Ok(mounts)
+}
+
+/// The image's, the user's, and those that are published.
+fn exposed(config: &ExecutionConfig, options: &RunOptions) -> Result<Vec<(u16, Protocol)>, Error> {
+    let mut exposed = Vec::new();
+    for text in config.exposed_ports.iter().chain(&options.expose) {
+        exposed.extend(port::parse_exposed(text)?);
+    }
+    exposed.extend(options.ports.iter().map(|p| (p.container_port, p.protocol)));
+    let mut seen = BTreeSet::new();
+    exposed.retain(|port| seen.insert(*port));
+    Ok(exposed)
+}
+
+fn extra_hosts(options: &RunOptions) -> Result<Vec<(String, String)>, Error> {
+    let parse = |text: &String| {
+        let invalid = || Error::ExtraHost { text: text.clone() };
+        // Docker accepts both NAME:ADDRESS and NAME=ADDRESS
+        let (name, address) = text.split_once(['=', ':']).ok_or_else(invalid)?;
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        if name.is_empty() || (address != "host-gateway" && address.parse::<IpAddr>().is_err()) {
+            return Err(invalid());
+        }
+        Ok((name.to_owned(), address.to_owned()))
+    };
+    options.extra_hosts.iter().map(parse).collect()
+}
+
+/// The user's; what it leaves open (0, empty) comes from the image.
+fn healthcheck(config: &ExecutionConfig, options: &RunOptions) -> Option<Healthcheck> {
+    let (Some(user), image) = (&options.healthcheck, config.healthcheck.as_ref()) else {
+        return config.healthcheck.clone();
+    };
+    let image = image.cloned().unwrap_or_default();
+    let or = |user: u64, image: u64| if user == 0 { image } else { user };
+    Some(Healthcheck {
+        test: if user.test.is_empty() { image.test } else { user.test.clone() },
+        interval: or(user.interval, image.interval),
+        timeout: or(user.timeout, image.timeout),
+        start_period: or(user.start_period, image.start_period),
+        start_interval: or(user.start_interval, image.start_interval),
+        retries: or(user.retries, image.retries),
+    })
+}
+
+/// RFC 1123, with underscores as Docker allows them; at most 64 bytes (Linux).
+fn check_hostname(name: &str) -> Result<(), Error> {
+    let label = |l: &str| {
+        !l.is_empty()
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    match name.len() <= 64 && name.split('.').all(label) {
+        true => Ok(()),
+        false => Err(Error::Hostname { name: name.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Compiling a module ahead of time, in a process of its own: Cranelift reads hostile input, may need seconds and
+//! hundreds of megabytes, and has been seen to panic. Whatever happens to it, nobody else goes down.
+
+use super::cache::{Cache, Entry};
+use super::cause::Cause;
+use super::config::{self, Allocation};
+use super::confine;
+use super::error::Error;
+use super::kinds::Format;
+use super::locate::{self, Found};
+use super::message::Progress;
+use knarr_core::fsx;
+use knarr_core::root::Root;
+use std::fs::{File, Metadata};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Instant;
+use wasmtime::Engine;
+
+/// Compiles a module into the cache, so that its first run finds it there. `module` is a file of an unpacked layer.
+///
+/// Forks: call it from a process with a single thread.
+pub fn precompile(
+    root: &Root,
+    module: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), Error> {
+    let file = fsx::open(module).map_err(|e| Error::system("open the module", e))?;
+    let metadata = file.metadata().map_err(|e| Error::system("examine the module", e))?;
+    let found = locate::examine(file, module.display().to_string())?;
+    let engine = engine(Allocation::OnDemand)?;
+    let cache = Cache::new(root, &config::compatibility(&engine));
+    let immutable = metadata_if_layer(root, module, &metadata);
+    let entry = cache.entry(&found.file, immutable)?;
+    if entry.path.exists() {
+        return entry.remember();
+    }
+    compile(&cache, &entry, &found, progress)
+}
+
+/// Files in `layers/` never change; nobody else may be trusted for that.
+fn metadata_if_layer<'a>(
+    root: &Root,
+    module: &Path,
+    metadata: &'a Metadata,
+) -> Option<&'a Metadata> {
+    let layers = std::path::absolute(root.layers()).ok()?;
+    std::path::absolute(module).ok()?.starts_with(layers).then_some(metadata)
+}
+
+pub(super) fn engine(allocation: Allocation) -> Result<Engine, Error> {
+    Engine::new(&config::config(allocation)).map_err(|e| Error::system("set up wasmtime", e))
+}
+
+/// Compiles into the cache entry, in a child process.
+pub(super) fn compile(
+    cache: &Cache,
+    entry: &Entry,
+    found: &Found,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), Error> {
+    cache.create()?;
+    let bytes = found.file.metadata().map_or(0, |m| m.len());
+    progress(Progress::Compiling { path: found.path.clone(), bytes });
+    let started = Instant::now();
+    let output = cache.temporary()?;
+    in_child(found, output.as_file())?;
+    entry.publish(output)?;
+    entry.remember()?;
+    let milliseconds = started.elapsed().as_millis() as u64;
+    progress(Progress::Compiled { path: found.path.clone(), milliseconds });
+    Ok(())
+}
+
+fn in_child(found: &Found, output: &File) -> Result<(), Error> {
+    let failed = |e: rustix::io::Errno| Error::system("start the compiler", e);
+    let (read, write) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(failed)?;
+    // SAFETY: the caller has a single thread, as `precompile` and `start` demand; the child ends in `leave`.
+    let child = match unsafe { libc::fork() } {
+        -1 => return Err(Error::system("start the compiler", std::io::Error::last_os_error())),
+        0 => {
+            drop(read);
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                confine::compiler(&[output.as_fd(), found.file.as_fd(), write.as_fd()])?;
+                translate(found, output)
+            }));
+            if let Ok(Err(error)) = &result
+                && let Ok(text) = serde_json::to_vec(error)
+            {
+                let _ = File::from(write).write_all(&text);
+            }
+            confine::leave(i32::from(!matches!(result, Ok(Ok(())))))
+        }
+        child => child,
+    };
+    drop(write);
+    let mut report = Vec::new();
+    let read = File::from(read).read_to_end(&mut report);
+    let how = confine::wait(child).map_err(|e| Error::system("wait for the compiler", e))?;
+    read.map_err(|e| Error::system("read the compiler's report", e))?;
+    if how.success() {
+        return Ok(());
+    }
+    match serde_json::from_slice(&report) {
+        Ok(error) => Err(error),
+        Err(_) => Err(Error::CompilerCrashed { path: found.path.clone(), how: how.to_string() }),
+    }
+}
+
+fn translate(found: &Found, mut output: &File) -> Result<(), Error> {
+    let engine = engine(Allocation::OnDemand)?;
+    let length = found.file.metadata().map_or(0, |m| m.len());
+    let mut module = vec![0; length.try_into().unwrap_or(0)];
+    found
+        .file
+        .read_exact_at(&mut module, 0)
+        .map_err(|e| Error::system(format!("read {}", found.path), e))?;
+    let compiled = match found.format {
+        format if format.is_component() => engine.precompile_component(&module),
+        _ => engine.precompile_module(&module),
+    };
+    let compiled = compiled.map_err(|e| Error::Invalid {
+        path: found.path.clone(),
+        source: invalid(&e, found.format),
+    })?;
+    output.write_all(&compiled).map_err(|e| Error::system("write the compiled module", e))
+}
+
+fn invalid(error: &wasmtime::Error, format: Format) -> Cause {
+    let text = format!("{error:#}");
+    match format {
+        // the text format's errors draw the offending line
+        Format::Text { .. } => Cause::new(text.trim_end().to_owned()),
+        _ => Cause::new(text),
+    }
+}

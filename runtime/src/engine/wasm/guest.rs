@@ -1,0 +1,53 @@
+//! What the guest sees of its container, in one value from which each store's WASI context is built.
+
+use super::files::Preopen;
+use super::host::stdio::{Input, Output};
+use knarr_core::spec::NetworkMode;
+use wasmtime_wasi::WasiCtxBuilder;
+
+/// Arguments, environment, directories, streams, network.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// Absolute.
+    pub cwd: String,
+    pub preopens: Vec<Preopen>,
+    pub network: NetworkMode,
+}
+
+impl View {
+    /// A new WASI context; every store needs its own.
+    pub fn context(&self) -> wasmtime::Result<WasiCtxBuilder> {
+        let mut builder = WasiCtxBuilder::new();
+        // files are local, and nothing else runs on this thread that a read could hold up
+        builder.allow_blocking_current_thread(true);
+        builder.args(&self.args).envs(&self.env).initial_cwd(&self.cwd);
+        builder.stdin(Input).stdout(Output::Stdout).stderr(Output::Stderr);
+        for preopen in &self.preopens {
+            builder.preopened_dir(&preopen.host, &preopen.guest, preopen.permissions)?;
+        }
+        match self.network {
+            NetworkMode::Host => {
+                builder.inherit_network().allow_ip_name_lookup(true);
+            }
+            NetworkMode::None => {
+                builder.allow_tcp(false).allow_udp(false);
+            }
+        }
+        Ok(builder)
+    }
+}
+
+/// The environment of the spec as WASI has it; `PWD` tells programs that look (Go's do) where they are.
+pub(super) fn environment(env: &[String], cwd: &str) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = env
+        .iter()
+        .filter_map(|v| v.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    if cwd != "/" && !pairs.iter().any(|(name, _)| name == "PWD") {
+        pairs.push(("PWD".to_owned(), cwd.to_owned()));
+    }
+    pairs
+}

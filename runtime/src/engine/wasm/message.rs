@@ -1,0 +1,73 @@
+//! What the guest's process tells its parent before the guest runs: one JSON object per line over a pipe.
+
+use super::error::Error;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+/// Something worth a status line while a guest starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// The module is being compiled, once for this machine.
+    Compiling {
+        path: String,
+        bytes: u64,
+    },
+    Compiled {
+        path: String,
+        milliseconds: u64,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Message {
+    Progress(Progress),
+    Ready(Ready),
+    Failed(Error),
+}
+
+/// The guest is about to run; servers already listen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ready {
+    /// Container port and the address it is reached at.
+    pub ports: Vec<(u16, SocketAddr)>,
+}
+
+/// The child's end.
+pub(super) struct Sender(Option<File>);
+
+impl Sender {
+    pub fn new(pipe: OwnedFd) -> Self {
+        Self(Some(pipe.into()))
+    }
+
+    /// A parent that is gone is not an error: the child is about to be killed with it.
+    pub fn send(&mut self, message: &Message) {
+        if let (Some(pipe), Ok(mut line)) = (&mut self.0, serde_json::to_vec(message)) {
+            line.push(b'\n');
+            let _ = pipe.write_all(&line);
+        }
+    }
+
+    /// Nothing more will be said.
+    pub fn close(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// The parent's end: waits for the last message.
+pub(super) fn receive(
+    pipe: OwnedFd,
+    progress: &mut dyn FnMut(Progress),
+) -> Option<Result<Ready, Error>> {
+    for line in BufReader::with_capacity(1024, File::from(pipe)).split(b'\n') {
+        match serde_json::from_slice(&line.ok()?).ok()? {
+            Message::Progress(event) => progress(event),
+            Message::Ready(ready) => return Some(Ok(ready)),
+            Message::Failed(error) => return Some(Err(error)),
+        }
+    }
+    None
+}

@@ -1,0 +1,172 @@
+//! The guest's process, from the fork to the exit code.
+
+use super::cache::Cache;
+use super::compile;
+use super::config::{self, Allocation};
+use super::confine;
+use super::error::Error;
+use super::files::Tree;
+use super::guest::{View, environment};
+use super::kinds;
+use super::link;
+use super::locate::{Entrypoint, Found, locate};
+use super::message::{Message, Sender};
+use super::start::report;
+use super::stop::{self, Stop};
+use crate::engine::Launch;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::process::Pid;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
+
+/// A program in memory, ready to be linked.
+pub(super) enum Program {
+    Module(Module),
+    Component(Component, Result<kinds::World, Vec<String>>),
+}
+
+/// Runs in the forked child; returns the exit code.
+pub(super) fn child(
+    launch: &Launch<'_>,
+    stdio: [OwnedFd; 3],
+    terminal: bool,
+    pipe: OwnedFd,
+    parent: Pid,
+) -> i32 {
+    let Ok(pipe) = descriptors(stdio, terminal, pipe) else { return 125 };
+    let mut pipe = Sender::new(pipe);
+    let run = std::panic::AssertUnwindSafe(|| prepare(launch, parent, &mut pipe));
+    let result = match std::panic::catch_unwind(run) {
+        Ok(result) => result,
+        Err(_) => return 125, // the panic's message is on standard error, the parent says that we died
+    };
+    match result {
+        Ok(prepared) => {
+            let run = std::panic::AssertUnwindSafe(|| link::run(prepared, pipe));
+            std::panic::catch_unwind(run).unwrap_or(125)
+        }
+        Err(error) => {
+            let code = i32::from(error.exit_code());
+            report(&mut pipe, error);
+            code
+        }
+    }
+}
+
+/// Puts the streams at 0 to 2 and the pipe at 3, and closes everything else that the monitor has open.
+fn descriptors(stdio: [OwnedFd; 3], terminal: bool, pipe: OwnedFd) -> Result<OwnedFd, Errno> {
+    let _ = rustix::process::setsid();
+    // out of the way first: the numbers wanted may be among those held
+    let high = |fd: &OwnedFd| fcntl_dupfd_cloexec(fd, 10);
+    let copies = [high(&stdio[0])?, high(&stdio[1])?, high(&stdio[2])?, high(&pipe)?];
+    for (number, copy) in copies.iter().enumerate() {
+        // SAFETY: both descriptors are open; what was at `number` is not used by anyone in this process.
+        if unsafe { libc::dup2(copy.as_raw_fd(), number as i32) } < 0 {
+            return Err(Errno::BADF);
+        }
+    }
+    std::mem::forget((stdio, pipe, copies));
+    // SAFETY: everything from 4 on belongs to the parent's objects, which this process never touches again: the
+    // owners live in stack frames that the child does not return to.
+    unsafe {
+        if libc::close_range(4, u32::MAX, 0) != 0 {
+            for fd in 4..1024 {
+                libc::close(fd);
+            }
+        }
+    }
+    if terminal {
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+    }
+    // SAFETY: descriptor 3 is the copy of the pipe made above and owned by nobody else.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(3) })
+}
+
+/// Everything that a guest needs, in a confined process.
+pub(super) struct Prepared {
+    pub engine: Engine,
+    pub program: Program,
+    pub view: View,
+    pub entrypoint: Entrypoint,
+    /// The module's path, for messages.
+    pub path: String,
+    pub stop: Stop,
+    /// `--memory`
+    pub memory: Option<u64>,
+}
+
+fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepared, Error> {
+    let spec = launch.spec;
+    let args = spec.process.args();
+    let Some(word) = args.first() else { return Err(Error::NoCommand) };
+    let entrypoint = Entrypoint::parse(word);
+    let cwd = match spec.process.cwd.as_str() {
+        "" => "/",
+        cwd => cwd,
+    };
+    let tree = Tree::assemble(launch.rootfs, launch.mounts, spec.read_only_rootfs)?;
+    let found = locate(&tree, &entrypoint.name, &spec.process.env, cwd)?;
+    let (engine, program) = load(launch, &found, pipe)?;
+    let confined = confine::guest(launch, &tree, parent)?;
+    let stop = Stop::install(stop::number(spec.process.stop_signal.as_deref()))
+        .map_err(|e| Error::system("handle signals", e))?;
+    let view = View {
+        args,
+        env: environment(&spec.process.env, cwd),
+        cwd: cwd.to_owned(),
+        preopens: tree.preopens(confined.changed_root),
+        network: spec.network.clone(),
+    };
+    let memory = spec.limits.memory;
+    Ok(Prepared { engine, program, view, entrypoint, path: found.path, stop, memory })
+}
+
+/// Maps the compiled module from the cache; compiles it first if it is not there.
+fn load(launch: &Launch<'_>, found: &Found, pipe: &mut Sender) -> Result<(Engine, Program), Error> {
+    let engine = compile::engine(Allocation::OnDemand)?;
+    let cache = Cache::new(launch.root, &config::compatibility(&engine));
+    let entry = cache.entry(&found.file, None)?;
+    let mut progress = |event| pipe.send(&Message::Progress(event));
+    let mut fresh = !entry.path.exists();
+    if fresh {
+        compile::compile(&cache, &entry, found, &mut progress)?;
+    } else {
+        entry.remember()?;
+    }
+    let program = loop {
+        match map(&engine, &entry.path, found) {
+            Ok(program) => break program,
+            Err(e) if fresh => return Err(Error::system("load the compiled module", e)),
+            Err(_) => {
+                // a file that this engine does not accept is worth no more than none
+                entry.remove()?;
+                compile::compile(&cache, &entry, found, &mut progress)?;
+                fresh = true;
+            }
+        }
+    };
+    let Program::Component(_, Ok(world)) = &program else { return Ok((engine, program)) };
+    if !world.is_server() {
+        return Ok((engine, program));
+    }
+    let pooled = compile::engine(Allocation::Pool { instances: 128 })?;
+    let program = map(&pooled, &entry.path, found)
+        .map_err(|e| Error::system("load the compiled module", e))?;
+    Ok((pooled, program))
+}
+
+fn map(engine: &Engine, path: &Path, found: &Found) -> wasmtime::Result<Program> {
+    // SAFETY: both trust that the file is wasmtime's own unmodified output. It lies in a directory that only Knarr's
+    // user can enter (cache.rs), was written completely before it got its name, and is replaced, never changed.
+    unsafe {
+        if found.format.is_component() {
+            let component = Component::deserialize_file(engine, path)?;
+            let world = kinds::world(engine, &component);
+            Ok(Program::Component(component, world))
+        } else {
+            Ok(Program::Module(Module::deserialize_file(engine, path)?))
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! A container's record and its legal transitions: what monitor, reconcile and the verbs stand on.
+//!
+//! ```text
+//! <data>/containers/lock             shared: a container is being made; exclusive: the sweeper
+//!                   by-name/<name>   holds the id; created O_EXCL, so that a name has one owner
+//!                   <id>/spec.json   written last at create and removed first at remove: a folder without it
+//!                                    is half-made or half-removed, and the sweeper deletes it
+//!                        state.json  changed only through [`Locked`], replaced atomically
+//!                        state.lock  held for moments; whoever takes monitor.lock takes it under this lock
+//! ```
+//!
+//! Records are renamed into place but not synced: they survive the death of any process at any moment. After
+//! a power cut the newest may be torn; such a container is listed as damaged and can be removed.
+
+mod lookup;
+mod names;
+mod sweep;
+
+pub use lookup::{Damaged, all, find, load};
+pub use names::{Claim, claim, generate, release, validate};
+pub use sweep::sweep;
+
+use jiff::Timestamp;
+use knarr_core::fsx::{self, Durability};
+use knarr_core::hint::Hint;
+use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
+use knarr_core::record::{self, Record};
+use knarr_core::root::{ContainerPaths, Root};
+use knarr_core::spec::{ContainerSpec, Port};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no container {text:?}")]
+    NotFound { text: String },
+    #[error("{prefix:?} is the start of several container ids: {}", candidates.join(", "))]
+    Ambiguous { prefix: String, candidates: Vec<String> },
+    #[error("{name:?} is not a valid container name")]
+    InvalidName { name: String },
+    #[error("the name {name:?} is used by container {}", owner.short())]
+    NameTaken { name: String, owner: ContainerId },
+    #[error("container {} is {from}, and cannot become {to}", id.short())]
+    IllegalTransition { id: ContainerId, from: Status, to: Status },
+    #[error("the record of container {} is damaged", id.short())]
+    Damaged { id: ContainerId, source: record::Error },
+    #[error("container {} was removed", id.short())]
+    Gone { id: ContainerId },
+    #[error(transparent)]
+    Record(#[from] record::Error),
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { .. } => Some("'knarr ps -a' lists all containers".into()),
+            Self::Ambiguous { .. } => Some("give more digits, or the container's name".into()),
+            Self::InvalidName { .. } => Some(
+                "begin with a letter or a digit, and go on with letters, digits, '_', '.' and '-'"
+                    .into(),
+            ),
+            Self::NameTaken { name, .. } => Some(format!(
+                "take another name, or free this one: knarr rm {name}, or knarr rename {name} OTHER"
+            )),
+            Self::Damaged { id, .. } => {
+                Some(format!("remove it with 'knarr rm -f {}'", id.short()))
+            }
+            Self::Record(e) => e.hint(),
+            _ => None,
+        }
+    }
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Where a container is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Never started, or its first start failed.
+    Created,
+    Running,
+    Paused,
+    Exited,
+    /// Being deleted; a deletion that was cut short is taken up again by the next command.
+    Removing,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Exited => "exited",
+            Self::Removing => "removing",
+        })
+    }
+}
+
+/// How a guest ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// The guest's own exit code, or 128 and the number of the signal that ended it.
+    pub code: u8,
+    /// The kernel killed it because it reached its memory limit.
+    pub oom_killed: bool,
+    /// What Knarr has to say about it: the monitor was killed, …
+    pub error: Option<String>,
+}
+
+/// What changes about a container (`state.json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerState {
+    pub name: String,
+    pub status: Status,
+    /// The guest, in the pid namespace of its monitor; meaningful while the monitor lives.
+    pub pid: Option<u32>,
+    pub monitor: Option<u32>,
+    pub started: Option<Timestamp>,
+    pub finished: Option<Timestamp>,
+    pub exit: Option<Exit>,
+    /// The published ports with the host ports that were chosen.
+    pub ports: Vec<Port>,
+    /// Starts by a restart policy.
+    pub restart_count: u32,
+}
+
+impl Record for ContainerState {
+    const KIND: &'static str = "container state";
+    const VERSION: u32 = 1;
+}
+
+/// Names a transition that the present status does not allow.
+type Refused = (Status, Status);
+
+impl ContainerState {
+    pub fn created(name: String) -> Self {
+        Self {
+            name,
+            status: Status::Created,
+            pid: None,
+            monitor: None,
+            started: None,
+            finished: None,
+            exit: None,
+            ports: Vec::new(),
+            restart_count: 0,
+        }
+    }
+
+    /// A guest exists: running or paused.
+    pub fn is_alive(&self) -> bool {
+        matches!(self.status, Status::Running | Status::Paused)
+    }
+
+    /// Checks what a monitor checks before it prepares a start.
+    pub fn startable(&self) -> Result<(), Refused> {
+        self.allow(&[Status::Created, Status::Exited], Status::Running)
+    }
+
+    /// The guest runs.
+    pub fn running(&mut self, pid: u32, monitor: u32, ports: Vec<Port>) -> Result<(), Refused> {
+        self.startable()?;
+        *self = Self {
+            name: std::mem::take(&mut self.name),
+            status: Status::Running,
+            pid: Some(pid),
+            monitor: Some(monitor),
+            started: Some(Timestamp::now()),
+            finished: None,
+            exit: None,
+            ports,
+            restart_count: self.restart_count,
+        };
+        Ok(())
+    }
+
+    pub fn paused(&mut self) -> Result<(), Refused> {
+        self.allow(&[Status::Running], Status::Paused)?;
+        self.status = Status::Paused;
+        Ok(())
+    }
+
+    pub fn resumed(&mut self) -> Result<(), Refused> {
+        self.allow(&[Status::Paused], Status::Running)?;
+        self.status = Status::Running;
+        Ok(())
+    }
+
+    /// The guest ended.
+    pub fn exited(&mut self, exit: Exit) -> Result<(), Refused> {
+        self.allow(&[Status::Running, Status::Paused], Status::Exited)?;
+        self.status = Status::Exited;
+        self.pid = None;
+        self.monitor = None;
+        self.finished = Some(Timestamp::now());
+        self.exit = Some(exit);
+        self.ports.clear();
+        Ok(())
+    }
+
+    /// No guest came to life: the container stays what it was, and says why.
+    pub fn start_failed(&mut self, exit: Exit) -> Result<(), Refused> {
+        self.startable()?;
+        self.exit = Some(exit);
+        Ok(())
+    }
+
+    pub fn removing(&mut self) -> Result<(), Refused> {
+        let from = [Status::Created, Status::Exited, Status::Removing];
+        self.allow(&from, Status::Removing)?;
+        self.status = Status::Removing;
+        Ok(())
+    }
+
+    fn allow(&self, from: &[Status], to: Status) -> Result<(), Refused> {
+        if from.contains(&self.status) { Ok(()) } else { Err((self.status, to)) }
+    }
+}
+
+/// A container as its records have it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Container {
+    pub spec: ContainerSpec,
+    pub state: ContainerState,
+}
+
+impl Container {
+    pub fn id(&self) -> &ContainerId {
+        &self.spec.id
+    }
+}
+
+/// A container's state, held by this process alone: the lock is a field of what may change the file.
+#[derive(Debug)]
+pub struct Locked {
+    id: ContainerId,
+    paths: ContainerPaths,
+    state: ContainerState,
+    _lock: Lock,
+}
+
+impl Locked {
+    /// Waits for the state's lock, and reads it.
+    pub fn take(root: &Root, id: &ContainerId) -> Result<Self> {
+        let paths = root.container(id);
+        let lock = match Lock::exclusive(&paths.state_lock()) {
+            Ok(lock) => lock,
+            // the folder is gone, or was never there
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::Gone { id: id.clone() });
+            }
+            Err(e) => return Err(e.into()),
+        };
+        // whoever removed the container while we waited has deleted the record first
+        let state = read_state(&paths, id)?.ok_or_else(|| Error::Gone { id: id.clone() })?;
+        Ok(Self { id: id.clone(), paths, state, _lock: lock })
+    }
+
+    pub fn state(&self) -> &ContainerState {
+        &self.state
+    }
+
+    /// Applies a transition and writes it; an illegal one changes nothing.
+    pub fn apply(
+        &mut self,
+        transition: impl FnOnce(&mut ContainerState) -> Result<(), Refused>,
+    ) -> Result<()> {
+        let mut state = self.state.clone();
+        transition(&mut state).map_err(|(from, to)| Error::IllegalTransition {
+            id: self.id.clone(),
+            from,
+            to,
+        })?;
+        record::write(&self.paths.state(), &state, Durability::Process)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Writes the other name; [`names`] has claimed it.
+    pub(crate) fn set_name(&mut self, name: &str) -> Result<()> {
+        self.apply(|state| {
+            state.name = name.to_owned();
+            Ok(())
+        })
+    }
+}
+
+/// One transition under the state's lock.
+pub fn apply(
+    root: &Root,
+    id: &ContainerId,
+    transition: impl FnOnce(&mut ContainerState) -> Result<(), Refused>,
+) -> Result<ContainerState> {
+    let mut locked = Locked::take(root, id)?;
+    locked.apply(transition)?;
+    Ok(locked.state)
+}
+
+fn read_state(paths: &ContainerPaths, id: &ContainerId) -> Result<Option<ContainerState>> {
+    record::read(&paths.state()).map_err(|source| damaged(id, source))
+}
+
+/// A record that cannot be parsed is damage; one that cannot be read is a failure of the machine.
+fn damaged(id: &ContainerId, source: record::Error) -> Error {
+    match source {
+        record::Error::File(e) => Error::File(e),
+        source => Error::Damaged { id: id.clone(), source },
+    }
+}
+
+#[cfg(test)]
+mod tests;

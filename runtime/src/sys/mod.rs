@@ -1,0 +1,6 @@
+//! What calls the kernel directly, for all parts of the runtime.
+
+pub mod process;
+pub mod resolve;
+pub mod signal;
+pub mod tree;
