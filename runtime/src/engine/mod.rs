@@ -1,5 +1,6 @@
 //! What executes a variant: `wasm` (wasmtime) or `native` (Linux namespaces).
 
+pub mod cgroup;
 pub mod native;
 pub mod wasm;
 

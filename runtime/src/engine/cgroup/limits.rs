@@ -1,0 +1,237 @@
+//! What a limit means in the files of a controller.
+//!
+//! Version 2: kernel, admin-guide/cgroup-v2.rst; version 1: admin-guide/cgroup-v1/. Conversions between them are
+//! those of the OCI runtimes, so that a limit means the same under Knarr as under runc.
+
+use super::Error;
+use knarr_core::fsx;
+use knarr_core::spec::Limits;
+use std::path::Path;
+
+/// One file of a controller, and what is written to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The option it comes from.
+    pub option: &'static str,
+    pub controller: &'static str,
+    pub file: &'static str,
+    pub value: String,
+    /// A default of ours rather than a wish: where the kernel lacks the file, do without.
+    pub optional: bool,
+}
+
+/// The period over which a CPU quota is counted, in µs: the kernel's default.
+const PERIOD: u64 = 100_000;
+
+/// Docker's scale of CPU shares (2 to 262144) on that of version 2 (1 to 10000).
+fn weight(shares: u64) -> u64 {
+    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
+}
+
+/// µs of CPU time per [`PERIOD`].
+fn quota(nano_cpus: u64) -> u64 {
+    nano_cpus.saturating_mul(PERIOD) / 1_000_000_000
+}
+
+/// Swap on top of memory in bytes, `None` for unlimited: Docker's `--memory-swap` counts both together, -1 is
+/// unlimited, and its default is as much swap as memory.
+fn swap(limits: &Limits, memory: u64) -> Option<u64> {
+    match limits.memory_swap {
+        Some(-1) => None,
+        None | Some(0) => Some(memory),
+        Some(both) => Some((both.max(0) as u64).saturating_sub(memory)),
+    }
+}
+
+/// What `limits` ask of a cgroup of version 2.
+pub fn v2(limits: &Limits) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut set = |option, controller, file, value: String, optional| {
+        settings.push(Setting { option, controller, file, value, optional });
+    };
+    if let Some(memory) = limits.memory {
+        set("--memory", "memory", "memory.max", memory.to_string(), false);
+        let swap = swap(limits, memory).map_or("max".into(), |bytes| bytes.to_string());
+        let default = limits.memory_swap.is_none();
+        set("--memory-swap", "memory", "memory.swap.max", swap, default);
+    }
+    if let Some(reservation) = limits.memory_reservation {
+        set("--memory-reservation", "memory", "memory.low", reservation.to_string(), false);
+    }
+    if let Some(cpus) = limits.nano_cpus {
+        set("--cpus", "cpu", "cpu.max", format!("{} {PERIOD}", quota(cpus)), false);
+    }
+    if let Some(shares) = limits.cpu_shares.filter(|shares| *shares > 0) {
+        set("--cpu-shares", "cpu", "cpu.weight", weight(shares).to_string(), false);
+    }
+    if let Some(cpus) = &limits.cpuset_cpus {
+        set("--cpuset-cpus", "cpuset", "cpuset.cpus", cpus.clone(), false);
+    }
+    if let Some(pids) = limits.pids {
+        set("--pids-limit", "pids", "pids.max", pids.to_string(), false);
+    }
+    settings
+}
+
+/// What `limits` ask of cgroups of version 1.
+pub fn v1(limits: &Limits) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut set = |option, controller, file, value: String, optional| {
+        settings.push(Setting { option, controller, file, value, optional });
+    };
+    if let Some(memory) = limits.memory {
+        // the sum may never be below the memory alone: memory first
+        set("--memory", "memory", "memory.limit_in_bytes", memory.to_string(), false);
+        let both =
+            swap(limits, memory).map_or("-1".into(), |s| (memory.saturating_add(s)).to_string());
+        let default = limits.memory_swap.is_none();
+        set("--memory-swap", "memory", "memory.memsw.limit_in_bytes", both, default);
+    }
+    if let Some(reservation) = limits.memory_reservation {
+        let value = reservation.to_string();
+        set("--memory-reservation", "memory", "memory.soft_limit_in_bytes", value, false);
+    }
+    if let Some(cpus) = limits.nano_cpus {
+        set("--cpus", "cpu", "cpu.cfs_period_us", PERIOD.to_string(), false);
+        set("--cpus", "cpu", "cpu.cfs_quota_us", quota(cpus).to_string(), false);
+    }
+    if let Some(shares) = limits.cpu_shares.filter(|shares| *shares > 0) {
+        set("--cpu-shares", "cpu", "cpu.shares", shares.clamp(2, 262_144).to_string(), false);
+    }
+    if let Some(cpus) = &limits.cpuset_cpus {
+        set("--cpuset-cpus", "cpuset", "cpuset.cpus", cpus.clone(), false);
+    }
+    if let Some(pids) = limits.pids {
+        set("--pids-limit", "pids", "pids.max", pids.to_string(), false);
+    }
+    settings
+}
+
+impl Setting {
+    /// Writes the file in `cgroup` and reads it back: what the kernel did not take is an error.
+    pub fn apply(&self, cgroup: &Path) -> Result<(), Error> {
+        let path = cgroup.join(self.file);
+        let failed = |source: fsx::Error| Error::Limit {
+            option: self.option,
+            value: self.value.clone(),
+            file: path.clone(),
+            source,
+        };
+        match super::write(&path, &self.value) {
+            Err(error) if self.optional && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(());
+            }
+            other => other.map_err(failed)?,
+        }
+        let found = fsx::read_to_string(&path).map_err(failed)?;
+        let found = found.trim();
+        if same(&self.value, found) {
+            Ok(())
+        } else {
+            Err(Error::NotApplied {
+                option: self.option,
+                value: self.value.clone(),
+                found: found.to_owned(),
+                file: path,
+            })
+        }
+    }
+}
+
+/// Whether the kernel's answer means what was asked: numbers may be rounded down to a page, sets of processors
+/// written differently, "unlimited" be some huge number.
+fn same(asked: &str, found: &str) -> bool {
+    if asked == found {
+        return true;
+    }
+    if let (Ok(asked), Ok(found)) = (asked.parse::<u64>(), found.parse::<u64>()) {
+        // the largest page that any Linux has
+        let page = 64 << 10;
+        return found <= asked && asked - found < page;
+    }
+    if asked == "-1" || asked == "max" {
+        return found.parse::<u64>().is_ok_and(|bytes| bytes >= 1 << 60) || found == "max";
+    }
+    match (processors(asked), processors(found)) {
+        (Some(asked), Some(found)) => asked == found,
+        _ => false,
+    }
+}
+
+/// The members of a list such as `0-2,7`.
+pub fn processors(list: &str) -> Option<std::collections::BTreeSet<u32>> {
+    let mut set = std::collections::BTreeSet::new();
+    for part in list.trim().split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (from, to): (u32, u32) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
+        if from > to || to > 1 << 16 {
+            return None;
+        }
+        set.extend(from..=to);
+    }
+    Some(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(settings: &[Setting]) -> Vec<String> {
+        settings.iter().map(|s| format!("{}={}", s.file, s.value)).collect()
+    }
+
+    #[test]
+    fn limits_in_both_versions() {
+        let limits = Limits {
+            memory: Some(64 << 20),
+            memory_reservation: Some(32 << 20),
+            nano_cpus: Some(1_500_000_000),
+            cpu_shares: Some(512),
+            cpuset_cpus: Some("0".into()),
+            pids: Some(20),
+            ..Limits::default()
+        };
+        assert_eq!(
+            shown(&v2(&limits)),
+            [
+                "memory.max=67108864",
+                "memory.swap.max=67108864",
+                "memory.low=33554432",
+                "cpu.max=150000 100000",
+                "cpu.weight=20",
+                "cpuset.cpus=0",
+                "pids.max=20"
+            ]
+        );
+        assert_eq!(
+            shown(&v1(&limits)),
+            [
+                "memory.limit_in_bytes=67108864",
+                "memory.memsw.limit_in_bytes=134217728",
+                "memory.soft_limit_in_bytes=33554432",
+                "cpu.cfs_period_us=100000",
+                "cpu.cfs_quota_us=150000",
+                "cpu.shares=512",
+                "cpuset.cpus=0",
+                "pids.max=20"
+            ]
+        );
+    }
+
+    #[test]
+    fn swap_counts_memory_too() {
+        let limits = |swap| Limits { memory: Some(100), memory_swap: swap, ..Limits::default() };
+        let value = |limits: &Limits| v2(limits)[1].value.clone();
+        assert_eq!(value(&limits(None)), "100");
+        assert_eq!(value(&limits(Some(100))), "0");
+        assert_eq!(value(&limits(Some(150))), "50");
+        assert_eq!(value(&limits(Some(-1))), "max");
+    }
+
+    #[test]
+    fn what_the_kernel_says_back() {
+        assert!(same("67108865", "67108864") && !same("67108864", "67108865"));
+        assert!(same("0,1,2", "0-2") && !same("0-2", "0-1"));
+        assert!(same("-1", "9223372036854771712") && same("150000 100000", "150000 100000"));
+    }
+}

@@ -1,0 +1,459 @@
+//! Cgroups: limits, accounting, freezing, and the means to kill everything a container left.
+//!
+//! Every container has one below `knarr/` in the unified hierarchy, if the host has one, and in those hierarchies of
+//! version 1 that its limits need. Joining a hierarchy of version 1 makes the kernel wait for a grace period of RCU
+//! (14 ms on a quiet machine), being born into the unified one costs nothing: so on a hybrid host devices,
+//! freezing and killing go through the unified hierarchy even though all controllers are elsewhere.
+
+pub mod devices;
+mod host;
+mod kill;
+pub mod limits;
+mod stats;
+
+pub use host::{Host, V1, Version};
+pub use stats::{Stats, stats};
+
+use knarr_core::fsx;
+use knarr_core::hint::Hint;
+use knarr_core::id::ContainerId;
+use knarr_core::spec::Limits;
+use limits::Setting;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// The parent of all containers' cgroups.
+const PARENT: &str = "knarr";
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{option} {value} cannot be enforced: {reason}")]
+    Unenforceable { option: &'static str, value: String, controller: &'static str, reason: Reason },
+    #[error("{option} {value} was refused by {}", file.display())]
+    Limit { option: &'static str, value: String, file: PathBuf, source: fsx::Error },
+    #[error("{option} {value} did not take effect: {} says {found}", file.display())]
+    NotApplied { option: &'static str, value: String, found: String, file: PathBuf },
+    #[error("--cpus {asked} is more than this machine's {available} processors")]
+    TooManyCpus { asked: f64, available: usize },
+    #[error("--cpus {asked} is less than the smallest share of 0.01")]
+    TooFewCpus { asked: f64 },
+    #[error("{option} {value} is below the smallest limit of {minimum} bytes")]
+    TooLittleMemory { option: &'static str, value: u64, minimum: u64 },
+    #[error("--memory-swap counts memory and swap together: {swap} is less than --memory {memory}")]
+    SwapBelowMemory { swap: i64, memory: u64 },
+    #[error("--memory-swap needs --memory")]
+    SwapWithoutMemory,
+    #[error("cannot restrict the devices of {}", cgroup.display())]
+    Devices { cgroup: PathBuf, source: io::Error },
+    #[error("no cgroup hierarchy of this host can freeze a container")]
+    CannotFreeze,
+    #[error("the processes in {} did not {verb} in time", cgroup.display())]
+    Stuck { cgroup: PathBuf, verb: &'static str },
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+}
+
+/// Why a limit cannot be enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The kernel has no such controller, or it is not mounted.
+    Missing(&'static str),
+    /// An ordinary user was given no cgroup, or one without the controller.
+    NotDelegated(&'static str),
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing(controller) => {
+                write!(f, "this host has no cgroup controller {controller:?}")
+            }
+            Self::NotDelegated(controller) => {
+                write!(f, "the cgroup controller {controller:?} is not delegated to this user")
+            }
+        }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unenforceable { option, reason: Reason::Missing(controller), .. } => Some(format!(
+                "leave {option} out, or boot a kernel with the controller {controller:?} enabled"
+            )),
+            Self::Unenforceable { reason: Reason::NotDelegated(_), .. } => Some(
+                "start it through 'systemd-run --user --scope -p Delegate=yes knarr …', or as the superuser"
+                    .into(),
+            ),
+            Self::Limit { option: "--cpuset-cpus", .. } => {
+                Some("look at /sys/devices/system/cpu/online for the processors there are".into())
+            }
+            Self::SwapWithoutMemory | Self::SwapBelowMemory { .. } => {
+                Some("give --memory as well, and --memory-swap at least as much (-1: unlimited)".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Writes a control file: never created, and in one piece.
+pub(super) fn write(path: &Path, value: &str) -> Result<(), fsx::Error> {
+    use fsx::Context;
+    let mut file = fsx::open_with(path, std::fs::OpenOptions::new().write(true))?;
+    file.write_all(value.as_bytes()).at("write", path)
+}
+
+/// Docker's smallest memory limit: below it not even the set-up fits.
+const MEMORY_MINIMUM: u64 = 6 << 20;
+
+/// Checks that every limit makes sense and can be enforced here, without changing anything.
+pub fn check(host: &Host, limits: &Limits) -> Result<(), Error> {
+    if let Some(nano) = limits.nano_cpus {
+        let asked = nano as f64 / 1e9;
+        let available = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
+        if asked > available as f64 {
+            return Err(Error::TooManyCpus { asked, available });
+        }
+        if nano < 10_000_000 {
+            return Err(Error::TooFewCpus { asked });
+        }
+    }
+    let small = [("--memory", limits.memory), ("--memory-reservation", limits.memory_reservation)];
+    for (option, value) in small {
+        if let Some(value) = value.filter(|value| *value < MEMORY_MINIMUM) {
+            return Err(Error::TooLittleMemory { option, value, minimum: MEMORY_MINIMUM });
+        }
+    }
+    match (limits.memory_swap, limits.memory) {
+        (Some(swap), Some(memory)) if swap > 0 && (swap as u64) < memory => {
+            return Err(Error::SwapBelowMemory { swap, memory });
+        }
+        (Some(swap), None) if swap != 0 => return Err(Error::SwapWithoutMemory),
+        _ => {}
+    }
+    let unified = host.unified_controllers()?;
+    let v1 = limits::v1(limits);
+    for setting in &v1 {
+        place(host, &unified, setting)?;
+    }
+    Ok(())
+}
+
+/// The hierarchy in which a setting's controller is: `None` is the unified one.
+fn place<'h>(
+    host: &'h Host,
+    unified: &[String],
+    setting: &Setting,
+) -> Result<Option<&'h V1>, Error> {
+    if unified.iter().any(|name| name == setting.controller) {
+        return Ok(None);
+    }
+    host.v1_of(setting.controller).map(Some).ok_or_else(|| Error::Unenforceable {
+        option: setting.option,
+        value: setting.value.clone(),
+        controller: setting.controller,
+        reason: if host.superuser {
+            Reason::Missing(setting.controller)
+        } else {
+            Reason::NotDelegated(setting.controller)
+        },
+    })
+}
+
+/// What a container's cgroup is to do besides limits.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scope {
+    /// Restrict device files to [`devices::DEFAULT`].
+    pub devices: bool,
+    /// Join every hierarchy of version 1. For containers that may mount them (`SYS_ADMIN`): the root of what they then
+    /// see is their own cgroup, and where they have none it would be the host's.
+    pub every_hierarchy: bool,
+}
+
+/// The cgroups of one container, made and limited, still empty.
+///
+/// Dropped before [`Cgroup::keep`] it removes them again.
+#[derive(Debug)]
+#[must_use = "dropping it removes the cgroups"]
+pub struct Cgroup {
+    unified: Option<PathBuf>,
+    v1: Vec<V1>,
+    kept: bool,
+}
+
+impl Cgroup {
+    /// Makes the cgroups of a container and applies its limits. All or nothing.
+    pub fn create(
+        host: &Host,
+        id: &ContainerId,
+        limits: &Limits,
+        scope: Scope,
+    ) -> Result<Self, Error> {
+        check(host, limits)?;
+        let controllers = host.unified_controllers()?;
+        let mut cgroup = Self { unified: None, v1: Vec::new(), kept: false };
+        if let Some(base) = &host.unified {
+            let path = base.join(PARENT).join(id.as_str());
+            if let Err(error) = make(&path) {
+                // an ordinary user's cgroup is a bonus; the superuser's is the means to kill
+                if host.superuser || !limits::v2(limits).is_empty() {
+                    return Err(error);
+                }
+            } else {
+                cgroup.unified = Some(path);
+            }
+        }
+        let mut restricted = !scope.devices;
+        if let (Some(path), false) = (&cgroup.unified, restricted) {
+            restricted = devices::apply_v2(path)?;
+        }
+        let mut needed: Vec<&str> = limits::v1(limits).iter().map(|s| s.controller).collect();
+        if !restricted {
+            needed.push("devices");
+        }
+        if cgroup.unified.is_none() {
+            needed.extend(["freezer", "pids"]);
+        }
+        for v1 in &host.v1 {
+            let own = needed.iter().any(|c| v1.has(c) && !controllers.iter().any(|u| u == c));
+            if own || scope.every_hierarchy {
+                let path = v1.path.join(PARENT).join(id.as_str());
+                make(&path)?;
+                cgroup.v1.push(V1 { name: v1.name.clone(), path: path.clone() });
+                if v1.has("cpuset") {
+                    inherit_cpuset(&path)?;
+                }
+                if v1.has("devices") && !restricted {
+                    devices::apply_v1(&path)?;
+                    restricted = true;
+                }
+            }
+        }
+        cgroup.enable(host, &controllers, limits)?;
+        for setting in limits::v2(limits) {
+            if controllers.iter().any(|name| name == setting.controller)
+                && let Some(path) = &cgroup.unified
+            {
+                setting.apply(path)?;
+            }
+        }
+        for setting in limits::v1(limits) {
+            if let Some(v1) = cgroup.v1.iter().find(|v1| {
+                v1.has(setting.controller) && !controllers.iter().any(|c| c == setting.controller)
+            }) {
+                setting.apply(&v1.path)?;
+            }
+        }
+        Ok(cgroup)
+    }
+
+    /// Switches controllers on for the container's cgroup: those of limits, and for accounting the others if possible.
+    fn enable(&self, host: &Host, controllers: &[String], limits: &Limits) -> Result<(), Error> {
+        let (Some(base), Some(_)) = (&host.unified, &self.unified) else { return Ok(()) };
+        let settings = limits::v2(limits);
+        for directory in [base.clone(), base.join(PARENT)] {
+            let control = directory.join("cgroup.subtree_control");
+            let enabled = fsx::read_to_string(&control)?;
+            for name in controllers {
+                let wanted = ["cpu", "cpuset", "io", "memory", "pids"].contains(&name.as_str());
+                if !wanted || enabled.split_whitespace().any(|on| on == name) {
+                    continue;
+                }
+                let mut result = write(&control, &format!("+{name}"));
+                if !host.superuser && result.as_ref().is_err_and(|e| is_busy(&e.source)) {
+                    // a cgroup with processes of its own can't hand on controllers: ours moves to a leaf
+                    let leaf = base.join("knarr-monitor");
+                    let moved =
+                        make_directory(&leaf).and_then(|()| write(&leaf.join("cgroup.procs"), "0"));
+                    if moved.is_ok() {
+                        result = write(&control, &format!("+{name}"));
+                    }
+                }
+                if let Err(source) = result
+                    && let Some(setting) = settings.iter().find(|s| s.controller == name)
+                {
+                    return Err(Error::Limit {
+                        option: setting.option,
+                        value: setting.value.clone(),
+                        file: control,
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory to be born into (`CLONE_INTO_CGROUP`).
+    pub fn unified(&self) -> Result<Option<OwnedFd>, Error> {
+        use fsx::Context;
+        let Some(path) = &self.unified else { return Ok(None) };
+        let flags = rustix::fs::OFlags::RDONLY
+            | rustix::fs::OFlags::DIRECTORY
+            | rustix::fs::OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).at("open", path)?;
+        Ok(Some(fd))
+    }
+
+    /// The files to which a process writes `0` to move itself into the hierarchies of version 1.
+    pub fn v1_doors(&self) -> Result<Vec<std::fs::File>, Error> {
+        self.v1.iter().map(|v1| Ok(door(&v1.path)?)).collect()
+    }
+
+    /// The hierarchies of version 1 in which the container has a cgroup, by name.
+    pub fn v1_names(&self) -> impl Iterator<Item = &str> {
+        self.v1.iter().map(|v1| v1.name.as_str())
+    }
+
+    /// Whether the container has a cgroup in the unified hierarchy.
+    pub fn has_unified(&self) -> bool {
+        self.unified.is_some()
+    }
+
+    /// The container lives: its cgroups stay until [`remove`].
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+
+    /// Moves a running process in. Slower than being born there.
+    pub fn add(&self, pid: u32) -> Result<(), Error> {
+        let paths = self.unified.iter().chain(self.v1.iter().map(|v1| &v1.path));
+        for path in paths {
+            write(&path.join("cgroup.procs"), &pid.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        if !self.kept {
+            for path in self.v1.iter().map(|v1| &v1.path).chain(&self.unified) {
+                // the cause of this drop is already being reported
+                let _ = kill::clear(path);
+            }
+        }
+    }
+}
+
+/// The file of a cgroup that takes processes.
+fn door(path: &Path) -> Result<std::fs::File, fsx::Error> {
+    fsx::open_with(&path.join("cgroup.procs"), std::fs::OpenOptions::new().write(true))
+}
+
+/// Puts a guest that is already running under limits (Wasm guests, which are forked before they are confined).
+pub fn apply(host: &Host, id: &ContainerId, limits: &Limits, pid: u32) -> Result<(), Error> {
+    let cgroup = Cgroup::create(host, id, limits, Scope::default())?;
+    cgroup.add(pid)?;
+    cgroup.keep();
+    Ok(())
+}
+
+/// The cgroups that a container has, by name of hierarchy; the unified one first.
+fn existing(host: &Host, id: &ContainerId) -> Vec<V1> {
+    let unified = host.unified.iter().map(|path| ("", path.as_path()));
+    let v1 = host.v1.iter().map(|v1| (v1.name.as_str(), v1.path.as_path()));
+    unified
+        .chain(v1)
+        .map(|(name, path)| V1 { name: name.into(), path: path.join(PARENT).join(id.as_str()) })
+        .filter(|v1| v1.path.is_dir())
+        .collect()
+}
+
+/// The doors (see [`Cgroup::v1_doors`]) and the unified directory of a running container.
+pub fn enter(
+    host: &Host,
+    id: &ContainerId,
+) -> Result<(Option<OwnedFd>, Vec<std::fs::File>), Error> {
+    let mut v1 = existing(host, id);
+    let unified = match v1.first() {
+        Some(first) if first.name.is_empty() => Some(v1.remove(0).path),
+        _ => None,
+    };
+    let cgroup = Cgroup { unified, v1, kept: true };
+    Ok((cgroup.unified()?, cgroup.v1_doors()?))
+}
+
+/// Kills everything in a container's cgroups, waits for its end, and removes them. What is gone is removed.
+pub fn remove(host: &Host, id: &ContainerId) -> Result<(), Error> {
+    let mut result = Ok(());
+    for v1 in existing(host, id) {
+        let cleared = kill::clear(&v1.path);
+        if result.is_ok() {
+            result = cleared;
+        }
+    }
+    result
+}
+
+/// Kills everything in a container's cgroups, without removing them.
+pub fn kill(host: &Host, id: &ContainerId) -> Result<(), Error> {
+    existing(host, id).iter().try_for_each(|v1| kill::kill(&v1.path))
+}
+
+/// Stops (or continues) every process of a container where it stands.
+pub fn freeze(host: &Host, id: &ContainerId, frozen: bool) -> Result<(), Error> {
+    let cgroups = existing(host, id);
+    if let Some(unified) = cgroups.iter().find(|v1| v1.name.is_empty()) {
+        write(&unified.path.join("cgroup.freeze"), if frozen { "1" } else { "0" })?;
+        let line = if frozen { "frozen 1" } else { "frozen 0" };
+        let verb = if frozen { "freeze" } else { "thaw" };
+        return kill::wait_event(&unified.path, line, verb);
+    }
+    let freezer = cgroups.iter().find(|v1| v1.has("freezer")).ok_or(Error::CannotFreeze)?;
+    let state = if frozen { "FROZEN" } else { "THAWED" };
+    let file = freezer.path.join("freezer.state");
+    kill::retry(&freezer.path, if frozen { "freeze" } else { "thaw" }, || {
+        // a process that forks while it is being frozen can escape the first attempt
+        write(&file, state)?;
+        Ok(fsx::read_to_string(&file)?.trim() == state)
+    })
+}
+
+/// Makes a container's cgroup below [`PARENT`].
+fn make(path: &Path) -> Result<(), Error> {
+    if let Some(parent) = path.parent() {
+        match fsx::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_directory(parent)?;
+                if parent.join("cpuset.cpus").exists()
+                    && !parent.join("cgroup.controllers").exists()
+                {
+                    inherit_cpuset(parent)?;
+                }
+                fsx::create_dir(path)?;
+            }
+            // left by a monitor that was killed: only an empty one can be made anew
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                kill::clear(path)?;
+                fsx::create_dir(path)?;
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn make_directory(path: &Path) -> Result<(), fsx::Error> {
+    match fsx::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// A cpuset of version 1 starts without processors and memory, and takes no process like that.
+fn inherit_cpuset(path: &Path) -> Result<(), Error> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        if fsx::read_to_string(&path.join(file))?.trim().is_empty() {
+            let value = fsx::read_to_string(&parent.join(file))?;
+            write(&path.join(file), value.trim())?;
+        }
+    }
+    Ok(())
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EBUSY)
+}

@@ -1,0 +1,126 @@
+//! A further process in a running container.
+
+use super::capabilities::Capabilities;
+use super::error::{Doing, Error};
+use super::program::{self, Program, Streams};
+use super::rootdir::RootDir;
+use super::seccomp::Filter;
+use super::terminal::Terminal;
+use super::{host, spawn, start, sys, user};
+use crate::engine::{Guest, Stdio, cgroup};
+use knarr_core::root::Root;
+use knarr_core::spec::ContainerSpec;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+/// What `knarr exec` runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecProcess {
+    pub args: Vec<String>,
+    /// On top of the container's own.
+    pub env: Vec<String>,
+    /// `None`: the container's.
+    pub cwd: Option<String>,
+    /// `None`: the container's.
+    pub user: Option<String>,
+    /// All capabilities that knarr has.
+    pub privileged: bool,
+}
+
+/// Starts a process in all namespaces and cgroups of a running container, confined as the container is.
+///
+/// `init_pid` is the container's first process, which the caller knows to be alive. The new process is a child of the
+/// caller, which has a single thread, and dies with it.
+pub fn exec(
+    _root: &Root,
+    spec: &ContainerSpec,
+    init_pid: u32,
+    process: &ExecProcess,
+    stdio: Stdio,
+) -> Result<Guest, Error> {
+    let pid = Pid::from_raw(init_pid as i32).ok_or_else(gone)?;
+    let init = pidfd_open(pid, PidfdFlags::empty())
+        .map_err(|error| Error::NotRunning { source: error.into() })?;
+    let proc = PathBuf::from(format!("/proc/{init_pid}"));
+    // before anything of ours can be seen in the container
+    sys::set_dumpable(false).doing("protect", "this process")?;
+    let tree = RootDir::open(&proc.join("root"))
+        .map_err(|error| Error::NotRunning { source: error.into() })?;
+    let (streams, master) = match stdio {
+        Stdio::Pipes { stdin, stdout, stderr } => (Streams::Pipes([stdin, stdout, stderr]), None),
+        Stdio::Terminal { rows, columns } => {
+            let terminal = Terminal::in_container(&tree, rows, columns)?;
+            (Streams::Terminal(terminal.slave), Some(terminal.master))
+        }
+    };
+    let program = describe(spec, process, &tree, master.is_some())?;
+    let (birthplace, doors) = cgroup::enter(&host(), &spec.id)?;
+    if !same_namespace(&proc, "user")? {
+        sys::setns(init.as_fd(), libc::CLONE_NEWUSER)
+            .doing("join", "the container's user namespace")?;
+    }
+    // for this process's children; it stays outside itself
+    sys::setns(init.as_fd(), libc::CLONE_NEWPID).doing("join", "the container's processes")?;
+    let mut namespaces =
+        libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+    if !same_namespace(&proc, "net")? {
+        namespaces |= libc::CLONE_NEWNET;
+    }
+    let pid = spawn::spawn(0, birthplace.as_ref().map(AsFd::as_fd), |report| {
+        match enter(init.as_fd(), namespaces, &doors) {
+            Ok(()) => program.exec(&streams, report),
+            Err(error) => (error, report),
+        }
+    })?;
+    Ok(Guest { pid, terminal: master })
+}
+
+fn gone() -> Error {
+    Error::NotRunning { source: rustix::io::Errno::SRCH.into() }
+}
+
+fn enter(init: BorrowedFd<'_>, namespaces: i32, doors: &[std::fs::File]) -> Result<(), Error> {
+    start::join(doors)?;
+    sys::setns(init, namespaces).doing("join", "the container's namespaces")
+}
+
+fn describe(
+    spec: &ContainerSpec,
+    process: &ExecProcess,
+    tree: &RootDir,
+    terminal: bool,
+) -> Result<Program, Error> {
+    let capabilities =
+        if process.privileged { Capabilities::all() } else { Capabilities::of(&spec.security)? };
+    let command = process.args.first().ok_or(Error::NoCommand)?.clone();
+    let user = process.user.as_ref().unwrap_or(&spec.process.user);
+    let user = user::resolve(tree, user, &spec.process.group_add)?;
+    let environment = start::environment(spec, &process.env, &user.home, terminal);
+    let directory = process.cwd.as_ref().unwrap_or(&spec.process.cwd);
+    Ok(Program {
+        candidates: program::candidates(&command, &environment)?,
+        arguments: program::c_strings(&process.args, "the command")?,
+        environment: program::c_strings(&environment, "the environment")?,
+        directory: if directory.is_empty() { "/".to_owned() } else { directory.clone() },
+        user,
+        capabilities,
+        no_new_privileges: spec.security.no_new_privileges,
+        // the filter is the container's, which even a privileged process does not escape: as with runc
+        seccomp: Filter::of(&spec.security, Capabilities::of(&spec.security)?)?,
+        limits: program::resource_limits(&spec.limits.ulimits)?,
+        init: false,
+        command,
+    })
+}
+
+/// Whether a process of the container shares a namespace with this one.
+fn same_namespace(proc: &Path, name: &str) -> Result<bool, Error> {
+    let of = |path: &Path| {
+        let path = path.join("ns").join(name);
+        let stat =
+            rustix::fs::stat(&path).map_err(|error| Error::NotRunning { source: error.into() })?;
+        Ok::<_, Error>((stat.st_dev, stat.st_ino))
+    };
+    Ok(of(proc)? == of(Path::new("/proc/self"))?)
+}

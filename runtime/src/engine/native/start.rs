@@ -1,0 +1,185 @@
+//! Starting a container.
+
+use super::capabilities::Capabilities;
+use super::error::{Doing, Error};
+use super::program::{self, Program, Streams};
+use super::rootdir::RootDir;
+use super::rootfs::{self, Plan};
+use super::seccomp::Filter;
+use super::terminal::Terminal;
+use super::{etc, host, is_superuser, mounts, spawn, sys, user};
+use crate::engine::cgroup::{self, Cgroup, Host, Scope, Version};
+use crate::engine::{Guest, Launch, Stdio};
+use knarr_core::spec::{ContainerSpec, NetworkMode};
+use rustix::fs::{AtFlags, CWD, StatxFlags};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// Checks that what a container asks for is well-formed and can be enforced on this host, without changing anything.
+pub fn check(spec: &ContainerSpec) -> Result<(), Error> {
+    if spec.process.args().is_empty() {
+        return Err(Error::NoCommand);
+    }
+    let capabilities = Capabilities::of(&spec.security)?;
+    Filter::of(&spec.security, capabilities)?;
+    program::resource_limits(&spec.limits.ulimits)?;
+    Ok(cgroup::check(&host(), &spec.limits)?)
+}
+
+/// Starts the guest; when this returns, its program runs.
+///
+/// The caller has a single thread and a mount namespace of its own. The guest is its child, and dies with it.
+pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
+    let Launch { root, spec, rootfs, mounts, stdio } = launch;
+    let superuser = is_superuser();
+    let host = Host::detect(superuser);
+    let capabilities = Capabilities::of(&spec.security)?;
+    let tree = RootDir::open(rootfs).doing("open", rootfs.display())?;
+    let terminal = matches!(stdio, Stdio::Terminal { .. });
+    let program = program(spec, &tree, capabilities, terminal)?;
+    drop(tree);
+    let privileged = spec.security.privileged;
+    let scope = Scope {
+        devices: superuser && !privileged,
+        every_hierarchy: superuser && (privileged || capabilities.has("SYS_ADMIN")),
+    };
+    let cgroup = Cgroup::create(&host, &spec.id, &spec.limits, scope)?;
+    let (streams, master, devpts, console) = streams(stdio, !superuser)?;
+    let etc = etc::write(root, spec)?;
+    let files = etc::FILES.iter().map(|(name, target)| mounts::of_file(&etc.join(name), target));
+    let own_network = spec.network == NetworkMode::None;
+    let plan = Plan {
+        rootfs: rootfs.to_owned(),
+        is_mount: is_mount(rootfs),
+        mounts: mounts::merge(
+            mounts::defaults(spec, devpts, !superuser)?,
+            files.collect::<Result<_, _>>()?,
+            mounts::of_user(mounts)?,
+        ),
+        cgroup_views: mounts::cgroup_views(&cgroup, host.version == Version::V2),
+        devices: if privileged { rootfs::host_devices()? } else { rootfs::default_devices() },
+        bind_devices: !superuser,
+        console,
+        masked: if privileged { &[] } else { rootfs::MASKED },
+        read_only_paths: if privileged { &[] } else { rootfs::READ_ONLY },
+        settings: if own_network { rootfs::NETWORK_SETTINGS } else { &[] },
+        working_directory: program.directory.clone(),
+        read_only: spec.read_only_rootfs,
+    };
+    let hostname = etc::hostname(spec);
+    let birthplace = cgroup.unified()?;
+    let doors = cgroup.v1_doors()?;
+    let mut namespaces =
+        libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    if own_network {
+        namespaces |= libc::CLONE_NEWNET;
+    }
+    let pid =
+        spawn::spawn(namespaces, birthplace.as_ref().map(AsFd::as_fd), |report| {
+            match enter(&plan, &doors, &hostname, own_network) {
+                Ok(()) => program.exec(&streams, report),
+                Err(error) => (error, report),
+            }
+        })?;
+    cgroup.keep();
+    Ok(Guest { pid, terminal: master })
+}
+
+/// The child: from its new namespaces into the container.
+fn enter(plan: &Plan, doors: &[File], hostname: &str, own_network: bool) -> Result<(), Error> {
+    // the monitor's memory and program are none of the container's business
+    sys::set_dumpable(false).doing("protect", "the container's process")?;
+    join(doors)?;
+    // its root is the cgroup the process is in now; made by clone3, it would be the parent's
+    sys::unshare(libc::CLONE_NEWCGROUP).doing("create", "a cgroup namespace")?;
+    rustix::system::sethostname(hostname.as_bytes()).doing("set the host name", hostname)?;
+    if own_network {
+        sys::loopback_up().doing("switch on", "the loopback interface")?;
+    }
+    plan.enter()
+}
+
+/// Moves this process into its cgroups of version 1.
+pub(super) fn join(doors: &[File]) -> Result<(), Error> {
+    for mut door in doors {
+        door.write_all(b"0").doing("join", "a cgroup")?;
+    }
+    Ok(())
+}
+
+/// The program that a specification describes, with the users of the image at `tree`.
+pub(super) fn program(
+    spec: &ContainerSpec,
+    tree: &RootDir,
+    capabilities: Capabilities,
+    terminal: bool,
+) -> Result<Program, Error> {
+    let process = &spec.process;
+    let args = process.args();
+    let command = args.first().ok_or(Error::NoCommand)?.clone();
+    let user = user::resolve(tree, &process.user, &process.group_add)?;
+    let environment = environment(spec, &[], &user.home, terminal);
+    Ok(Program {
+        candidates: program::candidates(&command, &environment)?,
+        arguments: program::c_strings(&args, "the command")?,
+        environment: program::c_strings(&environment, "the environment")?,
+        directory: if process.cwd.is_empty() { "/".to_owned() } else { process.cwd.clone() },
+        user,
+        capabilities,
+        no_new_privileges: spec.security.no_new_privileges,
+        seccomp: Filter::of(&spec.security, capabilities)?,
+        limits: program::resource_limits(&spec.limits.ulimits)?,
+        init: spec.init,
+        command,
+    })
+}
+
+/// Docker's defaults, then the container's variables, then `more`.
+pub(super) fn environment(
+    spec: &ContainerSpec,
+    more: &[String],
+    home: &str,
+    terminal: bool,
+) -> Vec<String> {
+    let mut defaults =
+        vec![format!("PATH={}", program::PATH), format!("HOSTNAME={}", etc::hostname(spec))];
+    if terminal {
+        defaults.push("TERM=xterm".to_owned());
+    }
+    let layers = defaults.iter().chain(&spec.process.env).chain(more);
+    let mut merged = program::environment(layers.map(String::as_str));
+    if program::variable(&merged, "HOME").is_none() {
+        merged.push(format!("HOME={home}"));
+    }
+    merged
+}
+
+/// The guest's streams; with a terminal also its master, its file system, and the slave for `/dev/console`.
+type Ends = (Streams, Option<OwnedFd>, Option<OwnedFd>, Option<OwnedFd>);
+
+fn streams(stdio: Stdio, rootless: bool) -> Result<Ends, Error> {
+    match stdio {
+        Stdio::Pipes { stdin, stdout, stderr } => {
+            Ok((Streams::Pipes([stdin, stdout, stderr]), None, None, None))
+        }
+        Stdio::Terminal { rows, columns } => {
+            let (terminal, devpts) = Terminal::new(rows, columns, rootless)?;
+            let console = rustix::io::fcntl_dupfd_cloexec(&terminal.slave, 3)
+                .doing("copy", "the terminal")?;
+            Ok((
+                Streams::Terminal(terminal.slave),
+                Some(terminal.master),
+                Some(devpts),
+                Some(console),
+            ))
+        }
+    }
+}
+
+/// Whether a directory is the root of a mount.
+fn is_mount(path: &Path) -> bool {
+    rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS)
+        .is_ok_and(|stat| stat.stx_attributes.contains(rustix::fs::StatxAttributes::MOUNT_ROOT))
+}
