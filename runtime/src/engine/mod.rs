@@ -64,6 +64,8 @@ pub struct Guest {
     /// Ports of the container that the engine itself made reachable, and where (Wasm servers; a published port without
     /// a host port has got a free one).
     pub ports: Vec<(u16, SocketAddr)>,
+    /// Walls that this host could not put up around the guest, a sentence each, for the log (Wasm).
+    pub lacking: Vec<String>,
 }
 
 /// A container that is gone: what `cleanup` needs to know of it.

@@ -8,9 +8,7 @@
 //! files that cannot change: those in `layers/`. A file's identity is its device, inode, size and both times; the
 //! change time cannot be set by anyone.
 
-use super::cause::Cause;
 use super::error::Error;
-use knarr_core::fsx;
 use knarr_core::root::Root;
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File, Metadata};
@@ -87,11 +85,6 @@ impl Entry {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(e) => Err(Error::system(format!("write {}", link.display()), e)),
         }
-    }
-
-    pub fn remove(&self) -> Result<(), Error> {
-        fsx::remove_file(&self.path)
-            .map_err(|e| Error::system("remove a broken compiled module", Cause::from(e)))
     }
 }
 

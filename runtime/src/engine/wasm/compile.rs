@@ -13,7 +13,6 @@ use knarr_core::fsx;
 use knarr_core::root::Root;
 use std::fs::{File, Metadata};
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
@@ -78,13 +77,14 @@ fn in_child(found: &Found, output: &File) -> Result<(), Error> {
     let failed = |e: rustix::io::Errno| Error::system("start the compiler", e);
     let (read, write) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(failed)?;
+    let parent = rustix::process::getpid();
     // SAFETY: the caller has a single thread, as `precompile` and `start` demand; the child ends in `leave`.
     let child = match unsafe { libc::fork() } {
         -1 => return Err(Error::system("start the compiler", std::io::Error::last_os_error())),
         0 => {
             drop(read);
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                confine::compiler(&[output.as_fd(), found.file.as_fd(), write.as_fd()])?;
+                confine::compiler(parent)?;
                 translate(found, output)
             }));
             if let Ok(Err(error)) = &result

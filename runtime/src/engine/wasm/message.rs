@@ -33,6 +33,8 @@ pub(super) enum Message {
 pub(super) struct Ready {
     /// Container port and the address it is reached at.
     pub ports: Vec<(u16, SocketAddr)>,
+    /// What this host could not enforce.
+    pub lacking: Vec<String>,
 }
 
 /// The child's end.

@@ -18,6 +18,7 @@ mod link;
 mod locate;
 mod message;
 mod options;
+mod origin;
 mod run;
 mod start;
 mod stop;

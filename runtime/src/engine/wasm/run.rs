@@ -10,7 +10,8 @@ use super::guest::{View, environment};
 use super::kinds;
 use super::link;
 use super::locate::{Entrypoint, Found, locate};
-use super::message::{Message, Sender};
+use super::message::{Message, Ready, Sender};
+use super::origin;
 use super::start::report;
 use super::stop::{self, Stop};
 use crate::engine::Launch;
@@ -18,6 +19,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::Pid;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use tokio::runtime::{Builder, Runtime};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
@@ -86,6 +88,7 @@ fn descriptors(stdio: [OwnedFd; 3], terminal: bool, pipe: OwnedFd) -> Result<Own
 
 /// Everything that a guest needs, in a confined process.
 pub(super) struct Prepared {
+    pub runtime: Runtime,
     pub engine: Engine,
     pub program: Program,
     pub view: View,
@@ -95,6 +98,8 @@ pub(super) struct Prepared {
     pub stop: Stop,
     /// `--memory`
     pub memory: Option<u64>,
+    /// What to tell the parent when the guest is about to run.
+    pub ready: Ready,
 }
 
 fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepared, Error> {
@@ -109,9 +114,14 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
     let tree = Tree::assemble(launch.rootfs, launch.mounts, spec.read_only_rootfs)?;
     let found = locate(&tree, &entrypoint.name, &spec.process.env, cwd)?;
     let (engine, program) = load(launch, &found, pipe)?;
-    let confined = confine::guest(launch, &tree, parent)?;
     let stop = Stop::install(stop::number(spec.process.stop_signal.as_deref()))
         .map_err(|e| Error::system("handle signals", e))?;
+    // its own pipe for signals is a kind of socket that the guest's process may not make
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::system("start the event loop", e))?;
+    let confined = confine::guest(launch, &tree, parent)?;
     let view = View {
         args,
         env: environment(&spec.process.env, cwd),
@@ -119,32 +129,35 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
         preopens: tree.preopens(confined.changed_root),
         network: spec.network.clone(),
     };
-    let memory = spec.limits.memory;
-    Ok(Prepared { engine, program, view, entrypoint, path: found.path, stop, memory })
+    Ok(Prepared {
+        runtime,
+        engine,
+        program,
+        view,
+        entrypoint,
+        path: found.path,
+        stop,
+        memory: spec.limits.memory,
+        ready: Ready { ports: Vec::new(), lacking: confined.lacking },
+    })
 }
 
 /// Maps the compiled module from the cache; compiles it first if it is not there.
 fn load(launch: &Launch<'_>, found: &Found, pipe: &mut Sender) -> Result<(Engine, Program), Error> {
     let engine = compile::engine(Allocation::OnDemand)?;
     let cache = Cache::new(launch.root, &config::compatibility(&engine));
-    let entry = cache.entry(&found.file, None)?;
+    let entry = cache.entry(&found.file, origin::in_layer(launch, found).as_ref())?;
     let mut progress = |event| pipe.send(&Message::Progress(event));
-    let mut fresh = !entry.path.exists();
-    if fresh {
-        compile::compile(&cache, &entry, found, &mut progress)?;
-    } else {
-        entry.remember()?;
-    }
-    let program = loop {
-        match map(&engine, &entry.path, found) {
-            Ok(program) => break program,
-            Err(e) if fresh => return Err(Error::system("load the compiled module", e)),
-            Err(_) => {
-                // a file that this engine does not accept is worth no more than none
-                entry.remove()?;
-                compile::compile(&cache, &entry, found, &mut progress)?;
-                fresh = true;
-            }
+    let program = match map(&engine, &entry.path, found) {
+        Ok(program) => {
+            entry.remember()?;
+            program
+        }
+        Err(_) => {
+            // not there, or a file that this engine does not accept: worth no more than none
+            compile::compile(&cache, &entry, found, &mut progress)?;
+            map(&engine, &entry.path, found)
+                .map_err(|e| Error::system("load the compiled module", e))?
         }
     };
     let Program::Component(_, Ok(world)) = &program else { return Ok((engine, program)) };

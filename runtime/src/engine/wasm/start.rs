@@ -4,7 +4,6 @@ use super::error::Error;
 use super::message::{self, Message, Progress, Ready, Sender};
 use super::{confine, run, terminal};
 use crate::engine::{Guest, Launch, Stdio};
-use rustix::process::{Pid, Signal, kill_process};
 use std::os::fd::OwnedFd;
 
 /// Starts a Wasm guest and returns when it is about to run; servers already listen.
@@ -49,7 +48,9 @@ pub fn start_with(
     drop(write);
     drop(stdio);
     match message::receive(read, progress) {
-        Some(Ok(Ready { ports })) => Ok(Guest { pid: pid.unsigned_abs(), terminal: master, ports }),
+        Some(Ok(Ready { ports, lacking })) => {
+            Ok(Guest { pid: pid.unsigned_abs(), terminal: master, ports, lacking })
+        }
         Some(Err(error)) => {
             end(pid);
             Err(error)
@@ -58,12 +59,9 @@ pub fn start_with(
     }
 }
 
-/// Makes sure that a failed child is gone, and tells how it went.
+/// Collects a child that has failed, and tells how it ended. It has said its last word or closed the pipe, and is on
+/// its way out.
 fn end(pid: i32) -> String {
-    if let Some(pid) = Pid::from_raw(pid) {
-        // it has said its last word, or closed the pipe; if it lingers, it must not
-        let _ = kill_process(pid, Signal::KILL);
-    }
     confine::wait(pid).map_or_else(|e| e.to_string(), |how| how.to_string())
 }
 

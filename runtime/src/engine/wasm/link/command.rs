@@ -4,10 +4,9 @@ use super::super::error::Error;
 use super::super::host::limits::Limits;
 use super::super::host::{Host, Host1};
 use super::super::kinds::World;
-use super::super::message::{Ready, Sender};
 use super::super::stop::Stop;
 use super::super::trap;
-use super::{Subject, imports, ready, until_stopped};
+use super::{Subject, imports, until_stopped};
 use wasmtime::component::Component;
 use wasmtime::{Module, Store};
 
@@ -17,8 +16,7 @@ pub(super) async fn module(
     module: &Module,
     function: Option<&str>,
     limits: Limits,
-    stop: &Stop,
-    pipe: &mut Sender,
+    announce: &mut dyn FnMut(),
 ) -> Result<i32, Error> {
     let linker = imports::of_module(subject, module)?;
     let pre = linker
@@ -42,13 +40,13 @@ pub(super) async fn module(
     store.limiter(|host| &mut host.limits);
     store.set_epoch_deadline(1);
     Stop::interrupt(subject.engine);
-    ready(pipe, Ready::default());
+    announce();
     let call = async {
         let instance = pre.instantiate_async(&mut store).await?;
         let entry = instance.get_typed_func::<(), ()>(&mut store, entry)?;
         entry.call_async(&mut store, ()).await
     };
-    Ok(match until_stopped(stop, call).await {
+    Ok(match until_stopped(subject.stop, call).await {
         Ok(Ok(())) => 0,
         Ok(Err(error)) => trap::exit_code(&error, store.data().limits.denied.as_ref()),
         Err(code) => code,
@@ -61,8 +59,7 @@ pub(super) async fn component(
     component: &Component,
     world: World,
     limits: Limits,
-    stop: &Stop,
-    pipe: &mut Sender,
+    announce: &mut dyn FnMut(),
 ) -> Result<i32, Error> {
     let linker = imports::of_component(subject, component)?;
     let pre = linker
@@ -78,22 +75,22 @@ pub(super) async fn component(
     let outcome = if world == World::Command3 {
         use wasmtime_wasi::p3::bindings::CommandPre;
         let pre = CommandPre::new(pre).map_err(unlinkable)?;
-        ready(pipe, Ready::default());
+        announce();
         let call = async {
             let command = pre.instantiate_async(&mut store).await?;
             let run = command.wasi_cli_run();
             store.run_concurrent(async |store| run.call_run(store).await).await?
         };
-        until_stopped(stop, call).await
+        until_stopped(subject.stop, call).await
     } else {
         use wasmtime_wasi::p2::bindings::CommandPre;
         let pre = CommandPre::new(pre).map_err(unlinkable)?;
-        ready(pipe, Ready::default());
+        announce();
         let call = async {
             let command = pre.instantiate_async(&mut store).await?;
             command.wasi_cli_run().call_run(&mut store).await
         };
-        until_stopped(stop, call).await
+        until_stopped(subject.stop, call).await
     };
     Ok(match outcome {
         Ok(Ok(Ok(()))) => 0,

@@ -5,7 +5,8 @@ mod imports;
 
 use super::error::Error;
 use super::host::limits::Limits;
-use super::message::{Message, Ready, Sender};
+use super::locate::Entrypoint;
+use super::message::{Message, Sender};
 use super::run::{Prepared, Program};
 use super::start::report;
 use super::stop::Stop;
@@ -13,11 +14,15 @@ use std::future::Future;
 
 /// Runs the program; the exit code.
 pub(super) fn run(prepared: Prepared, mut pipe: Sender) -> i32 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(start(prepared, &mut pipe)),
-        Err(e) => Err(Error::system("start the event loop", e)),
+    let Prepared { runtime, engine, program, view, entrypoint, path, stop, memory, ready } =
+        prepared;
+    let subject = Subject { path: &path, engine: &engine, view: &view, stop: &stop };
+    let limits = Limits::new(memory);
+    let mut announce = || {
+        pipe.send(&Message::Ready(ready.clone()));
+        pipe.close();
     };
+    let result = runtime.block_on(start(&subject, program, &entrypoint, limits, &mut announce));
     result.unwrap_or_else(|error| {
         let code = i32::from(error.exit_code());
         report(&mut pipe, error);
@@ -25,19 +30,24 @@ pub(super) fn run(prepared: Prepared, mut pipe: Sender) -> i32 {
     })
 }
 
-async fn start(prepared: Prepared, pipe: &mut Sender) -> Result<i32, Error> {
-    let Prepared { engine, program, view, entrypoint, path, stop, memory } = prepared;
-    let subject = Subject { path: &path, engine: &engine, view: &view };
-    let limits = Limits::new(memory);
+async fn start(
+    subject: &Subject<'_>,
+    program: Program,
+    entrypoint: &Entrypoint,
+    limits: Limits,
+    announce: &mut dyn FnMut(),
+) -> Result<i32, Error> {
     match program {
         Program::Module(module) => {
-            command::module(&subject, &module, entrypoint.function.as_deref(), limits, &stop, pipe)
+            command::module(subject, &module, entrypoint.function.as_deref(), limits, announce)
                 .await
         }
         Program::Component(component, Ok(world)) => {
-            command::component(&subject, &component, world, limits, &stop, pipe).await
+            command::component(subject, &component, world, limits, announce).await
         }
-        Program::Component(_, Err(exports)) => Err(Error::NoEntryPoint { path, exports }),
+        Program::Component(_, Err(exports)) => {
+            Err(Error::NoEntryPoint { path: subject.path.to_owned(), exports })
+        }
     }
 }
 
@@ -46,12 +56,7 @@ struct Subject<'a> {
     path: &'a str,
     engine: &'a wasmtime::Engine,
     view: &'a super::guest::View,
-}
-
-/// Tells the parent that the guest is about to run.
-fn ready(pipe: &mut Sender, ready: Ready) {
-    pipe.send(&Message::Ready(ready));
-    pipe.close();
+    stop: &'a Stop,
 }
 
 /// Runs a guest's call until it ends or the guest is told to stop: 128 + the signal.
