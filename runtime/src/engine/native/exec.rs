@@ -73,7 +73,7 @@ pub fn exec(
             Err(error) => (error, report),
         }
     })?;
-    Ok(Guest { pid, terminal: master, ports: Vec::new() })
+    Ok(Guest { pid, terminal: master, ports: Vec::new(), lacking: Vec::new() })
 }
 
 fn gone() -> Error {

@@ -84,7 +84,7 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
             }
         })?;
     cgroup.keep();
-    Ok(Guest { pid, terminal: master, ports: Vec::new() })
+    Ok(Guest { pid, terminal: master, ports: Vec::new(), lacking: Vec::new() })
 }
 
 /// The child: from its new namespaces into the container.
