@@ -40,9 +40,17 @@ pub struct Cli {
 #[command(defer = true)]
 pub enum Verb {
     Images(commands::images::Args),
+    Pull(commands::pull::Args),
+    Push(commands::push::Args),
+    Login(commands::login::Args),
+    Logout(commands::logout::Args),
     Rmi(commands::rmi::Args),
     Tag(commands::tag::Args),
+    Inspect(commands::inspect::Args),
     History(commands::history::Args),
+    Save(commands::save::Args),
+    Load(commands::load::Args),
+    Import(commands::import::Args),
     #[command(subcommand)]
     Image(image::Verb),
     Version(commands::version::Args),

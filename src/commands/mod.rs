@@ -3,7 +3,15 @@
 pub mod history;
 pub mod image;
 pub mod images;
+pub mod import;
+pub mod inspect;
+pub mod load;
+pub mod login;
+pub mod logout;
+pub mod pull;
+pub mod push;
 pub mod rmi;
+pub mod save;
 pub mod tag;
 pub mod version;
 
@@ -31,6 +39,14 @@ impl Context {
 pub fn run(verb: Verb, context: &Context) -> Outcome {
     match verb {
         Verb::Images(args) => images::run(&args, context),
+        Verb::Pull(args) => pull::run(&args, context),
+        Verb::Push(args) => push::run(&args, context),
+        Verb::Login(args) => login::run(&args),
+        Verb::Logout(args) => logout::run(&args),
+        Verb::Inspect(args) => inspect::run(&args, context),
+        Verb::Save(args) => save::run(&args, context),
+        Verb::Load(args) => load::run(&args, context),
+        Verb::Import(args) => import::run(&args, context),
         Verb::Rmi(args) => rmi::run(&args, context),
         Verb::Tag(args) => tag::run(&args, context),
         Verb::History(args) => history::run(&args, context),

@@ -1,6 +1,7 @@
 //! What people see: the only place that prints. Data goes to stdout, everything else to stderr.
 
 pub mod listing;
+pub mod progress;
 pub mod template;
 pub mod terminal;
 pub mod units;

@@ -1,5 +1,6 @@
 //! What joins the libraries: an image becomes a container.
 
+pub mod compile;
 pub mod variant;
 
 use knarr_core::root::Root;

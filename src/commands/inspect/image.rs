@@ -1,0 +1,151 @@
+//! An image as `docker image inspect` shows it, with what Docker lacks: the variants.
+
+use crate::error::Failure;
+use crate::wiring::variant;
+use knarr_core::image::{ImageConfig, Platform};
+use knarr_core::store::{Image, Store};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Document {
+    id: String,
+    repo_tags: Vec<String>,
+    repo_digests: Vec<String>,
+    comment: String,
+    created: Option<String>,
+    author: String,
+    config: Value,
+    architecture: String,
+    variant: String,
+    os: String,
+    /// Bytes of the shown variant's blobs.
+    size: u64,
+    #[serde(rename = "RootFS")]
+    root_fs: RootFs,
+    descriptor: Descriptor,
+    variants: Vec<Variant>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RootFs {
+    r#type: String,
+    layers: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    media_type: String,
+    digest: String,
+    size: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Variant {
+    platform: String,
+    /// Of its manifest.
+    digest: String,
+    /// Whether its blobs are in the store.
+    present: bool,
+    /// Bytes of its blobs.
+    size: u64,
+    /// Bytes of its layers unpacked, where all are.
+    unpacked: Option<u64>,
+}
+
+pub fn document(
+    store: &Store,
+    image: &Image,
+    wanted: Option<&Platform>,
+) -> Result<Document, Failure> {
+    let shown = variant::shown(store, image, wanted)?;
+    let config = store.config(&store.manifest(&shown.manifest)?)?;
+    let mut variants = Vec::new();
+    for variant in store.variants(image)? {
+        let size = match variant.present {
+            true => store.size_of(&variant.manifest)?,
+            false => Default::default(),
+        };
+        variants.push(Variant {
+            platform: variant.platform.to_string(),
+            digest: variant.manifest.to_string(),
+            present: variant.present,
+            size: size.content,
+            unpacked: size.unpacked,
+        });
+    }
+    let (repo_tags, repo_digests) = names(store, image)?;
+    let digest = shown.manifest.to_string();
+    let size = variants.iter().find(|v| v.digest == digest).map_or(0, |v| v.size);
+    let last_step = config.history.last();
+    Ok(Document {
+        id: image.id().to_string(),
+        repo_tags,
+        repo_digests,
+        comment: last_step.and_then(|s| s.comment.clone()).unwrap_or_default(),
+        created: config.created.clone(),
+        author: config.author.clone().unwrap_or_default(),
+        architecture: shown.platform.architecture.clone(),
+        variant: shown.platform.variant.clone().unwrap_or_default(),
+        os: shown.platform.os.clone(),
+        size,
+        root_fs: RootFs {
+            r#type: config.rootfs.kind.clone(),
+            layers: config.rootfs.diff_ids.clone(),
+        },
+        config: execution(&config)?,
+        descriptor: Descriptor {
+            media_type: image.descriptor.media_type().to_string(),
+            digest: image.id().to_string(),
+            size: image.descriptor.size(),
+        },
+        variants,
+    })
+}
+
+/// All names of the image, and each repository with its digest.
+fn names(store: &Store, image: &Image) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let (mut tags, mut digests) = (Vec::new(), Vec::new());
+    for other in store.images()? {
+        let Some(reference) = other.reference.filter(|_| other.descriptor.digest() == image.id())
+        else {
+            continue;
+        };
+        if reference.tag().is_some() {
+            tags.push(reference.familiar());
+        }
+        let digest = format!("{}@{}", reference.familiar_name(), image.id());
+        if !digests.contains(&digest) {
+            digests.push(digest);
+        }
+    }
+    Ok((tags, digests))
+}
+
+/// The configuration with every field of Docker's, also those that the image leaves out: templates name them.
+fn execution(config: &ImageConfig) -> Result<Value, Failure> {
+    let given = serde_json::to_value(&config.config)
+        .map_err(|error| Failure::new(format!("cannot show the configuration: {error}")))?;
+    let mut all = Map::new();
+    for (field, absent) in [
+        ("User", Value::String(String::new())),
+        ("ExposedPorts", Value::Null),
+        ("Env", Value::Null),
+        ("Entrypoint", Value::Null),
+        ("Cmd", Value::Null),
+        ("Volumes", Value::Null),
+        ("WorkingDir", Value::String(String::new())),
+        ("Labels", Value::Null),
+        ("StopSignal", Value::String(String::new())),
+        ("Healthcheck", Value::Null),
+        ("Shell", Value::Null),
+        ("OnBuild", Value::Null),
+    ] {
+        all.insert(field.to_owned(), given.get(field).cloned().unwrap_or(absent));
+    }
+    Ok(Value::Object(all))
+}
