@@ -39,19 +39,32 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Verb {
+    /// List images and their variants
     Images(commands::images::Args),
+    /// Download an image from a registry
     Pull(commands::pull::Args),
+    /// Upload an image to a registry
     Push(commands::push::Args),
+    /// Log in to a registry
     Login(commands::login::Args),
+    /// Log out from a registry
     Logout(commands::logout::Args),
+    /// Remove images
     Rmi(commands::rmi::Args),
+    /// Give an image another name
     Tag(commands::tag::Args),
+    /// Show details of containers, images or volumes
     Inspect(commands::inspect::Args),
+    /// Show how an image came to be
     History(commands::history::Args),
+    /// Write images to a tar archive
     Save(commands::save::Args),
+    /// Read images from an archive (OCI or Docker, also compressed) or from an OCI layout
     Load(commands::load::Args),
+    /// Make an image of a root file system's tarball
     Import(commands::import::Args),
     #[command(subcommand)]
     Image(image::Verb),
+    /// Show the version
     Version(commands::version::Args),
 }

@@ -1,3 +1,5 @@
+//! Show how an image came to be.
+
 use super::{Context, Outcome};
 use crate::ui::listing::{Listing, Row};
 use crate::ui::{self, units};
@@ -6,7 +8,6 @@ use jiff::Timestamp;
 use knarr_core::image::Platform;
 use knarr_core::store::chain_ids;
 
-/// Show how an image came to be
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// table, json, or a Go template

@@ -1,3 +1,5 @@
+//! List images and their variants.
+
 use super::{Context, Outcome};
 use crate::args::filter::{self, Filter};
 use crate::error::Failure;
@@ -8,7 +10,6 @@ use jiff::Timestamp;
 use knarr_core::image::{Digest, ImageConfig, Reference, Variant};
 use knarr_core::store::{Image, Store};
 
-/// List images and their variants
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Accepted for Docker's sake: there are no hidden images

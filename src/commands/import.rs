@@ -1,3 +1,5 @@
+//! Make an image of a root file system's tarball.
+
 use super::{Context, Outcome};
 use crate::args::container::platform;
 use crate::error::Failure;
@@ -8,7 +10,6 @@ use knarr_core::image::{Platform, Reference};
 use knarr_packager::archive::{self, ImportOptions};
 use std::io::{BufReader, IsTerminal};
 
-/// Make an image of a root file system's tarball
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR, …

@@ -1,3 +1,5 @@
+//! Read images from an archive (OCI or Docker, also compressed) or from an OCI layout.
+
 use super::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui;
@@ -6,7 +8,6 @@ use knarr_packager::archive;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-/// Read images from an archive (OCI or Docker, also compressed) or from an OCI layout
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Read from a file or a directory instead of standard input

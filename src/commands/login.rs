@@ -1,10 +1,11 @@
+//! Log in to a registry.
+
 use super::Outcome;
 use crate::error::Failure;
 use crate::ui::{self, terminal};
 use knarr_packager::registry::{self, Config};
 use std::io::Read;
 
-/// Log in to a registry
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The password; other users of this machine can see it

@@ -1,8 +1,9 @@
+//! Log out from a registry.
+
 use super::Outcome;
 use crate::ui;
 use knarr_packager::registry::{self, Config};
 
-/// Log out from a registry
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The registry; Docker Hub if absent

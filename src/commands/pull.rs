@@ -1,3 +1,5 @@
+//! Download an image from a registry.
+
 use super::{Context, Outcome};
 use crate::args::container::platform;
 use crate::error::Failure;
@@ -6,7 +8,6 @@ use crate::wiring::{compile, variant};
 use knarr_core::image::{Platform, Reference};
 use knarr_packager::registry::{self, Config, PullOptions};
 
-/// Download an image from a registry
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Every variant of the image, not only the one that runs here

@@ -1,10 +1,11 @@
+//! Upload an image to a registry.
+
 use super::{Context, Outcome};
 use crate::args::container::platform;
 use crate::ui::{self, progress};
 use knarr_core::image::{Platform, Reference};
 use knarr_packager::registry::{self, Config, PushOptions};
 
-/// Upload an image to a registry
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only the variant for this platform

@@ -1,9 +1,10 @@
+//! Remove images.
+
 use super::{Context, Outcome};
 use crate::ui;
 use crate::wiring::usages;
 use knarr_core::store::Removed;
 
-/// Remove images
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Remove even if a stopped container uses it, and all names of an id

@@ -1,3 +1,5 @@
+//! Write images to a tar archive.
+
 use super::{Context, Outcome};
 use crate::args::container::platform;
 use crate::error::Failure;
@@ -8,7 +10,6 @@ use knarr_packager::archive::{self, Format, SaveOptions};
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
-/// Write images to a tar archive
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// oci-archive (which Docker reads as well) or docker-archive (for older tools; one variant)

@@ -1,7 +1,8 @@
+//! Give an image another name.
+
 use super::{Context, Outcome};
 use knarr_core::image::Reference;
 
-/// Give an image another name
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[arg(value_name = "SOURCE_IMAGE[:TAG]")]

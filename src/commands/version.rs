@@ -1,8 +1,9 @@
+//! Show the version.
+
 use super::Outcome;
 use crate::ui::{self, listing};
 use serde::Serialize;
 
-/// Show the version
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// json, or a Go template

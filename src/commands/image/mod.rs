@@ -7,17 +7,27 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 #[command(defer = true, subcommand_value_name = "COMMAND", subcommand_help_heading = "Commands")]
 pub enum Verb {
+    /// Show how an image came to be
     History(history::Args),
+    /// Make an image of a root file system's tarball
     Import(import::Args),
+    /// Show details of images
     Inspect(inspect::ImageArgs),
+    /// Read images from an archive (OCI or Docker, also compressed) or from an OCI layout
     Load(load::Args),
+    /// List images and their variants
     #[command(visible_alias = "list")]
     Ls(images::Args),
+    /// Download an image from a registry
     Pull(pull::Args),
+    /// Upload an image to a registry
     Push(push::Args),
+    /// Remove images
     #[command(visible_alias = "remove")]
     Rm(rmi::Args),
+    /// Write images to a tar archive
     Save(save::Args),
+    /// Give an image another name
     Tag(tag::Args),
 }
 

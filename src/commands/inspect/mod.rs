@@ -9,7 +9,6 @@ use crate::ui::{self, listing};
 use knarr_core::image::Platform;
 use serde::Serialize;
 
-/// Show details of containers, images or volumes
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// json, or a Go template
@@ -19,7 +18,6 @@ pub struct Args {
     names: Vec<String>,
 }
 
-/// Show details of images
 #[derive(Debug, clap::Args)]
 pub struct ImageArgs {
     /// json, or a Go template
