@@ -1,1 +1,3 @@
-//! End-to-end tests: each has its own root directory, checks the kernel and the store, and never sleeps.
+//! End-to-end tests: the program, seen from outside.
+
+mod builtin;
