@@ -239,7 +239,7 @@ impl Archive<'_> {
     }
 
     fn json(&mut self, path: &str, document: &impl Serialize) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(document)
+        let bytes = index::to_json(document)
             .map_err(|source| Error::Malformed { entry: path.to_owned(), source })?;
         self.file(path, bytes.len() as u64, &bytes[..])
     }

@@ -58,7 +58,10 @@ fn what_cannot_run_is_refused_before_its_layers_come() {
     let config = place.config();
     let error = ensure(&place.store, &name, PullPolicy::Missing, &options, &config, &Silent);
     let text = story(&error.unwrap_err());
-    assert!(text.contains("this machine cannot run linux/amd64; it runs wasi/wasm, linux/arm64"), "{text}");
+    assert!(
+        text.contains("this machine cannot run linux/amd64; it runs wasi/wasm, linux/arm64"),
+        "{text}"
+    );
     assert_eq!(registry.count("GET", "/blobs/"), 0);
     // which `pull` does not mind
     pull(&place.store, &name.parse().unwrap(), &options, &config, &Silent).unwrap();
@@ -67,6 +70,7 @@ fn what_cannot_run_is_refused_before_its_layers_come() {
 #[test]
 fn no_reference_at_all() {
     let place = Place::new();
-    let error = ensure(&place.store, "No Image", PullPolicy::Missing, &options(), &place.config(), &Silent);
+    let error =
+        ensure(&place.store, "No Image", PullPolicy::Missing, &options(), &place.config(), &Silent);
     assert!(matches!(error, Err(Error::NotAReference(..))));
 }

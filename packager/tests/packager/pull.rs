@@ -91,8 +91,7 @@ fn a_single_manifest_and_a_reference_by_digest() {
     let image = single(&maker.store, "one");
     registry.hold(&maker.store, &image.descriptor, "one", "x");
     let place = Place::new();
-    let reference: Reference =
-        format!("{}/one@{}", registry.host, image.id()).parse().unwrap();
+    let reference: Reference = format!("{}/one@{}", registry.host, image.id()).parse().unwrap();
     let pulled = pull(&place.store, &reference, &options(), &place.config(), &Silent).unwrap();
     assert_eq!(pulled.id(), image.id());
     assert_eq!(place.store.find(&reference.to_string()).unwrap().id(), image.id());
@@ -105,9 +104,13 @@ fn a_platform_that_cannot_run_here_can_be_pulled() {
     let mut arm = native();
     arm.runnable.native = vec!["linux/riscv64".parse().unwrap()];
     pull(&place.store, &reference, &arm, &place.config(), &Silent).unwrap();
-    let missing = pull(&place.store, &reference, &for_platform("linux/arm64"), &place.config(), &Silent);
+    let missing =
+        pull(&place.store, &reference, &for_platform("linux/arm64"), &place.config(), &Silent);
     let text = story(&missing.unwrap_err());
-    assert!(text.contains("the image has no linux/arm64 variant; it has linux/amd64, wasi/wasm"), "{text}");
+    assert!(
+        text.contains("the image has no linux/arm64 variant; it has linux/amd64, wasi/wasm"),
+        "{text}"
+    );
 }
 
 #[test]

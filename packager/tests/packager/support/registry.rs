@@ -39,11 +39,17 @@ pub enum Fault {
 
 #[derive(Debug, Clone)]
 pub enum Auth {
-    Basic { user: &'static str, password: &'static str },
+    Basic {
+        user: &'static str,
+        password: &'static str,
+    },
     /// A token from `/token`, for everybody.
     AnonymousToken,
     /// A token for those who know the password.
-    PasswordToken { user: &'static str, password: &'static str },
+    PasswordToken {
+        user: &'static str,
+        password: &'static str,
+    },
     /// A token for the owner of a refresh token.
     IdentityToken(&'static str),
 }
@@ -133,9 +139,7 @@ impl Registry {
     pub fn fail(&self, part: impl Into<String>, mut faults: Vec<Fault>) {
         let part = part.into();
         faults.reverse();
-        self.script(move |request| {
-            if request.path.contains(&part) { faults.pop() } else { None }
-        });
+        self.script(move |request| if request.path.contains(&part) { faults.pop() } else { None });
     }
 
     /// The same fault for ever.
@@ -215,11 +219,12 @@ impl Registry {
                 (format!("Bearer {TOKEN}"), format!(r#"Bearer realm="{realm}",service="test""#))
             }
         };
-        (given != Some(expected.as_str()))
-            .then(|| Answer::new(401).header("WWW-Authenticate", &challenge).body(
+        (given != Some(expected.as_str())).then(|| {
+            Answer::new(401).header("WWW-Authenticate", &challenge).body(
                 "application/json",
                 r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#,
-            ))
+            )
+        })
     }
 }
 
@@ -245,8 +250,10 @@ impl Answer {
 }
 
 fn unknown(code: &str) -> Answer {
-    Answer::new(404)
-        .body("application/json", format!(r#"{{"errors":[{{"code":"{code}","message":"unknown"}}]}}"#))
+    Answer::new(404).body(
+        "application/json",
+        format!(r#"{{"errors":[{{"code":"{code}","message":"unknown"}}]}}"#),
+    )
 }
 
 fn answer(state: &mut State, request: &Request, range: bool) -> Answer {
@@ -337,7 +344,8 @@ fn send(
         wait_for_end(stream);
         return None;
     }
-    let mut head = format!("HTTP/1.1 {} x\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+    let mut head =
+        format!("HTTP/1.1 {} x\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }

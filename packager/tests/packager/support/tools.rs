@@ -41,7 +41,9 @@ impl DockerRegistry {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|e| panic!("docker-registry: {e}; install the package docker-registry"));
+            .unwrap_or_else(|e| {
+                panic!("docker-registry: {e}; install the package docker-registry")
+            });
         // it says where it listens
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let host = lines.by_ref().map_while(Result::ok).find_map(|line| {
