@@ -82,7 +82,7 @@ fn one_variant_of_many() {
     let place = Place::new();
     let image = app(&place.store, "app:1");
     let options = SaveOptions { platform: Some("wasi/wasm".parse().unwrap()), ..oci() };
-    let archive = saved(&place, &[image.clone()], &options);
+    let archive = saved(&place, std::slice::from_ref(&image), &options);
     let other = Place::new();
     let loaded = load(&other.store, &mut &archive[..]).unwrap();
     let variants = other.store.variants(&loaded[0]).unwrap();
@@ -98,7 +98,7 @@ fn skopeo_reads_both_formats() {
     let image = single(&place.store, "one:1");
     let path = |name: &str| place.directory.path().join(name).display().to_string();
     for (name, options) in [("oci-archive", oci()), ("docker-archive", docker())] {
-        std::fs::write(path(name), saved(&place, &[image.clone()], &options)).unwrap();
+        std::fs::write(path(name), saved(&place, std::slice::from_ref(&image), &options)).unwrap();
         let from = format!("{name}:{}", path(name));
         let to = format!("oci:{}:x", path(&format!("{name}-copy")));
         skopeo(&["copy", &from, &to]);
@@ -211,7 +211,7 @@ fn variants_that_are_not_here_stay_away() {
     let image = app(&place.store, "app:1");
     let native = layers(&place.store, &image, "linux/amd64")[0].clone();
     std::fs::remove_file(place.store.blob_path(native.digest())).unwrap();
-    let archive = saved(&place, &[image.clone()], &oci());
+    let archive = saved(&place, std::slice::from_ref(&image), &oci());
     let other = Place::new();
     let loaded = load(&other.store, &mut &archive[..]).unwrap();
     assert_eq!(loaded[0].id(), image.id());

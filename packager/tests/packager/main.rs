@@ -1,6 +1,8 @@
 //! The packager from outside: against a registry that misbehaves on demand, against Debian's docker-registry,
 //! and against skopeo and umoci.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // every line of it is a test
+
 mod archive;
 mod docker_registry;
 mod ensure;
