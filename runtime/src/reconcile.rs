@@ -1,1 +1,162 @@
-//! TODO
+//! Who owns a container, and putting right what a monitor left that died.
+//!
+//! A monitor holds `monitor.lock` for its whole life, and the kernel releases it however the monitor ends. So whoever
+//! can take the lock knows that no monitor lives; if then the record says that a guest runs, or the folder for
+//! sockets (made before anything else at a start, removed after everything else) is still there, there is something
+//! to put right. The lock is only ever taken under the state's lock, so a busy one always means a monitor.
+//!
+//! What a monitor mounts is mounted in its own namespace and dies with it, and the kernel kills the guest when its
+//! monitor dies; left are cgroups, sockets, and records.
+
+use crate::engine::native;
+use crate::state::{self, Container, Exit, Locked, Status};
+use crate::volume;
+use knarr_core::fsx;
+use knarr_core::hint::Hint;
+use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
+use knarr_core::root::Root;
+use knarr_core::spec::{ContainerSpec, EngineKind, Limits, MountKind};
+use knarr_core::sys;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    State(#[from] state::Error),
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+    #[error("cannot clear away what is left of container {}", id.short())]
+    Engine { id: ContainerId, source: native::Error },
+    #[error(transparent)]
+    Volume(#[from] volume::Error),
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::State(e) => e.hint(),
+            Self::Engine { source, .. } => source.hint(),
+            Self::Volume(e) => e.hint(),
+            Self::File(_) => None,
+        }
+    }
+}
+
+/// What Docker records for a container that was killed behind its back.
+const KILLED: u8 = 137;
+
+/// A container without a monitor, held so that none can start.
+#[derive(Debug)]
+pub struct Unowned {
+    pub container: Container,
+    pub state: Locked,
+    pub monitor: Lock,
+}
+
+/// Takes a container that no monitor owns, and puts right what a dead one left. `None` if a monitor owns it.
+///
+/// A container that was to be removed when its monitor died is removed now: [`state::Error::Gone`].
+pub fn take(root: &Root, id: &ContainerId) -> Result<Option<Unowned>, Error> {
+    let state = Locked::take(root, id)?;
+    let Some(monitor) = Lock::try_exclusive(&root.container(id).monitor_lock())? else {
+        return Ok(None);
+    };
+    let mut unowned = Unowned { container: state::load(root, id)?, state, monitor };
+    let was_alive = unowned.state.state().is_alive();
+    if was_alive || root.container(id).run().exists() {
+        put_right(root, &mut unowned)?;
+    }
+    let to_be_removed = was_alive && unowned.container.spec.auto_remove;
+    if to_be_removed || unowned.state.state().status == Status::Removing {
+        remove(root, unowned, true)?;
+        return Err(state::Error::Gone { id: id.clone() }.into());
+    }
+    Ok(Some(unowned))
+}
+
+/// [`take`], for those who only want the record to be true. `None`: the container is gone.
+pub fn container(root: &Root, id: &ContainerId) -> Result<Option<Container>, Error> {
+    match take(root, id) {
+        Ok(Some(unowned)) => Ok(Some(unowned.container)),
+        Ok(None) | Err(Error::State(state::Error::Gone { .. })) => match state::load(root, id) {
+            Ok(container) => Ok(Some(container)),
+            Err(state::Error::Gone { .. }) => Ok(None),
+            Err(e) => Err(e.into()),
+        },
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether a look at the record and the disk says that [`take`] might have something to do. Cheap: for listings.
+pub fn is_suspect(root: &Root, container: &Container) -> bool {
+    container.state.is_alive()
+        || container.state.status == Status::Removing
+        || root.container(container.id()).run().exists()
+}
+
+fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {
+    clear_engine(root, &unowned.container.spec)?;
+    if unowned.state.state().is_alive() {
+        let error = Some("its monitor was killed, or the machine was restarted".to_owned());
+        unowned.state.apply(|s| s.exited(Exit { code: KILLED, oom_killed: false, error }))?;
+        unowned.container.state = unowned.state.state().clone();
+    }
+    Ok(sys::remove_tree(root.container(&unowned.container.spec.id).run())?)
+}
+
+/// Removes what an engine keeps outside of the container's folders, and kills what still runs.
+pub fn clear_engine(root: &Root, spec: &ContainerSpec) -> Result<(), Error> {
+    // a Wasm guest gets a cgroup for its limits only
+    if spec.engine == EngineKind::Wasm && spec.limits == Limits::default() {
+        return Ok(());
+    }
+    native::cleanup(root, &spec.id).map_err(|source| Error::Engine { id: spec.id.clone(), source })
+}
+
+/// Deletes a container, with its anonymous volumes if asked. It vanishes from listings at once (`spec.json` goes
+/// first); a deletion that is cut short after that is finished by the sweeper.
+pub fn remove(root: &Root, unowned: Unowned, volumes: bool) -> Result<(), Error> {
+    let Unowned { container, state, monitor } = unowned;
+    let result = delete(root, &container, state.state().name.as_str(), volumes);
+    // held until the folder is gone
+    drop((state, monitor));
+    result
+}
+
+/// The deletion itself. Goes on after a volume that cannot be deleted, and reports it last.
+pub(crate) fn delete(
+    root: &Root,
+    container: &Container,
+    name: &str,
+    volumes: bool,
+) -> Result<(), Error> {
+    let paths = root.container(container.id());
+    let mut result = Ok(());
+    for mount in container.spec.mounts.iter().filter(|_| volumes) {
+        if let MountKind::Volume { name, anonymous: true, .. } = &mount.kind {
+            match volume::remove(root, name, Vec::new) {
+                Err(volume::Error::NotFound { .. }) | Ok(()) => {}
+                Err(e) => result = Err(e.into()),
+            }
+        }
+    }
+    fsx::remove_file(&paths.spec())?;
+    state::release(root, name)?;
+    sys::remove_tree(paths.run())?;
+    sys::remove_tree(paths.data())?;
+    result
+}
+
+/// Deletes a container whose record cannot be read.
+pub fn remove_damaged(root: &Root, id: &ContainerId) -> Result<bool, Error> {
+    let paths = root.container(id);
+    let _state = Lock::exclusive(&paths.state_lock())?;
+    let Some(_monitor) = Lock::try_exclusive(&paths.monitor_lock())? else { return Ok(false) };
+    native::cleanup(root, id).map_err(|source| Error::Engine { id: id.clone(), source })?;
+    fsx::remove_file(&paths.spec())?;
+    sys::remove_tree(paths.run())?;
+    sys::remove_tree(paths.data())?;
+    // its name, which may be unreadable too, has no owner now
+    state::sweep(root)?;
+    Ok(true)
+}

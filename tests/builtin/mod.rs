@@ -19,7 +19,10 @@ fn the_archive_is_made_of_its_sources() {
         std::fs::write(ARCHIVE, &made).unwrap();
     }
     let kept = std::fs::read(ARCHIVE).unwrap();
-    assert!(kept == made, "src/builtin/hello.tar does not match tests/builtin: see its documentation");
+    assert!(
+        kept == made,
+        "src/builtin/hello.tar does not match tests/builtin: see its documentation"
+    );
 }
 
 fn assemble() -> Vec<u8> {
@@ -32,7 +35,9 @@ fn assemble() -> Vec<u8> {
         ..Default::default()
     };
     let mut manifests = vec![wasm::manifest_of_module(&store, &module, &image).unwrap()];
-    for (platform, program) in [("linux/amd64", amd64 as fn(&[u8]) -> Vec<u8>), ("linux/arm64", arm64)] {
+    for (platform, program) in
+        [("linux/amd64", amd64 as fn(&[u8]) -> Vec<u8>), ("linux/arm64", arm64)]
+    {
         let program = program(text(platform, "wasi/wasm").as_bytes());
         let options = ImportOptions {
             changes: vec![r#"ENTRYPOINT ["/hello"]"#.into()],

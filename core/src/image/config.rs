@@ -79,7 +79,6 @@ pub struct Healthcheck {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct RootFs {
     #[serde(rename = "type")]
     pub kind: String,

@@ -53,7 +53,7 @@ pub fn module_diff_id(layer: &Descriptor) -> Digest {
 }
 
 pub fn is_module(layer: &Descriptor) -> bool {
-    media_type::layer_kind(layer.media_type().as_ref()) == Some(LayerKind::Wasm)
+    media_type::layer_kind(&layer.media_type().to_string()) == Some(LayerKind::Wasm)
 }
 
 /// Reads the configuration of a variant and fills in what artifacts lack.
@@ -125,12 +125,12 @@ pub fn platform(stated: Option<Platform>, config: &ImageConfig) -> Platform {
 }
 
 fn is_image_config(manifest: &ImageManifest) -> bool {
-    let media_type = manifest.config().media_type().as_ref();
-    IMAGE_CONFIGS.iter().any(|m| m.eq_ignore_ascii_case(media_type))
+    let media_type = manifest.config().media_type().to_string();
+    IMAGE_CONFIGS.iter().any(|m| m.eq_ignore_ascii_case(&media_type))
 }
 
 fn is_wasm_config(manifest: &ImageManifest) -> bool {
-    media_type::WASM_CONFIG.eq_ignore_ascii_case(manifest.config().media_type().as_ref())
+    media_type::WASM_CONFIG.eq_ignore_ascii_case(&manifest.config().media_type().to_string())
 }
 
 fn has_wasm_layer(manifest: &ImageManifest) -> bool {

@@ -1,3 +1,43 @@
 //! What can be done with a container: one file for each verb.
 
+pub mod attach;
+pub mod create;
+mod disk;
+mod error;
+pub mod inspect;
+pub mod kill;
+pub mod list;
 pub mod options;
+pub mod pause;
+pub mod prune;
+pub mod remove;
+pub mod rename;
+pub mod restart;
+pub mod run;
+pub mod start;
+pub mod stop;
+pub mod wait;
+
+pub use create::create;
+pub use error::Error;
+pub use inspect::inspect;
+pub use kill::kill;
+pub use list::{list, usages};
+pub use pause::{pause, unpause};
+pub use remove::remove;
+pub use rename::rename;
+pub use restart::restart;
+pub use start::start;
+pub use stop::stop;
+pub use wait::wait;
+
+use crate::state;
+use knarr_core::id::ContainerId;
+use knarr_core::store::Store;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Finds a container by Docker's rules: a full id, an exact name, the start of an id.
+pub fn find(store: &Store, text: &str) -> Result<ContainerId> {
+    Ok(state::find(store.root(), text)?)
+}

@@ -1,1 +1,32 @@
-//! TODO
+//! The one process that owns a container's life: set-up, input and output, teardown.
+//!
+//! In the foreground the command itself is the monitor ([`run`]); otherwise it starts one in a session of its own
+//! ([`spawn()`], [`entry`]) and talks to it over `control.sock` ([`client`]).
+//!
+//! A monitor has one thread and no asynchronous runtime: it waits in one `poll` for a handful of descriptors, and its
+//! memory is what an idle container costs. It is no child subreaper: what a container leaves behind when its first
+//! process ends is killed with its pid namespace, and a Wasm guest has no children.
+
+mod attach;
+pub mod client;
+mod control;
+mod error;
+mod guest;
+mod life;
+mod log;
+mod mounts;
+mod ownership;
+mod report;
+mod server;
+mod session;
+mod sink;
+mod spawn;
+mod streams;
+
+pub use attach::{Attach, DetachKeys, End, InvalidKeys, attach};
+pub use error::Error;
+pub use life::{Start, Step, run, run_in_foreground};
+pub use log::Stream;
+pub use ownership::wait_for_end;
+pub use report::{Failure, Kind};
+pub use spawn::{Spawn, entry, must_reexec, reexec, spawn, spawn_attached};

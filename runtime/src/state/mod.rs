@@ -17,8 +17,9 @@ mod names;
 mod sweep;
 
 pub use lookup::{Damaged, all, find, load};
+pub(crate) use names::rename;
 pub use names::{Claim, claim, generate, release, validate};
-pub use sweep::sweep;
+pub use sweep::{sweep, sweep_waiting};
 
 use jiff::Timestamp;
 use knarr_core::fsx::{self, Durability};
@@ -41,6 +42,8 @@ pub enum Error {
     InvalidName { name: String },
     #[error("the name {name:?} is used by container {}", owner.short())]
     NameTaken { name: String, owner: ContainerId },
+    #[error("no name was free in {attempts} attempts")]
+    NamesExhausted { attempts: usize },
     #[error("container {} is {from}, and cannot become {to}", id.short())]
     IllegalTransition { id: ContainerId, from: Status, to: Status },
     #[error("the record of container {} is damaged", id.short())]
@@ -112,6 +115,15 @@ pub struct Exit {
     pub error: Option<String>,
 }
 
+/// What becomes known of a guest when it starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunningGuest {
+    pub pid: u32,
+    pub monitor: u32,
+    pub ports: Vec<Port>,
+    pub lacking: Vec<String>,
+}
+
 /// What changes about a container (`state.json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerState {
@@ -127,6 +139,9 @@ pub struct ContainerState {
     pub ports: Vec<Port>,
     /// Starts by a restart policy.
     pub restart_count: u32,
+    /// Walls that this host could not put up around the guest, a sentence each.
+    #[serde(default)]
+    pub lacking: Vec<String>,
 }
 
 impl Record for ContainerState {
@@ -149,6 +164,7 @@ impl ContainerState {
             exit: None,
             ports: Vec::new(),
             restart_count: 0,
+            lacking: Vec::new(),
         }
     }
 
@@ -163,18 +179,19 @@ impl ContainerState {
     }
 
     /// The guest runs.
-    pub fn running(&mut self, pid: u32, monitor: u32, ports: Vec<Port>) -> Result<(), Refused> {
+    pub fn running(&mut self, guest: RunningGuest) -> Result<(), Refused> {
         self.startable()?;
         *self = Self {
             name: std::mem::take(&mut self.name),
             status: Status::Running,
-            pid: Some(pid),
-            monitor: Some(monitor),
+            pid: Some(guest.pid),
+            monitor: Some(guest.monitor),
             started: Some(Timestamp::now()),
             finished: None,
             exit: None,
-            ports,
+            ports: guest.ports,
             restart_count: self.restart_count,
+            lacking: guest.lacking,
         };
         Ok(())
     }

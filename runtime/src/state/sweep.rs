@@ -18,7 +18,7 @@ pub fn sweep(root: &Root) -> Result<()> {
 }
 
 /// Waits for those who are making containers, then sweeps.
-pub(super) fn sweep_waiting(root: &Root) -> Result<()> {
+pub fn sweep_waiting(root: &Root) -> Result<()> {
     let lock = Lock::exclusive(&root.containers_lock())?;
     sweep_under(root, &lock)
 }

@@ -4,6 +4,10 @@ fn state() -> ContainerState {
     ContainerState::created("bold_cook".into())
 }
 
+fn guest(pid: u32) -> RunningGuest {
+    RunningGuest { pid, monitor: 9, ..Default::default() }
+}
+
 fn exit(code: u8) -> Exit {
     Exit { code, oom_killed: false, error: None }
 }
@@ -11,13 +15,13 @@ fn exit(code: u8) -> Exit {
 #[test]
 fn a_whole_life() {
     let mut state = state();
-    state.running(10, 9, Vec::new()).unwrap();
+    state.running(guest(10)).unwrap();
     assert!(state.is_alive() && state.started.is_some());
     state.paused().unwrap();
     state.resumed().unwrap();
     state.exited(exit(3)).unwrap();
     assert_eq!((state.pid, state.monitor, state.exit.as_ref().unwrap().code), (None, None, 3));
-    state.running(11, 9, Vec::new()).unwrap();
+    state.running(guest(11)).unwrap();
     assert_eq!((state.exit.clone(), state.finished), (None, None), "a new run forgets the last");
     state.exited(exit(0)).unwrap();
     state.removing().unwrap();
@@ -30,8 +34,8 @@ fn illegal_transitions_refuse() {
     assert_eq!(created.exited(exit(0)), Err((Status::Created, Status::Exited)));
     assert_eq!(created.paused(), Err((Status::Created, Status::Paused)));
     let mut running = state();
-    running.running(1, 2, Vec::new()).unwrap();
-    assert_eq!(running.running(1, 2, Vec::new()), Err((Status::Running, Status::Running)));
+    running.running(guest(1)).unwrap();
+    assert_eq!(running.running(guest(1)), Err((Status::Running, Status::Running)));
     assert_eq!(running.removing(), Err((Status::Running, Status::Removing)));
     let mut removing = state();
     removing.removing().unwrap();

@@ -3,4 +3,5 @@
 pub mod process;
 pub mod resolve;
 pub mod signal;
+pub mod terminal;
 pub mod tree;

@@ -62,11 +62,20 @@ const RTMAX: i32 = 64;
 impl Signal {
     pub const KILL: Self = Self(libc::SIGKILL);
     pub const TERM: Self = Self(libc::SIGTERM);
+    pub const STOP: Self = Self(libc::SIGSTOP);
+    pub const TSTP: Self = Self(libc::SIGTSTP);
     pub const CONT: Self = Self(libc::SIGCONT);
     pub const WINCH: Self = Self(libc::SIGWINCH);
 
     pub fn number(self) -> i32 {
         self.0
+    }
+
+    /// Whether a program that does not expect it ends (signal(7), "Term" and "Core").
+    pub fn ends_a_program(self) -> bool {
+        let harmless = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH];
+        let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+        !harmless.contains(&self.0) && !stops.contains(&self.0)
     }
 }
 
@@ -204,19 +213,6 @@ impl Drop for SignalQueue {
 fn restore(mask: &libc::sigset_t) {
     // SAFETY: `mask` was filled by pthread_sigmask.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut()) };
-}
-
-/// Gives SIGPIPE the default action, as a program expects it that is executed, and returns whether it was ignored
-/// before (Rust's runtime ignores it).
-pub fn with_default_pipe_signal<T>(work: impl FnOnce() -> T) -> T {
-    // SAFETY: both dispositions are constants, not handlers.
-    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-    let result = work();
-    if before != libc::SIG_ERR {
-        // SAFETY: `before` is what was installed when we came.
-        unsafe { libc::signal(libc::SIGPIPE, before) };
-    }
-    result
 }
 
 #[cfg(test)]

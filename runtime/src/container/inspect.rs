@@ -1,0 +1,419 @@
+//! `inspect`: everything about a container, under Docker's names.
+
+use super::Result;
+use super::list::{self, network_name};
+use crate::state::{self, Container, Status};
+use crate::{reconcile, volume};
+use knarr_core::id::ContainerId;
+use knarr_core::image::config::Healthcheck;
+use knarr_core::root::Root;
+use knarr_core::spec::{EngineKind, Mount, MountKind, NetworkMode, Port, Seccomp};
+use knarr_core::store::Store;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Docker's name for a time that has not come (Go's zero time).
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Inspection {
+    pub id: String,
+    pub created: String,
+    pub path: String,
+    pub args: Vec<String>,
+    pub state: State,
+    /// The image's id.
+    pub image: String,
+    pub resolv_conf_path: String,
+    pub hostname_path: String,
+    pub hosts_path: String,
+    pub log_path: String,
+    pub name: String,
+    pub restart_count: u32,
+    pub driver: &'static str,
+    /// The operating system, as in Docker.
+    pub platform: String,
+    pub host_config: HostConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_rw: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_root_fs: Option<u64>,
+    pub mounts: Vec<MountPoint>,
+    pub config: Config,
+    pub network_settings: NetworkSettings,
+    /// What only Knarr has.
+    pub knarr: Knarr,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct State {
+    pub status: Status,
+    pub running: bool,
+    pub paused: bool,
+    pub restarting: bool,
+    #[serde(rename = "OOMKilled")]
+    pub oom_killed: bool,
+    pub dead: bool,
+    pub pid: u32,
+    pub exit_code: u8,
+    pub error: String,
+    pub started_at: String,
+    pub finished_at: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HostConfig {
+    pub binds: Vec<String>,
+    pub log_config: LogConfig,
+    pub network_mode: &'static str,
+    pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
+    pub auto_remove: bool,
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    pub extra_hosts: Vec<String>,
+    pub group_add: Vec<String>,
+    pub init: bool,
+    pub privileged: bool,
+    pub readonly_rootfs: bool,
+    pub security_opt: Vec<String>,
+    pub shm_size: u64,
+    pub cpu_shares: u64,
+    pub memory: u64,
+    pub memory_reservation: u64,
+    pub memory_swap: i64,
+    pub nano_cpus: u64,
+    pub cpuset_cpus: String,
+    pub pids_limit: Option<u64>,
+    pub ulimits: Vec<Ulimit>,
+    pub tmpfs: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LogConfig {
+    #[serde(rename = "Type")]
+    pub kind: &'static str,
+    pub config: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Ulimit {
+    pub name: String,
+    pub hard: i64,
+    pub soft: i64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MountPoint {
+    #[serde(rename = "Type")]
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub source: String,
+    pub destination: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<&'static str>,
+    pub mode: String,
+    #[serde(rename = "RW")]
+    pub writable: bool,
+    pub propagation: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Config {
+    pub hostname: String,
+    pub user: String,
+    pub attach_stdin: bool,
+    pub attach_stdout: bool,
+    pub attach_stderr: bool,
+    pub exposed_ports: BTreeMap<String, Empty>,
+    pub tty: bool,
+    pub open_stdin: bool,
+    pub env: Vec<String>,
+    pub cmd: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
+    /// As the user wrote it.
+    pub image: String,
+    pub working_dir: String,
+    pub entrypoint: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Empty {}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NetworkSettings {
+    /// Published ports that are open, and exposed ones (`null`).
+    pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
+    pub networks: BTreeMap<&'static str, Network>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Network {
+    #[serde(rename = "IPAddress")]
+    pub ip_address: String,
+    pub aliases: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PortBinding {
+    pub host_ip: String,
+    pub host_port: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Knarr {
+    pub engine: EngineKind,
+    /// The platform of the variant that runs.
+    pub variant: String,
+    /// Digest of that variant's manifest.
+    pub manifest: String,
+    /// Why this variant was chosen.
+    pub reason: String,
+    pub monitor_pid: u32,
+    pub isolate_requests: bool,
+    /// Walls that this host could not put up around the guest.
+    pub lacking: Vec<String>,
+}
+
+/// Describes a container as it truly is; `size` measures its files as well.
+pub fn inspect(store: &Store, id: &ContainerId, size: bool) -> Result<Inspection> {
+    let root = store.root();
+    let Some(container) = reconcile::container(root, id)? else {
+        return Err(state::Error::Gone { id: id.clone() }.into());
+    };
+    let sizes = if size { Some(list::size(store, &container)?) } else { None };
+    let mut inspection = describe(root, &container);
+    inspection.size_rw = sizes.map(|s| s.writable);
+    inspection.size_root_fs = sizes.map(|s| s.total);
+    Ok(inspection)
+}
+
+fn describe(root: &Root, container: &Container) -> Inspection {
+    let Container { spec, state } = container;
+    let paths = root.container(&spec.id);
+    let args = spec.process.args();
+    let etc = |name: &str| match spec.engine {
+        EngineKind::Native => paths.etc().join(name).display().to_string(),
+        EngineKind::Wasm => String::new(),
+    };
+    Inspection {
+        id: spec.id.to_string(),
+        created: spec.created.to_string(),
+        path: args.first().cloned().unwrap_or_default(),
+        args: args.into_iter().skip(1).collect(),
+        state: state_of(container),
+        image: spec.image.id.to_string(),
+        resolv_conf_path: etc("resolv.conf"),
+        hostname_path: etc("hostname"),
+        hosts_path: etc("hosts"),
+        log_path: paths.log().display().to_string(),
+        name: format!("/{}", state.name),
+        restart_count: state.restart_count,
+        driver: "overlay",
+        platform: spec.image.platform.os.clone(),
+        host_config: host_config(container),
+        size_rw: None,
+        size_root_fs: None,
+        mounts: spec.mounts.iter().map(|mount| mount_point(root, mount)).collect(),
+        config: config(container),
+        network_settings: network_settings(container),
+        knarr: Knarr {
+            engine: spec.engine,
+            variant: spec.image.platform.to_string(),
+            manifest: spec.image.manifest.to_string(),
+            reason: spec.image.reason.clone(),
+            monitor_pid: state.monitor.unwrap_or(0),
+            isolate_requests: spec.wasm.isolate_requests,
+            lacking: state.lacking.clone(),
+        },
+    }
+}
+
+fn state_of(container: &Container) -> State {
+    let state = &container.state;
+    let time = |at: Option<jiff::Timestamp>| at.map_or_else(|| NEVER.into(), |at| at.to_string());
+    let exit = state.exit.as_ref();
+    State {
+        status: state.status,
+        running: state.is_alive(),
+        paused: state.status == Status::Paused,
+        restarting: false,
+        oom_killed: exit.is_some_and(|exit| exit.oom_killed),
+        dead: false,
+        pid: state.pid.unwrap_or(0),
+        exit_code: exit.map_or(0, |exit| exit.code),
+        error: exit.and_then(|exit| exit.error.clone()).unwrap_or_default(),
+        started_at: time(state.started),
+        finished_at: time(state.finished),
+    }
+}
+
+fn host_config(container: &Container) -> HostConfig {
+    let spec = &container.spec;
+    let (limits, security) = (&spec.limits, &spec.security);
+    let mut security_opt = Vec::new();
+    if security.no_new_privileges {
+        security_opt.push("no-new-privileges".to_owned());
+    }
+    match &security.seccomp {
+        Seccomp::Default => {}
+        Seccomp::Unconfined => security_opt.push("seccomp=unconfined".into()),
+        Seccomp::Profile(profile) => security_opt.push(format!("seccomp={profile}")),
+    }
+    let limit =
+        |value: Option<u64>| value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX));
+    let mut port_bindings: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
+    for port in &spec.ports {
+        port_bindings.entry(port_key(port)).or_default().push(binding(port));
+    }
+    let rotation =
+        [("max-size", spec.log.max_size.to_string()), ("max-file", spec.log.max_files.to_string())];
+    HostConfig {
+        binds: spec.mounts.iter().filter_map(bind).collect(),
+        log_config: LogConfig {
+            kind: "json-file",
+            config: rotation.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        },
+        network_mode: network_name(&spec.network),
+        port_bindings,
+        auto_remove: spec.auto_remove,
+        cap_add: security.cap_add.clone(),
+        cap_drop: security.cap_drop.clone(),
+        extra_hosts: spec.extra_hosts.iter().map(|(n, a)| format!("{n}:{a}")).collect(),
+        group_add: spec.process.group_add.clone(),
+        init: spec.init,
+        privileged: security.privileged,
+        readonly_rootfs: spec.read_only_rootfs,
+        security_opt,
+        shm_size: limits.shm_size.unwrap_or(64 << 20),
+        cpu_shares: limits.cpu_shares.unwrap_or(0),
+        memory: limits.memory.unwrap_or(0),
+        memory_reservation: limits.memory_reservation.unwrap_or(0),
+        memory_swap: limits.memory_swap.unwrap_or(0),
+        nano_cpus: limits.nano_cpus.unwrap_or(0),
+        cpuset_cpus: limits.cpuset_cpus.clone().unwrap_or_default(),
+        pids_limit: limits.pids,
+        ulimits: limits
+            .ulimits
+            .iter()
+            .map(|u| Ulimit { name: u.name.clone(), hard: limit(u.hard), soft: limit(u.soft) })
+            .collect(),
+        tmpfs: spec.mounts.iter().filter_map(tmpfs).collect(),
+    }
+}
+
+fn bind(mount: &Mount) -> Option<String> {
+    let source = match &mount.kind {
+        MountKind::Bind { source, .. } => source.display().to_string(),
+        MountKind::Volume { name, anonymous: false, .. } => name.clone(),
+        _ => return None,
+    };
+    let options = if mount.read_only { ":ro" } else { "" };
+    Some(format!("{source}:{}{options}", mount.target))
+}
+
+fn tmpfs(mount: &Mount) -> Option<(String, String)> {
+    let MountKind::Tmpfs { size, mode, options } = &mount.kind else { return None };
+    let mut words = options.clone();
+    words.extend(size.map(|size| format!("size={size}")));
+    words.extend(mode.map(|mode| format!("mode={mode:o}")));
+    Some((mount.target.clone(), words.join(",")))
+}
+
+fn mount_point(root: &Root, mount: &Mount) -> MountPoint {
+    let (kind, name, source, propagation) = match &mount.kind {
+        MountKind::Bind { source, propagation, .. } => (
+            "bind",
+            None,
+            source.display().to_string(),
+            propagation.clone().unwrap_or_else(|| "rprivate".into()),
+        ),
+        MountKind::Volume { name, .. } => {
+            // the name was checked when the container was made
+            let source = volume::data(root, name).map(|p| p.display().to_string());
+            ("volume", Some(name.clone()), source.unwrap_or_default(), String::new())
+        }
+        MountKind::Tmpfs { .. } => ("tmpfs", None, String::new(), String::new()),
+    };
+    MountPoint {
+        kind,
+        driver: name.is_some().then_some("local"),
+        name,
+        source,
+        destination: mount.target.clone(),
+        mode: if mount.read_only { "ro".into() } else { String::new() },
+        writable: !mount.read_only,
+        propagation,
+    }
+}
+
+fn config(container: &Container) -> Config {
+    let spec = &container.spec;
+    let process = &spec.process;
+    Config {
+        hostname: spec.hostname.clone().unwrap_or_else(|| match spec.network {
+            NetworkMode::Host => String::new(),
+            NetworkMode::None => spec.id.short().to_owned(),
+        }),
+        user: process.user.clone(),
+        attach_stdin: process.open_stdin,
+        attach_stdout: true,
+        attach_stderr: true,
+        exposed_ports: spec.exposed.iter().map(|(p, t)| (format!("{p}/{t}"), Empty {})).collect(),
+        tty: process.tty,
+        open_stdin: process.open_stdin,
+        env: process.env.clone(),
+        cmd: process.cmd.clone(),
+        healthcheck: spec.healthcheck.clone(),
+        image: spec.image.reference.clone(),
+        working_dir: process.cwd.clone(),
+        entrypoint: process.entrypoint.clone(),
+        labels: spec.labels.clone(),
+        stop_signal: process.stop_signal.clone(),
+        stop_timeout: process.stop_timeout,
+    }
+}
+
+fn network_settings(container: &Container) -> NetworkSettings {
+    let Container { spec, state } = container;
+    let mut ports: BTreeMap<String, Option<Vec<PortBinding>>> = BTreeMap::new();
+    if state.is_alive() {
+        for (port, protocol) in &spec.exposed {
+            ports.insert(format!("{port}/{protocol}"), None);
+        }
+        for port in &state.ports {
+            let bindings = ports.entry(port_key(port)).or_default().get_or_insert_default();
+            bindings.push(binding(port));
+        }
+    }
+    let network = Network { ip_address: String::new(), aliases: Vec::new() };
+    NetworkSettings { ports, networks: [(network_name(&spec.network), network)].into() }
+}
+
+fn port_key(port: &Port) -> String {
+    format!("{}/{}", port.container_port, port.protocol)
+}
+
+fn binding(port: &Port) -> PortBinding {
+    PortBinding {
+        host_ip: port.host_ip.map_or_else(|| "0.0.0.0".into(), |ip| ip.to_string()),
+        host_port: port.host_port.map(|port| port.to_string()).unwrap_or_default(),
+    }
+}

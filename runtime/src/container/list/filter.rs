@@ -1,0 +1,248 @@
+//! `--filter NAME=VALUE`: values of one name are alternatives (labels excepted), different names must all match.
+
+use super::super::Result;
+use crate::state::{self, Container, Status};
+use jiff::Timestamp;
+use knarr_core::hint::Hint;
+use knarr_core::image::{Digest, Reference};
+use knarr_core::spec::{MountKind, Protocol};
+use knarr_core::store::{self, Store};
+use std::collections::BTreeMap;
+
+/// What to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filters {
+    values: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidFilter {
+    #[error("{text:?} is not a filter")]
+    Form { text: String },
+    #[error("containers cannot be filtered by {name:?}")]
+    Name { name: String },
+    #[error("{value:?} is not a value of the filter {name}")]
+    Value { name: String, value: String },
+}
+
+impl Hint for InvalidFilter {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Form { .. } => "write NAME=VALUE, for example status=exited".into(),
+            Self::Name { .. } => format!("the filters are {}", NAMES.join(", ")),
+            Self::Value { name, .. } if name == "status" => {
+                "the states are created, running, paused, exited and removing".into()
+            }
+            Self::Value { name, .. } if name == "exited" => "write an exit code: exited=0".into(),
+            Self::Value { .. } => "write for example 80 or 80/tcp".into(),
+        })
+    }
+}
+
+const NAMES: &[&str] = &[
+    "ancestor", "before", "exited", "expose", "id", "label", "name", "network", "publish", "since",
+    "status", "volume",
+];
+
+impl Filters {
+    /// Parses `NAME=VALUE` texts, and refuses values that cannot match anything.
+    pub fn parse<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Result<Self, InvalidFilter> {
+        let mut filters = Self::default();
+        for text in texts {
+            let text = text.as_ref();
+            let (name, value) = text
+                .split_once('=')
+                .ok_or_else(|| InvalidFilter::Form { text: text.to_owned() })?;
+            if !NAMES.contains(&name) {
+                return Err(InvalidFilter::Name { name: name.to_owned() });
+            }
+            let valid = match name {
+                "status" => status(value).is_some(),
+                "exited" => value.parse::<u8>().is_ok(),
+                "expose" | "publish" => port(value).is_some(),
+                _ => true,
+            };
+            if !valid {
+                let (name, value) = (name.to_owned(), value.to_owned());
+                return Err(InvalidFilter::Value { name, value });
+            }
+            filters.values.entry(name.to_owned()).or_default().push(value.to_owned());
+        }
+        Ok(filters)
+    }
+
+    /// Filters by these show containers in every state.
+    pub(super) fn is_about_status(&self) -> bool {
+        self.values.contains_key("status") || self.values.contains_key("exited")
+    }
+
+    /// For each container whether it matches.
+    pub(super) fn choose(&self, store: &Store, containers: &[Container]) -> Result<Vec<bool>> {
+        let mut ancestors = Vec::new();
+        for text in self.of("ancestor") {
+            ancestors.push(Ancestor::find(store, text)?);
+        }
+        let created = |name: &str| -> Result<Vec<Timestamp>> {
+            let mut times = Vec::new();
+            for text in self.of(name) {
+                let id = state::find(store.root(), text)?;
+                times.push(state::load(store.root(), &id)?.spec.created);
+            }
+            Ok(times)
+        };
+        let (before, since) = (created("before")?, created("since")?);
+        let matches = |container: &Container| {
+            let at = container.spec.created;
+            self.values.iter().all(|(name, values)| match name.as_str() {
+                "ancestor" => ancestors.iter().any(|ancestor| ancestor.is_of(container)),
+                "before" => before.iter().all(|other| at < *other),
+                "since" => since.iter().all(|other| at > *other),
+                // each must be there
+                "label" => values.iter().all(|value| has_label(container, value)),
+                name => values.iter().any(|value| has(container, name, value)),
+            })
+        };
+        Ok(containers.iter().map(matches).collect())
+    }
+
+    fn of(&self, name: &str) -> &[String] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn has(container: &Container, name: &str, value: &str) -> bool {
+    let Container { spec, state } = container;
+    match name {
+        "id" => spec.id.as_str().starts_with(value),
+        "name" => name_matches(&state.name, value),
+        "status" => status(value) == Some(state.status),
+        "exited" => {
+            state.status == Status::Exited
+                && state.exit.as_ref().map(|exit| exit.code) == value.parse().ok()
+        }
+        "network" => super::network_name(&spec.network) == value,
+        "volume" => spec.mounts.iter().any(|mount| {
+            mount.target == value
+                || match &mount.kind {
+                    MountKind::Volume { name, .. } => name == value,
+                    MountKind::Bind { source, .. } => source.as_os_str() == value,
+                    MountKind::Tmpfs { .. } => false,
+                }
+        }),
+        "expose" => port(value).is_some_and(|wanted| spec.exposed.contains(&wanted)),
+        "publish" => port(value).is_some_and(|(wanted, protocol)| {
+            state.ports.iter().any(|p| {
+                p.protocol == protocol
+                    && (p.container_port == wanted || p.host_port == Some(wanted))
+            })
+        }),
+        _ => false,
+    }
+}
+
+/// A part of the name, with `^` and `$` for its ends; Docker's leading slash is optional.
+fn name_matches(name: &str, pattern: &str) -> bool {
+    let (start, pattern) = match pattern.strip_prefix('^') {
+        Some(rest) => (true, rest),
+        None => (false, pattern),
+    };
+    let (end, pattern) = match pattern.strip_suffix('$') {
+        Some(rest) => (true, rest),
+        None => (false, pattern),
+    };
+    let (start, pattern) = match pattern.strip_prefix('/') {
+        Some(rest) => (true, rest),
+        None => (start, pattern),
+    };
+    match (start, end) {
+        (true, true) => name == pattern,
+        (true, false) => name.starts_with(pattern),
+        (false, true) => name.ends_with(pattern),
+        (false, false) => name.contains(pattern),
+    }
+}
+
+fn has_label(container: &Container, wanted: &str) -> bool {
+    match wanted.split_once('=') {
+        Some((name, value)) => container.spec.labels.get(name).is_some_and(|v| v == value),
+        None => container.spec.labels.contains_key(wanted),
+    }
+}
+
+fn status(text: &str) -> Option<Status> {
+    [Status::Created, Status::Running, Status::Paused, Status::Exited, Status::Removing]
+        .into_iter()
+        .find(|status| status.to_string() == text)
+}
+
+fn port(text: &str) -> Option<(u16, Protocol)> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    Some((port.parse().ok()?, protocol.parse().ok()?))
+}
+
+/// An image that containers are made from, or whose layers are the lowest of theirs.
+struct Ancestor {
+    reference: Option<Reference>,
+    id: Option<Digest>,
+    chains: Vec<Vec<Digest>>,
+}
+
+impl Ancestor {
+    fn find(store: &Store, text: &str) -> Result<Self> {
+        let reference = text.parse().ok();
+        let image = match store.find(text) {
+            Ok(image) => image,
+            // containers may outlive the image's name
+            Err(store::Error::NotFound { .. }) => {
+                return Ok(Self { reference, id: None, chains: Vec::new() });
+            }
+            Err(e) => return Err(e.into()),
+        };
+        let mut chains = Vec::new();
+        for variant in store.variants(&image)?.iter().filter(|v| v.present) {
+            let config = store.config(&store.manifest(&variant.manifest)?)?;
+            let diff_ids: Vec<Digest> =
+                config.rootfs.diff_ids.iter().filter_map(|text| text.parse().ok()).collect();
+            chains.push(store::chain_ids(&diff_ids));
+        }
+        chains.retain(|chain| !chain.is_empty());
+        Ok(Self { reference, id: Some(image.id().clone()), chains })
+    }
+
+    fn is_of(&self, container: &Container) -> bool {
+        let image = &container.spec.image;
+        let same_name = || {
+            let theirs = image.reference.parse::<Reference>().ok();
+            theirs.is_some() && theirs == self.reference
+        };
+        match &self.id {
+            Some(id) => {
+                image.id == *id || self.chains.iter().any(|chain| image.layers.starts_with(chain))
+            }
+            None => same_name(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        Filters::parse(["status=exited", "label=a=b", "publish=80/udp"]).unwrap();
+        for text in ["status", "colour=red", "status=happy", "exited=x", "expose=http"] {
+            assert!(Filters::parse([text]).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        for pattern in ["we", "eb", "^web$", "/web", "^/web"] {
+            assert!(name_matches("web", pattern), "{pattern}");
+        }
+        for pattern in ["^eb", "we$", "/eb", "webs"] {
+            assert!(!name_matches("web", pattern), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The guest as its monitor holds it: what can be done to it while it lives.
+
+use super::Error;
+use super::report::Failure;
+use crate::engine::native;
+use crate::state;
+use crate::sys::process::Process;
+use crate::sys::signal::Signal;
+use knarr_core::hint::Hint;
+use knarr_core::root::Root;
+use knarr_core::spec::{ContainerSpec, EngineKind};
+use std::io;
+
+#[derive(Debug)]
+pub(super) struct Guarded<'a> {
+    root: &'a Root,
+    spec: &'a ContainerSpec,
+    process: Process,
+    paused: bool,
+}
+
+impl<'a> Guarded<'a> {
+    pub fn new(root: &'a Root, spec: &'a ContainerSpec, process: Process) -> Self {
+        Self { root, spec, process, paused: false }
+    }
+
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Sends a signal that a client asked for. A paused guest is resumed, since it could not act on it.
+    pub fn signal_number(&mut self, number: i32) -> Result<(), Failure> {
+        let result = Signal::try_from(number)
+            .map_err(|e| Failure::new(&e, e.hint(), 125))
+            .and_then(|signal| self.signal(signal).map_err(|e| Failure::new(&e, None, 125)));
+        if result.is_ok() && self.paused {
+            return self.resume();
+        }
+        result
+    }
+
+    pub fn pause(&mut self) -> Result<(), Failure> {
+        self.change(state::ContainerState::paused, true).map_err(|e| e.to_failure())
+    }
+
+    pub fn resume(&mut self) -> Result<(), Failure> {
+        self.change(state::ContainerState::resumed, false).map_err(|e| e.to_failure())
+    }
+
+    /// The record says what is true even if freezing fails: it is written after it.
+    fn change(
+        &mut self,
+        transition: fn(&mut state::ContainerState) -> Result<(), (state::Status, state::Status)>,
+        paused: bool,
+    ) -> Result<(), Error> {
+        let mut locked = state::Locked::take(self.root, &self.spec.id)?;
+        transition(&mut locked.state().clone()).map_err(|(from, to)| {
+            state::Error::IllegalTransition { id: self.spec.id.clone(), from, to }
+        })?;
+        match self.spec.engine {
+            EngineKind::Native if paused => native::pause(self.root, &self.spec.id)?,
+            EngineKind::Native => native::resume(self.root, &self.spec.id)?,
+            // one process, which cannot refuse
+            EngineKind::Wasm => {
+                let signal = if paused { Signal::STOP } else { Signal::CONT };
+                self.signal(signal).map_err(|source| Error::Signal { source })?;
+            }
+        }
+        locked.apply(transition)?;
+        self.paused = paused;
+        Ok(())
+    }
+
+    /// Collects the exit code of a guest that has ended.
+    pub fn reap(&self) -> io::Result<u8> {
+        self.process.reap()
+    }
+}

@@ -1,0 +1,293 @@
+//! A container's life from its start to its end, in the process that owns it.
+
+use super::error::Error;
+use super::guest::Guarded;
+use super::log::Log;
+use super::server::Client;
+use super::session::Session;
+use super::sink::Sink;
+use super::{client, mounts, ownership, streams};
+use crate::engine::{Guest, Launch, native, wasm};
+use crate::reconcile;
+use crate::state::{self, Container, Exit, RunningGuest};
+use crate::sys::process::Process;
+use crate::sys::signal::{Signal, SignalQueue};
+use crate::sys::terminal;
+use knarr_core::id::ContainerId;
+use knarr_core::root::{ContainerPaths, Root};
+use knarr_core::spec::{EngineKind, Port, Protocol};
+use knarr_core::store::Store;
+use knarr_core::store::snapshot::{self, Mounted, Snapshot};
+use knarr_core::sys;
+use knarr_core::undo::Undo;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+/// How a monitor runs a container.
+pub struct Start<'a> {
+    /// In the foreground: the process's own standard streams are the container's.
+    pub foreground: bool,
+    /// A client that is attached from the first byte on.
+    pub client: Option<OwnedFd>,
+    /// Rows and columns of a terminal.
+    pub size: (u16, u16),
+    /// Called when the guest runs.
+    pub ready: &'a mut dyn FnMut(),
+    /// Called at each step: for tests that let the monitor die there.
+    pub observe: &'a mut dyn FnMut(Step),
+}
+
+/// A point in a container's life at which it may be cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The locks are held, the socket listens.
+    Owned,
+    /// In a mount namespace of its own.
+    Separated,
+    /// Root file system and volumes are ready.
+    Mounted,
+    /// The guest exists, but no record says so.
+    Started,
+    /// The record says so.
+    Recorded,
+    /// The guest has ended, but no record says so.
+    Ended,
+    /// The record says so, and whoever waited knows.
+    Announced,
+    /// What the engine kept is cleared away.
+    Cleared,
+}
+
+/// Runs a container in this process, which must have a single thread, from its start to its end.
+///
+/// Mount and user namespaces of the process change. Foreground: the guest's output is written to the process's standard
+/// streams, and the signals it gets are passed on to the guest.
+pub fn run(store: &Store, id: &ContainerId, start: Start) -> Result<Exit, Error> {
+    let root = store.root();
+    let signals = SignalQueue::open().map_err(|source| Error::Signals { source })?;
+    let unowned = ownership::take(root, id)?;
+    unowned.state.state().startable().map_err(|(from, to)| state::Error::IllegalTransition {
+        id: id.clone(),
+        from,
+        to,
+    })?;
+    let container = unowned.container;
+    let paths = root.container(id);
+    let mut undo = Undo::new();
+    // the mark of unfinished work, see reconcile: made first, removed last
+    sys::create_private_dir_all(paths.run())?;
+    undo.push(|| drop(sys::remove_tree(paths.run())));
+    let listener = client::listen(&paths.control_socket())?;
+    // from here on whoever finds the lock taken can talk to us
+    drop(unowned.state);
+    let monitor = unowned.monitor;
+    let mut life =
+        Life { store, root, container: &container, paths: &paths, listener: Some(listener) };
+    let observe = start.observe;
+    observe(Step::Owned);
+    let begun = life.begin(start.foreground, start.client, start.size, &signals, observe);
+    let mut session = match begun {
+        Ok(session) => session,
+        Err(error) => {
+            life.failed(&error);
+            drop(undo);
+            drop(monitor);
+            return Err(error);
+        }
+    };
+    undo.commit();
+    (start.ready)();
+    let result = life.follow(&mut session, observe);
+    drop(monitor);
+    result
+}
+
+struct Life<'a> {
+    store: &'a Store,
+    root: &'a Root,
+    container: &'a Container,
+    paths: &'a ContainerPaths,
+    listener: Option<OwnedFd>,
+}
+
+impl<'a> Life<'a> {
+    /// Everything up to a running guest, each act with its undo.
+    fn begin<'s>(
+        &mut self,
+        foreground: bool,
+        attached: Option<OwnedFd>,
+        size: (u16, u16),
+        signals: &'s SignalQueue,
+        observe: &mut dyn FnMut(Step),
+    ) -> Result<Session<'s>, Error>
+    where
+        'a: 's,
+    {
+        let (root, spec) = (self.root, &self.container.spec);
+        let rootfs = self.paths.rootfs();
+        let mut undo = Undo::new();
+        match sys::is_superuser() {
+            true => sys::enter_mount_namespace()?,
+            false => sys::enter_user_namespace()?,
+        }
+        observe(Step::Separated);
+        let resolved = mounts::resolve(self.root, spec)?;
+        if snapshot::mount(&self.snapshot(), spec.auto_remove)? == Mounted::Overlay {
+            undo.push(|| unmount(&rootfs));
+        }
+        mounts::fill_volumes(self.root, spec, &rootfs)?;
+        let log = Log::open(&self.paths.log(), &spec.log)?;
+        let (stdio, ends) = streams::make(&spec.process, size)?;
+        observe(Step::Mounted);
+        undo.push(move || drop(reconcile::clear_engine(root, spec)));
+        let launch = Launch { root: self.root, spec, rootfs: &rootfs, mounts: &resolved, stdio };
+        let mut guest = match spec.engine {
+            EngineKind::Native => native::start(launch)?,
+            EngineKind::Wasm => wasm::start(launch)?,
+        };
+        let process = Process::open(guest.pid).map_err(|source| Error::Watch { source })?;
+        let pid = guest.pid;
+        let running = RunningGuest {
+            pid,
+            monitor: std::process::id(),
+            ports: published(&spec.ports, &guest),
+            lacking: std::mem::take(&mut guest.lacking),
+        };
+        undo.push(move || end(pid));
+        observe(Step::Started);
+        let ends = streams::of_guest(ends, &mut guest, &spec.process)?;
+        let failed =
+            |e: rustix::io::Errno| Error::Stream { operation: "take the input", source: e.into() };
+        let stdin_once = foreground || attached.is_some();
+        let stdin = ends.stdin.map(Sink::own).transpose().map_err(failed)?;
+        let feeds = spec.process.open_stdin;
+        let clients = attached.map(|fd| Client::attached(fd, feeds)).transpose().map_err(failed)?;
+        state::apply(self.root, &spec.id, |s| s.running(running))?;
+        observe(Step::Recorded);
+        undo.commit();
+        let listener =
+            self.listener.take().ok_or_else(|| Error::Nonsense { id: spec.id.clone() })?;
+        Ok(Session {
+            guest: Guarded::new(self.root, spec, process),
+            outputs: ends.outputs,
+            stdin,
+            stdin_once,
+            stdin_ends: false,
+            own: foreground.then(|| streams::own(&spec.process)),
+            listener,
+            clients: clients.into_iter().collect(),
+            signals,
+            log,
+            terminal: spec.process.tty,
+            kill_at: None,
+        })
+    }
+
+    /// Everything from a running guest to the end.
+    fn follow(&self, session: &mut Session, observe: &mut dyn FnMut(Step)) -> Result<Exit, Error> {
+        let spec = &self.container.spec;
+        let code = session.run().map_err(|source| Error::Watch { source })?;
+        observe(Step::Ended);
+        let exit = Exit { code, oom_killed: self.was_oom_killed(), error: None };
+        // a container that vanishes now needs no record of its end
+        if !spec.auto_remove {
+            state::apply(self.root, &spec.id, |s| s.exited(exit.clone()))?;
+        }
+        session.announce(&exit);
+        observe(Step::Announced);
+        let cleared = reconcile::clear_engine(self.root, spec);
+        session.farewell();
+        observe(Step::Cleared);
+        let cleared = cleared.and_then(|()| self.leave());
+        // the guest's exit code matters more than what could not be cleared; the next command tries again
+        match cleared {
+            Ok(()) => Ok(exit),
+            Err(e) => Ok(Exit { error: Some(super::report::in_one_line(&e)), ..exit }),
+        }
+    }
+
+    /// Removes what a monitor leaves last.
+    fn leave(&self) -> Result<(), reconcile::Error> {
+        unmount(&self.paths.rootfs());
+        if self.container.spec.auto_remove {
+            // the name may have changed since
+            let state = state::Locked::take(self.root, self.container.id())?;
+            let name = state.state().name.clone();
+            return reconcile::delete(self.root, self.container, &name, true);
+        }
+        Ok(sys::remove_tree(self.paths.run())?)
+    }
+
+    /// Writes down why there is no guest, or removes a container that was to be removed anyway.
+    fn failed(&self, error: &Error) {
+        let id = self.container.id();
+        if self.container.spec.auto_remove {
+            // the cause is reported; what remains is found by the next command
+            let _ = self.leave();
+            return;
+        }
+        let (code, error) = (error.exit_code(), Some(error.in_one_line()));
+        let exit = Exit { code, oom_killed: false, error };
+        // see above
+        let _ = state::apply(self.root, id, |s| s.start_failed(exit));
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        snapshot_of(self.store, self.container)
+    }
+
+    fn was_oom_killed(&self) -> bool {
+        false
+    }
+}
+
+/// The parts of a container's root file system.
+pub(crate) fn snapshot_of(store: &Store, container: &Container) -> Snapshot {
+    let paths = store.root().container(container.id());
+    let layers = &container.spec.image.layers;
+    Snapshot {
+        lower: layers.iter().rev().map(|chain| store.layer_path(chain)).collect(),
+        upper: paths.upper(),
+        work: paths.work(),
+        target: paths.rootfs(),
+    }
+}
+
+/// In our own mount namespace; what cannot be unmounted goes when we end.
+fn unmount(rootfs: &std::path::Path) {
+    let _ = rustix::mount::unmount(rootfs, rustix::mount::UnmountFlags::DETACH);
+}
+
+/// Runs a container on this process's own standard streams.
+pub fn run_in_foreground(store: &Store, id: &ContainerId) -> Result<Exit, Error> {
+    let size = terminal::size(rustix::stdio::stdout()).unwrap_or(super::spawn::DEFAULT_SIZE);
+    let start =
+        Start { foreground: true, client: None, size, ready: &mut || {}, observe: &mut |_| {} };
+    run(store, id, start)
+}
+
+/// Ends a guest whose start is undone.
+fn end(pid: u32) {
+    if let Ok(process) = Process::open(pid) {
+        let _ = process.signal(Signal::KILL);
+        let _ = process.reap();
+    }
+}
+
+/// The ports with what the engine chose filled in.
+fn published(ports: &[Port], guest: &Guest) -> Vec<Port> {
+    let mut published = ports.to_vec();
+    let mut used = vec![false; guest.ports.len()];
+    for port in published.iter_mut().filter(|p| p.protocol == Protocol::Tcp) {
+        let matches = |(at, (container, address)): &(usize, &(u16, SocketAddr))| {
+            !used[*at]
+                && *container == port.container_port
+                && port.host_port.is_none_or(|host| host == address.port())
+        };
+        if let Some((at, (_, address))) = guest.ports.iter().enumerate().find(matches) {
+            port.host_port = Some(address.port());
+            used[at] = true;
+        }
+    }
+    published
+}

@@ -1,0 +1,35 @@
+//! Becoming the monitor of a container, and waiting until nobody is.
+
+use super::Error;
+use super::client::Connection;
+use crate::reconcile::{self, Unowned};
+use crate::state;
+use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
+use knarr_core::root::Root;
+
+/// Takes the container from nobody. Waits for a monitor that is tearing down the last run.
+pub(super) fn take(root: &Root, id: &ContainerId) -> Result<Unowned, Error> {
+    loop {
+        if let Some(unowned) = reconcile::take(root, id)? {
+            return Ok(unowned);
+        }
+        // A monitor lives. It listens from the moment it takes the lock; if it answers, its guest runs.
+        if let Ok(mut connection) = Connection::open(root, id)
+            && connection.is_running()
+        {
+            return Err(Error::AlreadyRunning { id: id.clone() });
+        }
+        // it is past its guest's end, or has failed to start
+        wait_for_end(root, id)?;
+    }
+}
+
+/// Waits until no monitor owns the container; a container that is gone has none.
+pub fn wait_for_end(root: &Root, id: &ContainerId) -> Result<(), state::Error> {
+    match Lock::shared(&root.container(id).monitor_lock()) {
+        Ok(_released) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}

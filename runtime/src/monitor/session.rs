@@ -1,0 +1,420 @@
+//! A running guest and everybody who listens to it: one `poll` loop, no threads.
+//!
+//! The guest's output goes to the log, to the monitor's own standard streams (in the foreground) and to attached
+//! clients; it is read only as fast as the slowest of them takes it, as with any pipe.
+
+use super::control::{Request, Response};
+use super::guest::Guarded;
+use super::log::{Log, Stream};
+use super::report::Failure;
+use super::server::{self, Client, Event, Gone};
+use super::sink::Sink;
+use crate::state::Exit;
+use crate::sys::signal::{Signal, SignalQueue};
+use crate::sys::terminal;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// How long clients that do not read may delay the end of the monitor.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// One of the guest's output streams, or its terminal.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub stream: Stream,
+    /// `None` once it has ended.
+    pub fd: Option<OwnedFd>,
+}
+
+/// The monitor's own standard streams, in the foreground.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub stdin: Option<BorrowedFd<'static>>,
+    pub stdout: Option<Sink<BorrowedFd<'static>>>,
+    pub stderr: Option<Sink<BorrowedFd<'static>>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Session<'a> {
+    pub guest: Guarded<'a>,
+    pub outputs: Vec<Output>,
+    /// Towards the guest; `None` without `-i`, or once it was closed.
+    pub stdin: Option<Sink<OwnedFd>>,
+    /// The end of the first feeder's input is the end of the guest's (a foreground run); otherwise it stays open for the
+    /// next client.
+    pub stdin_once: bool,
+    /// The input has ended, and what waits is still to be delivered.
+    pub stdin_ends: bool,
+    pub own: Option<Own>,
+    pub listener: OwnedFd,
+    pub clients: Vec<Client>,
+    pub signals: &'a SignalQueue,
+    pub log: Log,
+    pub terminal: bool,
+    pub kill_at: Option<Instant>,
+}
+
+/// What became ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Guest,
+    Signals,
+    Listener,
+    Output(usize),
+    GuestStdin,
+    OwnStdin,
+    OwnStdout,
+    OwnStderr,
+    Client(usize),
+}
+
+impl Session<'_> {
+    /// Passes everything on until the guest has ended; its exit code. What it wrote last is in the log and on its way
+    /// to the clients.
+    pub fn run(&mut self) -> io::Result<u8> {
+        let mut buffer = vec![0u8; 32 << 10];
+        loop {
+            let ready = self.wait()?;
+            // backwards: a client that is removed is replaced by the last one, which has had its turn then
+            for source in ready.iter().rev() {
+                self.handle(*source, &mut buffer)?;
+            }
+            if ready.contains(&Source::Guest) {
+                self.drain(&mut buffer);
+                return self.guest.reap();
+            }
+            if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+                self.kill_at = None;
+                self.guest.signal(Signal::KILL)?;
+            }
+            self.forget_gone_clients();
+        }
+    }
+
+    /// Tells everybody how the guest ended, also those whose connection was not accepted yet.
+    pub fn announce(&mut self, exit: &Exit) {
+        while let Some(client) = server::accept(&self.listener) {
+            self.clients.push(client);
+        }
+        for client in &mut self.clients {
+            if let Ok(events) = client.receive() {
+                for event in events {
+                    if let Event::Request(request) = event {
+                        match request {
+                            // nothing runs any more: the connection closes without an answer
+                            Request::Ping | Request::Attach { .. } => {}
+                            Request::Wait | Request::Stop { .. } => client.answer(&request, None),
+                            // a signal to a guest that has ended was delivered in time
+                            _ => client.answer(&request, Some(&Response::Done)),
+                        }
+                    }
+                }
+            }
+            client.exited(exit);
+        }
+        self.forget_gone_clients();
+    }
+
+    /// Gets rid of what is still on its way.
+    pub fn farewell(&mut self) {
+        if let Some(own) = &mut self.own {
+            for sink in [&mut own.stdout, &mut own.stderr].into_iter().flatten() {
+                // a reader that is gone needs nothing more
+                let _ = sink.finish();
+            }
+        }
+        let until = Instant::now() + FAREWELL;
+        while !self.clients.is_empty() && Instant::now() < until {
+            let mut fds: Vec<PollFd> =
+                self.clients.iter().map(|c| PollFd::new(c, PollFlags::OUT)).collect();
+            let left = timeout(Some(until));
+            if !matches!(poll(&mut fds, left.as_ref()), Ok(1..) | Err(Errno::INTR)) {
+                return;
+            }
+            self.forget_gone_clients();
+        }
+    }
+
+    fn wait(&self) -> io::Result<Vec<Source>> {
+        let mut sources = vec![Source::Guest, Source::Signals, Source::Listener];
+        let mut fds = vec![
+            PollFd::new(self.guest.process(), PollFlags::IN),
+            PollFd::new(self.signals, PollFlags::IN),
+            PollFd::new(&self.listener, PollFlags::IN),
+        ];
+        let mut more: Vec<(Source, BorrowedFd<'_>, PollFlags)> = Vec::new();
+        if self.outputs_wanted() {
+            for (at, output) in self.outputs.iter().enumerate() {
+                if let Some(fd) = &output.fd {
+                    more.push((Source::Output(at), fd.as_fd(), PollFlags::IN));
+                }
+            }
+        }
+        if let Some(stdin) = self.stdin.as_ref().filter(|s| !s.is_empty()) {
+            more.push((Source::GuestStdin, stdin.as_fd(), PollFlags::OUT));
+        }
+        let hungry = self.stdin.as_ref().is_some_and(Sink::is_empty);
+        if let Some(own) = &self.own {
+            if let Some(fd) = own.stdin.as_ref().filter(|_| hungry) {
+                more.push((Source::OwnStdin, fd.as_fd(), PollFlags::IN));
+            }
+            if let Some(sink) = own.stdout.as_ref().filter(|s| !s.is_empty()) {
+                more.push((Source::OwnStdout, sink.as_fd(), PollFlags::OUT));
+            }
+            if let Some(sink) = own.stderr.as_ref().filter(|s| !s.is_empty()) {
+                more.push((Source::OwnStderr, sink.as_fd(), PollFlags::OUT));
+            }
+        }
+        for (at, client) in self.clients.iter().enumerate() {
+            let mut flags = PollFlags::empty();
+            // input for a guest that does not read stays in the socket
+            if !client.feeds_stdin() || self.stdin.is_none() || hungry {
+                flags |= PollFlags::IN;
+            }
+            if client.has_output() {
+                flags |= PollFlags::OUT;
+            }
+            more.push((Source::Client(at), client.as_fd(), flags));
+        }
+        for (source, fd, flags) in more {
+            sources.push(source);
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        }
+        let left = timeout(self.kill_at);
+        match poll(&mut fds, left.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Vec::new()),
+            Err(e) => return Err(e.into()),
+        }
+        let ready = fds.iter().zip(sources).filter(|(fd, _)| !fd.revents().is_empty());
+        Ok(ready.map(|(_, source)| source).collect())
+    }
+
+    fn outputs_wanted(&self) -> bool {
+        let own = self.own.as_ref();
+        let waits = |sink: Option<&Sink<BorrowedFd<'static>>>| sink.is_some_and(|s| !s.is_empty());
+        !waits(own.and_then(|o| o.stdout.as_ref()))
+            && !waits(own.and_then(|o| o.stderr.as_ref()))
+            && !self.clients.iter().any(Client::is_slow)
+    }
+
+    fn handle(&mut self, source: Source, buffer: &mut [u8]) -> io::Result<()> {
+        match source {
+            Source::Guest => {}
+            Source::Signals => {
+                while let Some(signal) = self.signals.next()? {
+                    if signal != Signal::WINCH {
+                        self.guest.signal(signal)?;
+                    }
+                }
+            }
+            Source::Listener => {
+                while let Some(client) = server::accept(&self.listener) {
+                    self.clients.push(client);
+                }
+            }
+            Source::Output(at) => {
+                self.read_output(at, buffer);
+            }
+            Source::GuestStdin => self.flush_stdin(),
+            Source::OwnStdin => self.read_own_stdin(buffer),
+            Source::OwnStdout | Source::OwnStderr => self.flush_own(),
+            Source::Client(at) => self.serve(at),
+        }
+        Ok(())
+    }
+
+    /// Reads once; `false` when there is nothing (more) to read.
+    fn read_output(&mut self, at: usize, buffer: &mut [u8]) -> bool {
+        let output = &mut self.outputs[at];
+        let Some(fd) = &output.fd else { return false };
+        let stream = output.stream;
+        match rustix::io::read(fd, &mut *buffer) {
+            Ok(0) => {}
+            Ok(count) => {
+                self.pass_on(stream, &buffer[..count]);
+                return true;
+            }
+            Err(Errno::AGAIN) => return false,
+            Err(Errno::INTR) => return true,
+            // a terminal that nobody has open any more says EIO
+            Err(_) => {}
+        }
+        output.fd = None;
+        // a full disk must not take the guest down: the log has a gap then
+        let _ = self.log.end(stream);
+        false
+    }
+
+    fn pass_on(&mut self, stream: Stream, bytes: &[u8]) {
+        // see read_output
+        let _ = self.log.write(stream, bytes);
+        for client in &mut self.clients {
+            client.output(stream, bytes);
+        }
+        if let Some(own) = &mut self.own {
+            let sink = match stream {
+                Stream::Stdout => &mut own.stdout,
+                Stream::Stderr => &mut own.stderr,
+            };
+            if let Some(sink) = sink {
+                sink.buffer().extend_from_slice(bytes);
+            }
+        }
+        self.flush_own();
+    }
+
+    /// In the foreground the guest is one program of a pipeline: when nobody reads our output any more
+    /// (`knarr run … | head`), nobody reads the guest's, and it is told so as any program is.
+    fn flush_own(&mut self) {
+        let Some(own) = &mut self.own else { return };
+        for (sink, stream) in [(&mut own.stdout, Stream::Stdout), (&mut own.stderr, Stream::Stderr)]
+        {
+            if sink.as_mut().is_some_and(|s| s.flush().is_err()) {
+                *sink = None;
+                for output in self.outputs.iter_mut().filter(|o| o.stream == stream) {
+                    output.fd = None;
+                }
+            }
+        }
+    }
+
+    fn read_own_stdin(&mut self, buffer: &mut [u8]) {
+        let Some(own) = &mut self.own else { return };
+        let Some(fd) = own.stdin else { return };
+        match rustix::io::read(fd, &mut *buffer) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok(0) | Err(_) => {
+                own.stdin = None;
+                self.end_stdin();
+            }
+            Ok(count) => {
+                if let Some(stdin) = &mut self.stdin {
+                    stdin.buffer().extend_from_slice(&buffer[..count]);
+                }
+                self.flush_stdin();
+            }
+        }
+    }
+
+    fn flush_stdin(&mut self) {
+        let Some(stdin) = &mut self.stdin else { return };
+        // a guest that has closed its end gets no more
+        if stdin.flush().is_err() || (self.stdin_ends && stdin.is_empty()) {
+            self.stdin = None;
+        }
+    }
+
+    /// The input has ended. A terminal's has no end: a client sends ^D as a character.
+    fn end_stdin(&mut self) {
+        if self.stdin_once && !self.terminal {
+            self.stdin_ends = true;
+            self.flush_stdin();
+        }
+    }
+
+    fn serve(&mut self, at: usize) {
+        let client = &mut self.clients[at];
+        match client.receive() {
+            Ok(events) => {
+                let asked = matches!(events.first(), Some(Event::Request(_)));
+                self.perform(at, events);
+                if asked && let Ok(rest) = self.clients[at].rest() {
+                    self.perform(at, rest);
+                }
+            }
+            Err(Gone) => {
+                let client = self.clients.swap_remove(at);
+                if client.feeds_stdin() {
+                    self.end_stdin();
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, at: usize, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Request(request) => {
+                    let response = self.request(&request);
+                    self.clients[at].answer(&request, response.as_ref());
+                }
+                Event::Stdin(bytes) => {
+                    if let Some(stdin) = &mut self.stdin {
+                        stdin.buffer().extend_from_slice(&bytes);
+                    }
+                    self.flush_stdin();
+                }
+                Event::StdinEnded => self.end_stdin(),
+            }
+        }
+    }
+
+    /// Does what a client asks; `None` if the answer comes with the guest's end.
+    fn request(&mut self, request: &Request) -> Option<Response> {
+        let done = |result: Result<(), Failure>| {
+            Some(result.map_or_else(Response::Failed, |()| Response::Done))
+        };
+        match request {
+            Request::Attach { .. } => Some(Response::Attached { terminal: self.terminal }),
+            Request::Wait => None,
+            Request::Ping => Some(Response::Done),
+            Request::Resize { rows, columns } => {
+                if let Some(fd) = self.outputs.first().and_then(|o| o.fd.as_ref())
+                    && self.terminal
+                {
+                    // a terminal that refuses a size keeps its old one
+                    let _ = terminal::resize(fd, *rows, *columns);
+                }
+                Some(Response::Done)
+            }
+            Request::Signal { signal } => done(self.guest.signal_number(*signal)),
+            Request::Stop { signal, timeout } => {
+                if let Err(failure) = self.guest.signal_number(*signal) {
+                    return Some(Response::Failed(failure));
+                }
+                if let Ok(seconds) = u64::try_from(*timeout) {
+                    let at = Instant::now() + Duration::from_secs(seconds);
+                    self.kill_at = Some(self.kill_at.map_or(at, |other| other.min(at)));
+                }
+                None
+            }
+            Request::Pause => done(self.guest.pause()),
+            Request::Resume => done(self.guest.resume()),
+        }
+    }
+
+    /// Reads what the guest wrote before it ended. Its descendants have ended with it, or do not count.
+    fn drain(&mut self, buffer: &mut [u8]) {
+        for at in 0..self.outputs.len() {
+            while self.read_output(at, buffer) {}
+            let output = &mut self.outputs[at];
+            if output.fd.take().is_some() {
+                // see read_output
+                let _ = self.log.end(output.stream);
+            }
+        }
+    }
+
+    fn forget_gone_clients(&mut self) {
+        let mut fed = false;
+        self.clients.retain_mut(|client| {
+            let kept = client.flush();
+            fed |= !kept && client.feeds_stdin();
+            kept
+        });
+        if fed {
+            self.end_stdin();
+        }
+    }
+}
+
+fn timeout(at: Option<Instant>) -> Option<rustix::time::Timespec> {
+    let left = at?.saturating_duration_since(Instant::now());
+    // rounded up, so that the loop does not spin through the last moment
+    let left = left + Duration::from_millis(1);
+    left.try_into().ok()
+}

@@ -1,0 +1,197 @@
+//! Monitors in the background: a process of their own session that reports once whether the guest runs.
+
+use super::attach::{self, Attach, End};
+use super::client::Connection;
+use super::report::Report;
+use super::{Error, Start, life};
+use crate::sys::process;
+use knarr_core::id::ContainerId;
+use knarr_core::root::Root;
+use knarr_core::spec::ContainerSpec;
+use knarr_core::store::Store;
+use rustix::io::fcntl_dupfd_cloexec;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+/// Whether a foreground run must begin with [`reexec`]: a guest can only be started by a process with one thread.
+pub fn must_reexec() -> bool {
+    process::threads() > 1
+}
+
+/// The command that runs a container in the foreground in a fresh process; to be executed in place of this one.
+pub fn reexec(root: &Root, id: &ContainerId) -> Command {
+    let mut command = command(root, id);
+    command.arg("--foreground");
+    command
+}
+
+fn command(root: &Root, id: &ContainerId) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    // `ps` shows a program by what it is called with
+    command.arg0("knarr");
+    command.args(["internal", "monitor"]);
+    command.arg(root.data()).arg(root.run()).arg(id.as_str());
+    command
+}
+
+/// How a monitor in the background begins.
+#[derive(Debug, Default)]
+pub struct Spawn {
+    /// Rows and columns of a terminal.
+    pub size: Option<(u16, u16)>,
+    /// A client that is attached from the first byte on.
+    pub client: Option<OwnedFd>,
+}
+
+/// Starts a monitor in a session of its own, and returns when the guest runs.
+pub fn spawn(root: &Root, id: &ContainerId, options: Spawn) -> Result<(), Error> {
+    let failed = |source| Error::Spawn { id: id.clone(), source };
+    let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
+    let mut command = command(root, id);
+    if let Some((rows, columns)) = options.size {
+        command.arg(format!("--size={rows}x{columns}"));
+    }
+    // the two sockets travel as standard input and output: nothing else is inherited
+    let output = match options.client {
+        Some(client) => {
+            command.arg("--client");
+            Stdio::from(client)
+        }
+        None => Stdio::null(),
+    };
+    command.stdin(OwnedFd::from(theirs)).stdout(output).stderr(Stdio::null());
+    command.env_clear().current_dir("/");
+    // it outlives this command, which does not wait for its end
+    command.spawn().map_err(failed)?;
+    // our copy of its end of the socket, or we would wait for ourselves
+    drop(command);
+    let mut message = Vec::new();
+    ours.read_to_end(&mut message).map_err(failed)?;
+    match serde_json::from_slice(&message) {
+        Ok(Report::Ready) => Ok(()),
+        Ok(Report::Failed(failure)) => Err(failure.into()),
+        Err(_) => Err(Error::Vanished { id: id.clone() }),
+    }
+}
+
+/// Starts a monitor, and is its first client.
+pub fn spawn_attached(
+    root: &Root,
+    id: &ContainerId,
+    options: Spawn,
+    spec: &ContainerSpec,
+    attach: &Attach,
+) -> Result<End, Error> {
+    let failed = |source| Error::Spawn { id: id.clone(), source };
+    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+    spawn(root, id, Spawn { client: Some(theirs.into()), ..options })?;
+    attach::stream(Connection::over(id, ours), spec.process.tty, attach)
+}
+
+/// The whole of `knarr internal monitor …`, after those two words; the exit code of a foreground run is the guest's.
+///
+/// `complain` shows an error of a foreground run.
+pub fn entry(
+    arguments: impl Iterator<Item = OsString>,
+    complain: &mut dyn FnMut(&Error),
+) -> ExitCode {
+    let Some(arguments) = Arguments::parse(arguments) else { return ExitCode::from(2) };
+    let result = match arguments.foreground {
+        true => foreground(&arguments),
+        false => background(&arguments),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+struct Arguments {
+    root: Root,
+    id: ContainerId,
+    foreground: bool,
+    client: bool,
+    size: Option<(u16, u16)>,
+}
+
+impl Arguments {
+    fn parse(mut words: impl Iterator<Item = OsString>) -> Option<Self> {
+        let (data, run) = (PathBuf::from(words.next()?), PathBuf::from(words.next()?));
+        let id = words.next()?.to_str()?.parse().ok()?;
+        let root = Root::new(data, run);
+        let mut arguments = Self { root, id, foreground: false, client: false, size: None };
+        for word in words {
+            match word.to_str()? {
+                "--foreground" => arguments.foreground = true,
+                "--client" => arguments.client = true,
+                word => {
+                    let (rows, columns) = word.strip_prefix("--size=")?.split_once('x')?;
+                    arguments.size = Some((rows.parse().ok()?, columns.parse().ok()?));
+                }
+            }
+        }
+        Some(arguments)
+    }
+}
+
+fn foreground(arguments: &Arguments) -> Result<u8, Error> {
+    let store = Store::open(&arguments.root)?;
+    Ok(super::run_in_foreground(&store, &arguments.id)?.code)
+}
+
+/// Reports on the socket that came as standard input.
+fn background(arguments: &Arguments) -> Result<u8, Error> {
+    let (report, client) = take_streams(arguments.client)
+        .map_err(|source| Error::Spawn { id: arguments.id.clone(), source })?;
+    let mut report = Some(UnixStream::from(report));
+    let mut send = |message: &Report| {
+        if let Some(mut socket) = report.take() {
+            let bytes = serde_json::to_vec(message).unwrap_or_default();
+            // the command that waited may have been killed; the container runs on
+            let _ = socket.write_all(&bytes);
+        }
+    };
+    let result = Store::open(&arguments.root).map_err(Error::from).and_then(|store| {
+        let start = Start {
+            foreground: false,
+            client,
+            size: arguments.size.unwrap_or(DEFAULT_SIZE),
+            ready: &mut || send(&Report::Ready),
+            observe: &mut |_| {},
+        };
+        life::run(&store, &arguments.id, start)
+    });
+    match result {
+        Ok(exit) => Ok(exit.code),
+        Err(error) => {
+            send(&Report::Failed(error.to_failure()));
+            Err(error)
+        }
+    }
+}
+
+/// Of a terminal that nobody looks at.
+pub(super) const DEFAULT_SIZE: (u16, u16) = (24, 80);
+
+/// Moves the two sockets away from the standard streams, and leaves the session of the command.
+fn take_streams(client: bool) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
+    let report = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let client = client.then(|| fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)).transpose()?;
+    let null = knarr_core::fsx::open_with(
+        Path::new("/dev/null"),
+        std::fs::OpenOptions::new().read(true).write(true),
+    )
+    .map_err(|e| e.source)?;
+    rustix::stdio::dup2_stdin(null.as_fd())?;
+    rustix::stdio::dup2_stdout(null.as_fd())?;
+    rustix::process::setsid()?;
+    Ok((report, client))
+}
