@@ -60,7 +60,13 @@ impl Failure {
 
 impl<E: Error + Hint> From<E> for Failure {
     fn from(error: E) -> Self {
-        let hint = error.hint();
+        Self::of(&error, error.hint())
+    }
+}
+
+impl Failure {
+    /// An error with all its causes.
+    pub fn of(error: &dyn Error, hint: Option<String>) -> Self {
         let mut messages = vec![error.to_string()];
         let mut source = error.source();
         while let Some(cause) = source {

@@ -11,18 +11,23 @@ mod wiring;
 
 use error::Failure;
 use knarr_core::root::Root;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let status = run().unwrap_or_else(|failure| {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = commands::internal::entry(&arguments) {
+        return code;
+    }
+    let status = run(arguments).unwrap_or_else(|failure| {
         ui::failure(&failure);
         failure.status
     });
     ExitCode::from(status)
 }
 
-fn run() -> commands::Outcome {
-    let Some(cli) = args::usage::parse(std::env::args_os().collect())? else { return Ok(0) };
+fn run(arguments: Vec<OsString>) -> commands::Outcome {
+    let Some(cli) = args::usage::parse(arguments)? else { return Ok(0) };
     let Some(verb) = cli.verb else { return Ok(0) };
     let root = match cli.root {
         Some(directory) => Root::at(absolute(&directory)?),
@@ -34,7 +39,7 @@ fn run() -> commands::Outcome {
                 .hint("set HOME, or choose a directory with --root")
         })?,
     };
-    commands::run(verb, &commands::Context { root })
+    commands::dispatch(verb, &commands::Context { root })
 }
 
 /// Monitors outlive this process and its working directory.

@@ -11,7 +11,7 @@ use knarr_runtime::container::options::{self, RunOptions};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Options")]
+#[command(disable_help_flag = true)]
 pub struct Options {
     /// Add a host-to-IP mapping (HOST:IP) to /etc/hosts
     #[arg(long, value_name = "HOST:IP")]

@@ -7,7 +7,7 @@ pub mod container;
 pub mod filter;
 pub mod usage;
 
-use crate::commands::{self, image};
+use crate::commands::{self, container as container_verbs, image, system, volume};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -39,6 +39,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Verb {
+    /// Create and run a new container
+    Run(Box<commands::run::Args>),
+    /// List containers
+    Ps(commands::ps::Args),
     /// List images and their variants
     Images(commands::images::Args),
     /// Download an image from a registry
@@ -49,12 +53,36 @@ pub enum Verb {
     Login(commands::login::Args),
     /// Log out from a registry
     Logout(commands::logout::Args),
+    /// Create a container without starting it
+    Create(Box<commands::create::Args>),
+    /// Start stopped containers
+    Start(commands::start::Args),
+    /// Stop containers
+    Stop(commands::stop::Args),
+    /// Restart containers
+    Restart(commands::restart::Args),
+    /// Send a signal to containers
+    Kill(commands::kill::Args),
+    /// Wait until containers end, and print their exit codes
+    Wait(commands::wait::Args),
+    /// Stop all processes of containers where they stand
+    Pause(commands::pause::Args),
+    /// Let paused containers go on
+    Unpause(commands::unpause::Args),
+    /// Remove containers
+    Rm(commands::rm::Args),
+    /// Give a container another name
+    Rename(commands::rename::Args),
+    /// Attach to a running container
+    Attach(commands::attach::Args),
+    /// Show a container's published ports
+    Port(commands::port::Args),
+    /// Show details of containers, images or volumes
+    Inspect(commands::inspect::Args),
     /// Remove images
     Rmi(commands::rmi::Args),
     /// Give an image another name
     Tag(commands::tag::Args),
-    /// Show details of containers, images or volumes
-    Inspect(commands::inspect::Args),
     /// Show how an image came to be
     History(commands::history::Args),
     /// Write images to a tar archive
@@ -63,8 +91,20 @@ pub enum Verb {
     Load(commands::load::Args),
     /// Make an image of a root file system's tarball
     Import(commands::import::Args),
+    /// Manage containers
+    #[command(subcommand)]
+    Container(container_verbs::Verb),
+    /// Manage images
     #[command(subcommand)]
     Image(image::Verb),
+    /// Manage volumes
+    #[command(subcommand)]
+    Volume(volume::Verb),
+    /// Manage Knarr's own state
+    #[command(subcommand)]
+    System(system::Verb),
     /// Show the version
     Version(commands::version::Args),
+    /// Print a shell's completion script
+    Completion(commands::completion::Args),
 }

@@ -88,12 +88,18 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> Result<(), Failure> {
         [] => "see 'knarr --help'".to_owned(),
         words => format!("see 'knarr {} --help'", words.join(" ")),
     };
+    // clap names all that are similar, the most similar one last
+    let nearest = match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(names)) => names.last(),
+        _ => None,
+    };
     let hint = match tip {
+        Some(_) if let Some(nearest) = nearest => format!("did you mean '{nearest}'? {help}"),
         Some(tip) => format!("{}; {help}", tip.lines().next().unwrap_or(tip).trim()),
         None => help,
     };
     let status = match verb.last().map(String::as_str) {
-        Some("run" | "exec" | "create") => KNARR_FAILED,
+        Some("run" | "exec") => KNARR_FAILED,
         _ => USAGE,
     };
     Err(Failure::usage(message.join(" ")).hint(hint).status(status))
@@ -110,4 +116,76 @@ fn verb_words(arguments: &[OsString]) -> Vec<String> {
     let is_group = matches!(verb.as_str(), "container" | "image" | "volume" | "system");
     let second = words.next().filter(|word| is_group && !word.starts_with('-'));
     std::iter::once(verb).chain(second).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        let mut command = Cli::command();
+        command.build();
+        check(&command);
+    }
+
+    #[test]
+    fn switches_with_values() {
+        for (line, expected) in [
+            ("knarr rm --force=true x", Some("knarr rm --force x")),
+            ("knarr rm --force --force=false x", Some("knarr rm x")),
+            ("knarr rm --force=maybe x", None),
+        ] {
+            let mut words = arguments(line);
+            let error = Cli::try_parse_from(&words).unwrap_err();
+            assert_eq!(resolve_switch(&error, &mut words), expected.is_some(), "{line}");
+            if let Some(expected) = expected {
+                assert_eq!(words, arguments(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn mistakes_have_a_hint_and_a_code() {
+        for (line, message, hint, status) in [
+            (
+                "knarr pul x",
+                "unrecognized subcommand 'pul'",
+                "did you mean 'pull'? see 'knarr --help'",
+                USAGE,
+            ),
+            (
+                "knarr run --nmae x y",
+                "unexpected argument '--nmae' found",
+                "a similar argument exists: '--name'; see 'knarr run --help'",
+                KNARR_FAILED,
+            ),
+            (
+                "knarr container rename x",
+                "the following required arguments were not provided: <NEW_NAME>",
+                "see 'knarr container rename --help'",
+                USAGE,
+            ),
+        ] {
+            let failure = parse(arguments(line)).unwrap_err();
+            assert_eq!(
+                (failure.messages[0].as_str(), failure.hint.as_deref(), failure.status),
+                (message, Some(hint), status),
+                "{line}"
+            );
+        }
+    }
 }

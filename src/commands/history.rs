@@ -40,9 +40,10 @@ const LISTING: Listing = Listing {
         ("Size", "SIZE"),
         ("Comment", "COMMENT"),
     ],
-    table: "{{.ID}}\t{{if .Human}}{{.CreatedSince}}{{else}}{{.CreatedAt}}{{end}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
+    table: "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
     quiet: "{{.ID}}",
 };
+const TABLE_OF_DATES: &str = "{{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}";
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
@@ -75,8 +76,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
                 .text("CreatedAt", created.map(|t| t.to_string()).unwrap_or_default())
                 .text("CreatedBy", if args.no_trunc { by } else { units::ellipsis(&by, 45) })
                 .text("Size", if args.human { units::size(size) } else { size.to_string() })
-                .text("Comment", step.comment.clone().unwrap_or_default())
-                .value("Human", ui::template::Value::Bool(args.human)),
+                .text("Comment", step.comment.clone().unwrap_or_default()),
         );
     }
     rows.reverse();
@@ -85,6 +85,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         let id = image.id().to_string();
         top.set("ID", if args.no_trunc { id } else { super::images::short_id(image.id()) });
     }
-    ui::data(LISTING.render(args.format.as_deref(), args.quiet, rows)?.as_bytes())?;
+    let table = if args.human { LISTING.table } else { TABLE_OF_DATES };
+    let listing = Listing { table, ..LISTING };
+    ui::data(listing.render(args.format.as_deref(), args.quiet, rows)?.as_bytes())?;
     Ok(0)
 }

@@ -1,19 +1,38 @@
 //! What the verbs do: one file each, named like the verb, holding its options and `run`.
 
+pub mod attach;
+pub mod completion;
+pub mod container;
+pub mod create;
 pub mod history;
 pub mod image;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod internal;
+pub mod kill;
 pub mod load;
 pub mod login;
 pub mod logout;
+pub mod pause;
+pub mod port;
+pub mod ps;
 pub mod pull;
 pub mod push;
+pub mod rename;
+pub mod restart;
+pub mod rm;
 pub mod rmi;
+pub mod run;
 pub mod save;
+pub mod start;
+pub mod stop;
+pub mod system;
 pub mod tag;
+pub mod unpause;
 pub mod version;
+pub mod volume;
+pub mod wait;
 
 use crate::args::Verb;
 use crate::error::Failure;
@@ -36,22 +55,40 @@ impl Context {
     }
 }
 
-pub fn run(verb: Verb, context: &Context) -> Outcome {
+pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
     match verb {
-        Verb::Images(args) => images::run(&args, context),
-        Verb::Pull(args) => pull::run(&args, context),
-        Verb::Push(args) => push::run(&args, context),
-        Verb::Login(args) => login::run(&args),
-        Verb::Logout(args) => logout::run(&args),
-        Verb::Inspect(args) => inspect::run(&args, context),
-        Verb::Save(args) => save::run(&args, context),
-        Verb::Load(args) => load::run(&args, context),
-        Verb::Import(args) => import::run(&args, context),
-        Verb::Rmi(args) => rmi::run(&args, context),
-        Verb::Tag(args) => tag::run(&args, context),
+        Verb::Attach(args) => attach::run(&args, context),
+        Verb::Completion(args) => completion::run(&args),
+        Verb::Container(verb) => container::run(verb, context),
+        Verb::Create(args) => create::run(&args, context),
         Verb::History(args) => history::run(&args, context),
         Verb::Image(verb) => image::run(verb, context),
+        Verb::Images(args) => images::run(&args, context),
+        Verb::Import(args) => import::run(&args, context),
+        Verb::Inspect(args) => inspect::run(&args, context),
+        Verb::Kill(args) => kill::run(&args, context),
+        Verb::Load(args) => load::run(&args, context),
+        Verb::Login(args) => login::run(&args),
+        Verb::Logout(args) => logout::run(&args),
+        Verb::Pause(args) => pause::run(&args, context),
+        Verb::Port(args) => port::run(&args, context),
+        Verb::Ps(args) => ps::run(&args, context),
+        Verb::Pull(args) => pull::run(&args, context),
+        Verb::Push(args) => push::run(&args, context),
+        Verb::Rename(args) => rename::run(&args, context),
+        Verb::Restart(args) => restart::run(&args, context),
+        Verb::Rm(args) => rm::run(&args, context),
+        Verb::Rmi(args) => rmi::run(&args, context),
+        Verb::Run(args) => run::run(&args, context),
+        Verb::Save(args) => save::run(&args, context),
+        Verb::Start(args) => start::run(&args, context),
+        Verb::Stop(args) => stop::run(&args, context),
+        Verb::System(verb) => system::run(verb, context),
+        Verb::Tag(args) => tag::run(&args, context),
+        Verb::Unpause(args) => unpause::run(&args, context),
         Verb::Version(args) => version::run(&args),
+        Verb::Volume(verb) => volume::run(verb, context),
+        Verb::Wait(args) => wait::run(&args, context),
     }
 }
 

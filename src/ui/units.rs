@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use knarr_runtime::container::list::human_duration;
+use std::time::Duration;
 
 /// `12.3MB`: powers of 1000, three digits.
 pub fn size(bytes: u64) -> String {
@@ -38,30 +40,12 @@ fn scaled(bytes: u64, base: f64, units: &[&str], digits: usize) -> String {
     text + units[unit]
 }
 
-/// `About an hour`, `3 days`.
-pub fn duration(seconds: i64) -> String {
-    let minutes = seconds / 60;
-    let hours = (seconds + 1800) / 3600;
-    match (seconds, minutes, hours) {
-        (..1, ..) => "Less than a second".into(),
-        (1, ..) => "1 second".into(),
-        (..60, ..) => format!("{seconds} seconds"),
-        (_, 1, _) => "About a minute".into(),
-        (_, ..60, _) => format!("{minutes} minutes"),
-        (_, _, 1) => "About an hour".into(),
-        (_, _, ..48) => format!("{hours} hours"),
-        (_, _, ..336) => format!("{} days", hours / 24),
-        (_, _, ..1440) => format!("{} weeks", hours / 24 / 7),
-        (_, _, ..17520) => format!("{} months", hours / 24 / 30),
-        _ => format!("{} years", seconds / 3600 / 24 / 365),
-    }
-}
-
 /// `2 hours ago`; `N/A` for what was never.
 pub fn ago(then: Option<Timestamp>, now: Timestamp) -> String {
     match then {
         Some(then) if then.as_second() > 0 => {
-            format!("{} ago", duration(now.as_second() - then.as_second()))
+            let seconds = (now.as_second() - then.as_second()).unsigned_abs();
+            format!("{} ago", human_duration(Duration::from_secs(seconds)))
         }
         _ => "N/A".into(),
     }
@@ -104,29 +88,6 @@ mod tests {
         assert_eq!(memory(25_208_725_504), "23.48GiB");
         assert_eq!(memory(1 << 20), "1MiB");
         assert_eq!(memory(1_072_693_248), "1023MiB");
-    }
-
-    #[test]
-    fn durations_as_go_units() {
-        for (seconds, text) in [
-            (0, "Less than a second"),
-            (1, "1 second"),
-            (59, "59 seconds"),
-            (60, "About a minute"),
-            (119, "About a minute"),
-            (120, "2 minutes"),
-            (3599, "59 minutes"),
-            (3600, "About an hour"),
-            (5399, "About an hour"),
-            (5400, "2 hours"),
-            (47 * 3600, "47 hours"),
-            (48 * 3600, "2 days"),
-            (14 * 86400, "2 weeks"),
-            (60 * 86400, "2 months"),
-            (730 * 86400, "2 years"),
-        ] {
-            assert_eq!(duration(seconds), text, "{seconds}");
-        }
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! What joins the libraries: an image becomes a container.
 
+pub mod builtin;
 pub mod compile;
+pub mod create;
 pub mod variant;
 
+use knarr_core::fsx;
 use knarr_core::root::Root;
 use knarr_core::store::Usage;
-use knarr_runtime::state;
 use std::error::Error;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// The architecture as Go and images spell it.
 pub fn host_architecture() -> String {
@@ -17,21 +21,19 @@ pub fn is_superuser() -> bool {
     knarr_core::sys::is_superuser()
 }
 
-/// What containers use, for the store's collector. A damaged record hides what its container uses: nothing may
-/// be removed then.
+/// What containers use, for the store's collector.
 pub fn usages(
     root: &Root,
 ) -> impl Fn() -> Result<Vec<Usage>, Box<dyn Error + Send + Sync>> + use<'_> {
-    move || {
-        let containers = state::all(root)?.into_iter().map(|container| match container {
-            Ok(container) => Ok(Usage {
-                container: container.state.name.clone(),
-                manifest: container.spec.image.manifest.clone(),
-                layers: container.spec.image.layers.clone(),
-                running: container.state.is_alive(),
-            }),
-            Err(damaged) => Err(damaged.error),
-        });
-        Ok(containers.collect::<Result<Vec<_>, _>>()?)
-    }
+    move || Ok(knarr_runtime::container::usages(root)?)
+}
+
+/// Bytes that a tree takes on disk; what vanishes meanwhile takes none.
+pub fn size_of(path: &Path) -> u64 {
+    let Ok(metadata) = path.symlink_metadata() else { return 0 };
+    let inside = match metadata.is_dir() {
+        true => fsx::list(path).unwrap_or_default(),
+        false => Vec::new(),
+    };
+    metadata.blocks() * 512 + inside.iter().map(|name| size_of(&path.join(name))).sum::<u64>()
 }

@@ -1,5 +1,7 @@
 //! `knarr image …`: the verbs on images under Docker's longer names.
 
+pub mod prune;
+
 use super::{Context, Outcome, history, images, import, inspect, load, pull, push, rmi, save, tag};
 use clap::Subcommand;
 
@@ -18,6 +20,8 @@ pub enum Verb {
     /// List images and their variants
     #[command(visible_alias = "list")]
     Ls(images::Args),
+    /// Remove images that no container uses
+    Prune(prune::Args),
     /// Download an image from a registry
     Pull(pull::Args),
     /// Upload an image to a registry
@@ -38,6 +42,7 @@ pub fn run(verb: Verb, context: &Context) -> Outcome {
         Verb::Inspect(args) => inspect::run_image(&args, context),
         Verb::Load(args) => load::run(&args, context),
         Verb::Ls(args) => images::run(&args, context),
+        Verb::Prune(args) => prune::run(&args, context),
         Verb::Pull(args) => pull::run(&args, context),
         Verb::Push(args) => push::run(&args, context),
         Verb::Rm(args) => rmi::run(&args, context),

@@ -1,0 +1,46 @@
+//! Attach to a running container.
+
+use super::{Context, Outcome};
+use knarr_runtime::container;
+use knarr_runtime::monitor::{Attach, DetachKeys, End, InvalidKeys};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Override the key sequence for detaching
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
+    /// Do not pass standard input on
+    #[arg(long)]
+    no_stdin: bool,
+    /// Pass signals on to the container
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = crate::args::usage::parse_switch, hide_default_value = true)]
+    sig_proxy: bool,
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let store = context.store()?;
+    let id = container::find(&store, &args.container)?;
+    let options = Attach {
+        stdin: !args.no_stdin,
+        detach_keys: keys(args.detach_keys.as_deref())?,
+        forward_signals: args.sig_proxy,
+    };
+    Ok(status(&container::attach::attach(&store, &id, &options)?))
+}
+
+pub fn keys(text: Option<&str>) -> Result<DetachKeys, InvalidKeys> {
+    text.map_or_else(|| Ok(DetachKeys::default()), str::parse)
+}
+
+/// The exit code of a command that was attached: the container's, if it has ended.
+pub fn status(end: &End) -> u8 {
+    match end {
+        End::Exited(exit) => exit.code,
+        End::Detached => 0,
+        End::Signalled(signal) => u8::try_from(128 + signal.number()).unwrap_or(u8::MAX),
+    }
+}

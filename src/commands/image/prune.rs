@@ -1,0 +1,93 @@
+//! Remove images that no container uses: those without a name, or all.
+
+use crate::commands::{Context, Outcome};
+use crate::error::Failure;
+use crate::ui::{self, terminal, units};
+use crate::wiring::usages;
+use knarr_core::root::Root;
+use knarr_core::store::{Image, Removed, Store};
+use std::collections::HashSet;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Images with a name as well
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let store = context.store()?;
+    let candidates = candidates(&store, &context.root, args.all)?;
+    if !candidates.is_empty() && !args.force {
+        show(&candidates);
+        if !terminal::confirm("Remove them?")? {
+            return Ok(0);
+        }
+    }
+    let reclaimed = remove(&store, &context.root, &candidates)?;
+    ui::line(format_args!("Total reclaimed space: {}", units::size(reclaimed)))?;
+    Ok(0)
+}
+
+/// The images that no container uses.
+pub fn candidates(store: &Store, root: &Root, all: bool) -> Result<Vec<Image>, Failure> {
+    let used: HashSet<_> =
+        knarr_runtime::container::usages(root)?.into_iter().map(|usage| usage.manifest).collect();
+    let mut candidates = Vec::new();
+    for image in store.images()? {
+        let wanted = all || image.reference.is_none();
+        // one that cannot be read is not in use
+        let variants = store.variants(&image).unwrap_or_default();
+        if wanted && !variants.iter().any(|v| used.contains(&v.manifest)) {
+            candidates.push(image);
+        }
+    }
+    Ok(candidates)
+}
+
+pub fn show(candidates: &[Image]) {
+    let lines: Vec<_> = candidates.iter().map(|i| format!("  {}", i.display_name())).collect();
+    ui::note(format_args!("These images will be removed:\n{}", lines.join("\n")));
+}
+
+/// Removes them and what nothing refers to any more; the bytes that were reclaimed.
+pub fn remove(store: &Store, root: &Root, candidates: &[Image]) -> Result<u64, Failure> {
+    let usages = usages(root);
+    let mut removed = Vec::new();
+    for image in candidates {
+        let name = match &image.reference {
+            Some(reference) => reference.to_string(),
+            None => image.id().to_string(),
+        };
+        match store.remove(&name, false, &usages) {
+            // somebody else was faster, or uses it since
+            Err(
+                knarr_core::store::Error::NotFound { .. } | knarr_core::store::Error::InUse { .. },
+            ) => {}
+            result => removed.extend(result?),
+        }
+    }
+    removed.extend(store.collect(&usages)?);
+    let mut reclaimed = 0;
+    let mut named = Vec::new();
+    for one in removed {
+        match one {
+            Removed::Untagged(reference) => {
+                named.push(format!("untagged: {}", reference.familiar()))
+            }
+            Removed::Image(id) => named.push(format!("deleted: {id}")),
+            Removed::Blob { bytes, .. } | Removed::Layer { bytes, .. } => reclaimed += bytes,
+        }
+    }
+    if !named.is_empty() {
+        ui::line("Deleted Images:")?;
+        for line in named {
+            ui::line(line)?;
+        }
+        ui::line("")?;
+    }
+    Ok(reclaimed)
+}

@@ -1,0 +1,20 @@
+//! Entry points by which Knarr calls itself: nobody else's business, and no part of the command line.
+
+use crate::error::Failure;
+use crate::ui;
+use knarr_core::hint::Hint;
+use knarr_runtime::monitor;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs `knarr internal …`; `None` if this is something else.
+pub fn entry(arguments: &[OsString]) -> Option<ExitCode> {
+    let [_, group, name, rest @ ..] = arguments else { return None };
+    if group != "internal" || name != "monitor" {
+        return None;
+    }
+    let mut complain = |error: &monitor::Error| {
+        ui::failure(&Failure::of(error, error.hint()));
+    };
+    Some(monitor::entry(rest.iter().cloned(), &mut complain))
+}

@@ -1,0 +1,21 @@
+//! Send a signal to containers.
+
+use super::{Context, Outcome, each};
+use knarr_runtime::container;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The signal, by name or number
+    #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
+    signal: String,
+    #[arg(value_name = "CONTAINER", required = true)]
+    containers: Vec<String>,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let store = context.store()?;
+    each(&args.containers, |name| {
+        container::kill(&store, &container::find(&store, name)?, &args.signal)?;
+        Ok(Some(name.to_owned()))
+    })
+}

@@ -1,0 +1,52 @@
+//! Show a container's published ports.
+
+use super::{Context, Outcome};
+use crate::error::Failure;
+use crate::ui;
+use knarr_core::spec::Port;
+use knarr_core::spec::port::parse_exposed;
+use knarr_runtime::{container, reconcile};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+    #[arg(value_name = "PORT[/PROTOCOL]")]
+    port: Option<String>,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let store = context.store()?;
+    let id = container::find(&store, &args.container)?;
+    let found = reconcile::container(&context.root, &id)?;
+    let ports = found.filter(|c| c.state.is_alive()).map(|c| c.state.ports).unwrap_or_default();
+    let Some(wanted) = &args.port else {
+        for port in &ports {
+            ui::line(format_args!("{}/{} -> {}", port.container_port, port.protocol, host(port)))?;
+        }
+        return Ok(0);
+    };
+    let wanted = parse_exposed(wanted)?;
+    let mut matching =
+        ports.iter().filter(|p| wanted.contains(&(p.container_port, p.protocol))).peekable();
+    if matching.peek().is_none() {
+        return Err(Failure::new(format!(
+            "container {} publishes no port {}",
+            args.container,
+            args.port.as_deref().unwrap_or_default()
+        ))
+        .hint(format!("'knarr port {}' lists its ports", args.container)));
+    }
+    for port in matching {
+        ui::line(host(port))?;
+    }
+    Ok(0)
+}
+
+fn host(port: &Port) -> String {
+    let number = port.host_port.unwrap_or_default();
+    match port.host_ip {
+        None => format!("0.0.0.0:{number}"),
+        Some(ip) => std::net::SocketAddr::new(ip, number).to_string(),
+    }
+}

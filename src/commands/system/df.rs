@@ -1,0 +1,116 @@
+//! Show how much room things take.
+
+use crate::commands::{Context, Outcome};
+use crate::error::Failure;
+use crate::ui::listing::{Listing, Row};
+use crate::ui::{self, units};
+use crate::wiring::size_of;
+use knarr_core::fsx;
+use knarr_core::root::Root;
+use knarr_core::store::Store;
+use knarr_runtime::container::list::{self, Filters, ListOptions};
+use knarr_runtime::state::Status;
+use knarr_runtime::volume;
+use std::collections::HashSet;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// table, json, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+}
+
+const LISTING: Listing = Listing {
+    headings: &[
+        ("Type", "TYPE"),
+        ("TotalCount", "TOTAL"),
+        ("Active", "ACTIVE"),
+        ("Size", "SIZE"),
+        ("Reclaimable", "RECLAIMABLE"),
+    ],
+    table: "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
+    quiet: "{{.Type}}",
+};
+
+/// One line: how many, how many in use, bytes, bytes that nobody uses.
+struct Line(&'static str, usize, usize, u64, u64);
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let (store, root) = (context.store()?, &context.root);
+    let lines = [images(&store, root)?, containers(&store)?, volumes(root)?, modules(root)];
+    let rows = lines.map(|Line(kind, total, active, size, unused)| {
+        let reclaimable = match unused.checked_mul(100).and_then(|n| n.checked_div(size)) {
+            Some(percent) => format!("{} ({percent}%)", units::size(unused)),
+            None => units::size(unused),
+        };
+        Row::new()
+            .text("Type", kind)
+            .text("TotalCount", total.to_string())
+            .text("Active", active.to_string())
+            .text("Size", units::size(size))
+            .text("Reclaimable", reclaimable)
+    });
+    ui::data(LISTING.render(args.format.as_deref(), false, rows)?.as_bytes())?;
+    Ok(0)
+}
+
+/// Blobs and unpacked layers. What is reclaimable is an estimate: images share layers.
+fn images(store: &Store, root: &Root) -> Result<Line, Failure> {
+    let usages = knarr_runtime::container::usages(root)?;
+    let used: HashSet<_> = usages.into_iter().map(|usage| usage.manifest).collect();
+    let (mut ids, mut active, mut in_use) = (HashSet::new(), 0, 0);
+    for image in store.images()? {
+        if !ids.insert(image.id().clone()) {
+            continue;
+        }
+        let variants = store.variants(&image).unwrap_or_default();
+        let mut is_active = false;
+        for variant in variants.iter().filter(|v| used.contains(&v.manifest)) {
+            is_active = true;
+            let size = store.size_of(&variant.manifest)?;
+            in_use += size.content + size.unpacked.unwrap_or(0);
+        }
+        active += usize::from(is_active);
+    }
+    let size = size_of(&root.blobs()) + size_of(&root.layers()) + size_of(&root.incoming());
+    Ok(Line("Images", ids.len(), active, size, size.saturating_sub(in_use)))
+}
+
+fn containers(store: &Store) -> Result<Line, Failure> {
+    let options = ListOptions { all: true, last: None, size: true };
+    let found = list::list(store, &Filters::default(), &options)?.containers;
+    let (mut active, mut size, mut unused) = (0, 0, 0);
+    for container in &found {
+        let bytes = container.size.map_or(0, |size| size.writable);
+        size += bytes;
+        match container.status {
+            Status::Running | Status::Paused => active += 1,
+            _ => unused += bytes,
+        }
+    }
+    Ok(Line("Containers", found.len(), active, size, unused))
+}
+
+fn volumes(root: &Root) -> Result<Line, Failure> {
+    let (mut active, mut size, mut unused) = (0, 0, 0);
+    let all = volume::list(root)?;
+    for volume in &all {
+        let bytes = size_of(&volume::data(root, &volume.name)?);
+        size += bytes;
+        match crate::commands::volume::users(root, &volume.name).is_empty() {
+            true => unused += bytes,
+            false => active += 1,
+        }
+    }
+    Ok(Line("Local Volumes", all.len(), active, size, unused))
+}
+
+/// The modules that were compiled ahead of time: each can be made again.
+fn modules(root: &Root) -> Line {
+    let cache = root.wasm_cache();
+    let list = |folder: &std::path::Path| fsx::list(folder).unwrap_or_default();
+    let names = list(&cache).into_iter().flat_map(|folder| list(&cache.join(folder)));
+    let count = names.filter(|name| name.ends_with(".cwasm")).count();
+    let size = size_of(&cache);
+    Line("Compiled Modules", count, 0, size, size)
+}

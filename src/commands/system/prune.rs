@@ -1,0 +1,53 @@
+//! Remove containers that do not run, images that nobody uses, and with `--volumes` anonymous volumes.
+
+use crate::commands::container::prune as containers;
+use crate::commands::image::prune as images;
+use crate::commands::volume::prune as volumes;
+use crate::commands::{Context, Outcome};
+use crate::ui::{self, terminal, units};
+use knarr_runtime::container::list::Filters;
+use knarr_runtime::container::prune;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// All images that no container uses, not only those without a name
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Anonymous volumes as well
+    #[arg(long)]
+    volumes: bool,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let store = context.store()?;
+    let root = &context.root;
+    let stopped = prune::candidates(&store, &Filters::default())?;
+    if !args.force {
+        containers::show(&stopped);
+        images::show(&images::candidates(&store, root, args.all)?);
+        if args.volumes {
+            let unused = volumes::unused(root, false)?;
+            let names: Vec<_> = unused.iter().map(|v| format!("  {}", v.name)).collect();
+            ui::note(format_args!("These volumes will be removed:\n{}", names.join("\n")));
+        }
+        // which ones these are shows when the containers are gone
+        ui::note("And the same of what only these containers use.");
+        if !terminal::confirm("Remove them?")? {
+            return Ok(0);
+        }
+    }
+    let mut reclaimed = containers::remove(&store, stopped)?;
+    if args.volumes {
+        let unused = volumes::unused(root, false)?;
+        if !unused.is_empty() {
+            reclaimed += volumes::remove(root, &unused)?;
+        }
+    }
+    let candidates = images::candidates(&store, root, args.all)?;
+    reclaimed += images::remove(&store, root, &candidates)?;
+    ui::line(format_args!("Total reclaimed space: {}", units::size(reclaimed)))?;
+    Ok(0)
+}

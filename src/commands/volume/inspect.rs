@@ -1,0 +1,47 @@
+//! Show details of volumes.
+
+use crate::commands::inspect::show;
+use crate::commands::{Context, Outcome};
+use crate::error::Failure;
+use knarr_core::root::Root;
+use knarr_runtime::volume;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    #[arg(value_name = "VOLUME", required = true)]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Document {
+    created_at: String,
+    driver: &'static str,
+    labels: BTreeMap<String, String>,
+    mountpoint: String,
+    name: String,
+    options: Option<BTreeMap<String, String>>,
+    scope: &'static str,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    show(args.format.as_deref(), &args.names, |name| find(&context.root, name))
+}
+
+pub fn find(root: &Root, name: &str) -> Result<Document, Failure> {
+    let volume = volume::find(root, name)?;
+    Ok(Document {
+        created_at: volume.created.to_string(),
+        driver: "local",
+        labels: volume.labels,
+        mountpoint: volume::data(root, &volume.name)?.display().to_string(),
+        name: volume.name,
+        options: None,
+        scope: "local",
+    })
+}

@@ -1,0 +1,62 @@
+//! List volumes.
+
+use crate::args::filter::{self, Filter};
+use crate::commands::{Context, Outcome};
+use crate::ui;
+use crate::ui::listing::{Listing, Row};
+use knarr_runtime::volume;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show only some: dangling=true, name=TEXT, label=NAME[=VALUE], driver=local
+    #[arg(short, long, value_name = "FILTER", value_parser = filter::parse)]
+    filter: Vec<Filter>,
+    /// table, json, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Print only names
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const LISTING: Listing = Listing {
+    headings: &[
+        ("Driver", "DRIVER"),
+        ("Name", "VOLUME NAME"),
+        ("Mountpoint", "MOUNTPOINT"),
+        ("Scope", "SCOPE"),
+        ("Labels", "LABELS"),
+        ("Label", "LABEL"),
+    ],
+    table: "{{.Driver}}\t{{.Name}}",
+    quiet: "{{.Name}}",
+};
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let root = &context.root;
+    filter::check(&args.filter, &["dangling", "name", "label", "driver"])?;
+    let mut volumes = volume::list(root)?;
+    let values = |key| filter::values(&args.filter, key);
+    let labels = values("label");
+    volumes.retain(|v| labels.iter().all(|label| filter::has_label(&v.labels, label)));
+    let (names, drivers) = (values("name"), values("driver"));
+    volumes.retain(|v| names.is_empty() || names.iter().any(|name| v.name.contains(name)));
+    volumes.retain(|_| drivers.is_empty() || drivers.contains(&"local"));
+    for wanted in values("dangling") {
+        let wanted = filter::switch("dangling", wanted)?;
+        volumes.retain(|v| super::users(root, &v.name).is_empty() == wanted);
+    }
+    let mut rows = Vec::new();
+    for volume in &volumes {
+        rows.push(
+            Row::new()
+                .text("Driver", "local")
+                .text("Name", &volume.name)
+                .text("Scope", "local")
+                .text("Mountpoint", volume::data(root, &volume.name)?.display().to_string())
+                .labels(&volume.labels),
+        );
+    }
+    ui::data(LISTING.render(args.format.as_deref(), args.quiet, rows)?.as_bytes())?;
+    Ok(0)
+}

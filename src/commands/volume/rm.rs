@@ -1,0 +1,24 @@
+//! Remove volumes.
+
+use crate::commands::{Context, Outcome, each};
+use knarr_runtime::volume;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Do not complain about volumes that do not exist
+    #[arg(short, long)]
+    force: bool,
+    #[arg(value_name = "VOLUME", required = true)]
+    names: Vec<String>,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let root = &context.root;
+    each(&args.names, |name| {
+        match volume::remove(root, name, || super::users(root, name)) {
+            Err(volume::Error::NotFound { .. }) if args.force => {}
+            result => result?,
+        }
+        Ok(Some(name.to_owned()))
+    })
+}

@@ -1,0 +1,105 @@
+//! From an image's name to a container's record: ensure the image, choose the variant, make it ready.
+
+use super::{builtin, compile, variant};
+use crate::args::container::{Options, Pull};
+use crate::commands::Context;
+use crate::error::Failure;
+use crate::ui::{self, progress};
+use knarr_core::id::ContainerId;
+use knarr_core::image::variant::Choice;
+use knarr_core::spec::SpecImage;
+use knarr_core::store::{Image, Store};
+use knarr_packager::registry::{self, Config, PullOptions, PullPolicy};
+use knarr_runtime::container;
+use knarr_runtime::container::options::{ImageOptions, resolve};
+
+/// Makes the container that the options ask for.
+pub fn create(options: &Options, context: &Context) -> Result<(Store, ContainerId), Failure> {
+    let wanted = options.wanted_platform()?;
+    let asked = options.run_options()?;
+    let cidfile = options.cidfile.as_deref();
+    if let Some(path) = cidfile.filter(|path| path.exists()) {
+        return Err(Failure::usage(format!("the file {} exists already", path.display()))
+            .hint("remove it, or name another one with --cidfile"));
+    }
+    let store = context.store()?;
+    // until the record is written nothing tells the collector that the image is needed
+    let _hold = store.hold()?;
+    let pull = PullOptions {
+        platform: wanted.clone(),
+        runnable: variant::runnable(),
+        all_platforms: false,
+    };
+    let image = ensure(&store, options, &pull)?;
+    let choice = variant::choose(&store, &image, wanted.as_ref())?;
+    if options.explain {
+        explain(&store, &image, &choice)?;
+    }
+    let manifest = store.manifest(&choice.variant.manifest)?;
+    let config = store.config(&manifest)?;
+    let layers = store.unpack(&manifest, &config)?;
+    let spec = SpecImage {
+        reference: options.image().to_owned(),
+        id: image.id().clone(),
+        manifest: choice.variant.manifest.clone(),
+        platform: choice.variant.platform.clone(),
+        reason: choice.reason.to_string(),
+        layers,
+    };
+    let mut new = resolve(ImageOptions { image: &spec, config: &config }, &asked)?;
+    if options.publish_all {
+        publish_all(&mut new.spec);
+    }
+    let id = container::create(&store, new)?;
+    if let Some(path) = cidfile {
+        knarr_core::fsx::create_new(path, id.as_str().as_bytes())?;
+    }
+    Ok((store, id))
+}
+
+fn ensure(store: &Store, options: &Options, pull: &PullOptions) -> Result<Image, Failure> {
+    let policy = match options.pull {
+        Pull::Always => PullPolicy::Always,
+        Pull::Missing => PullPolicy::Missing,
+        Pull::Never => PullPolicy::Never,
+    };
+    let text = options.image();
+    if policy != PullPolicy::Always {
+        builtin::provide(store, text)?;
+    }
+    let progress = progress::choose(options.quiet);
+    let before = store.find(text).ok();
+    let image = registry::ensure_with(store, text, policy, pull, Config::load, &*progress)?;
+    if before.as_ref().map(Image::id) != Some(image.id()) {
+        compile::image(store, &image, options.quiet);
+    }
+    Ok(image)
+}
+
+/// `--explain`
+fn explain(store: &Store, image: &Image, choice: &Choice) -> Result<(), Failure> {
+    let variants = store.variants(image)?;
+    let all: Vec<_> = variants.iter().map(|v| v.platform.to_string()).collect();
+    ui::note(format_args!("image:    {} ({})", image.display_name(), image.id()));
+    ui::note(format_args!("variants: {}", all.join(", ")));
+    ui::note(format_args!("machine:  {}", variant::runnable()));
+    ui::note(format_args!("chosen:   {}", choice.variant.platform));
+    ui::note(format_args!("reason:   {}", choice.reason));
+    Ok(())
+}
+
+/// `--publish-all`: each exposed port that is not published gets a free one of the host.
+fn publish_all(spec: &mut knarr_core::spec::ContainerSpec) {
+    for (port, protocol) in spec.exposed.clone() {
+        let published =
+            |p: &knarr_core::spec::Port| p.container_port == port && p.protocol == protocol;
+        if !spec.ports.iter().any(published) {
+            spec.ports.push(knarr_core::spec::Port {
+                host_ip: None,
+                host_port: None,
+                container_port: port,
+                protocol,
+            });
+        }
+    }
+}

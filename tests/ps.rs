@@ -1,0 +1,140 @@
+//! `ps` and `inspect`, and what `--format` makes of them.
+
+use crate::harness::Knarr;
+
+#[test]
+fn running_ones_by_default_all_if_asked() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["run", "-d", "--name", "up", "busybox", "sleep", "1000"]);
+    knarr.ok(&["run", "--name", "done", "busybox", "sh", "-c", "exit 0"]);
+    knarr.ok(&["create", "--name", "new", "busybox"]);
+    let names = |arguments: &[&str]| {
+        let all = [&["ps", "--format", "{{.Names}}"], arguments].concat();
+        knarr.ok(&all).lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), ["up"]);
+    assert_eq!(names(&["-a"]), ["new", "done", "up"]);
+    assert_eq!(names(&["-l"]), ["new"]);
+    assert_eq!(names(&["-n", "2"]), ["new", "done"]);
+    assert_eq!(names(&["--filter", "status=exited"]), ["done"]);
+    assert_eq!(names(&["-a", "--filter", "name=^/?(up|new)$"]), ["new", "up"]);
+    assert_eq!(names(&["-a", "-f", "exited=0", "-f", "ancestor=busybox"]), ["done"]);
+    assert_eq!(knarr.ok(&["ps", "-q"]).len(), 12);
+    assert_eq!(knarr.ok(&["container", "ls", "-q", "--no-trunc"]).len(), 64);
+}
+
+#[test]
+fn the_table_is_dockers() {
+    let knarr = Knarr::new().with_busybox();
+    assert_eq!(
+        knarr.ok(&["ps"]),
+        "CONTAINER ID   IMAGE     COMMAND   CREATED   STATUS    PORTS     NAMES"
+    );
+    let id = knarr.ok(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]);
+    let table = knarr.ok(&["ps"]);
+    let line = table.lines().nth(1).unwrap();
+    assert!(line.starts_with(&format!("{}   busybox   \"sleep 1000\"   ", &id[..12])), "{line}");
+    assert!(line.contains(" ago   Up ") && line.ends_with("web"), "{line}");
+    assert_eq!(
+        knarr.ok(&["ps", "--format", "table {{.Names}}\\t{{.State}}"]),
+        "NAMES     STATE\nweb       running"
+    );
+    let json = knarr.ok(&["ps", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["Names"], &json["Image"], &json["State"]),
+        (&"web".into(), &"busybox".into(), &"running".into())
+    );
+}
+
+#[test]
+fn labels_ports_and_more_can_be_shown() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&[
+        "create",
+        "--name",
+        "x",
+        "-l",
+        "tier=front",
+        "-l",
+        "a.b",
+        "-v",
+        "data:/d",
+        "busybox",
+    ]);
+    let format = r#"{{.Names}}|{{.Label "tier"}}|{{.Labels}}|{{.Mounts}}|{{.LocalVolumes}}|{{.Networks}}|{{.Engine}}"#;
+    assert_eq!(
+        knarr.ok(&["ps", "-a", "--filter", "label=tier=front", "--format", format]),
+        "box|front|a.b=,tier=front|data|1|host|native"
+    );
+}
+
+#[test]
+fn inspect_has_dockers_fields() {
+    let knarr = Knarr::new().with_busybox();
+    let arguments = [
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "-e",
+        "A=1",
+        "-l",
+        "x=y",
+        "-m",
+        "64m",
+        "-v",
+        "data:/data:ro",
+        "-w",
+        "/tmp",
+        "--cap-drop",
+        "NET_RAW",
+        "busybox",
+        "sleep",
+        "1000",
+    ];
+    let id = knarr.ok(&arguments);
+    for (template, shown) in [
+        ("{{.Id}}", id.as_str()),
+        ("{{.ID}}", &id),
+        ("{{.Name}}", "/web"),
+        ("{{.State.Status}} {{.State.Running}}", "running true"),
+        ("{{.Path}} {{join .Args \",\"}}", "sleep 1000"),
+        ("{{.Config.Image}} {{.Config.WorkingDir}}", "busybox /tmp"),
+        ("{{range .Config.Env}}{{println .}}{{end}}", "A=1\n"),
+        ("{{index .Config.Labels \"x\"}}", "y"),
+        ("{{json .Config.Cmd}}", "[\"sleep\",\"1000\"]"),
+        ("{{.HostConfig.Memory}} {{.HostConfig.CapDrop}}", "67108864 [NET_RAW]"),
+        (
+            "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}}{{end}}",
+            "volume data /data false",
+        ),
+        ("{{.HostConfig.NetworkMode}}", "host"),
+        ("{{.Knarr.Engine}}", "native"),
+        ("{{if .State.Running}}up{{else}}down{{end}}", "up"),
+        ("{{len .Id}}", "64"),
+    ] {
+        assert_eq!(knarr.inspect("web", template), shown, "{template}");
+    }
+    let pid: i32 = knarr.inspect("web", "{{.State.Pid}}").parse().unwrap();
+    assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
+    let whole: serde_json::Value = serde_json::from_str(&knarr.ok(&["inspect", "web"])).unwrap();
+    assert_eq!(whole[0]["Name"], "/web");
+    let said = knarr.fails(1, &["inspect", "-f", "{{.Nme}}", "web"]);
+    assert!(
+        said.contains("there is no field .Nme") && said.contains("hint: the fields here are .Id"),
+        "{said}"
+    );
+}
+
+#[test]
+fn inspect_finds_containers_images_and_volumes() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["volume", "create", "data"]);
+    knarr.ok(&["create", "--name", "web", "busybox"]);
+    assert_eq!(knarr.ok(&["inspect", "-f", "{{.Name}}", "web", "data"]), "/web\ndata");
+    assert!(knarr.ok(&["inspect", "-f", "{{index .RepoTags 0}}", "busybox"]) == "busybox:latest");
+    let ended = knarr.run(&["inspect", "-f", "{{.Name}}", "web", "nothere"]).code(1);
+    assert_eq!(ended.stdout, "/web\n");
+    assert!(ended.stderr.contains("no container, image or volume \"nothere\""), "{}", ended.stderr);
+}
