@@ -79,6 +79,7 @@ pub struct Healthcheck {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RootFs {
     #[serde(rename = "type")]
     pub kind: String,

@@ -203,11 +203,9 @@ fn valid_component(component: &str) -> bool {
     let ends_are_words =
         bytes.first().copied().is_some_and(is_word) && bytes.last().copied().is_some_and(is_word);
     ends_are_words
-        && component.split(|c: char| is_word(c.is_ascii().then_some(c as u8).unwrap_or(0))).all(
-            |separator| {
-                matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
-            },
-        )
+        && component.split(|c: char| is_word(u8::try_from(c).unwrap_or(0))).all(|separator| {
+            matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
+        })
 }
 
 /// `[\w][\w.-]{0,127}`

@@ -6,11 +6,9 @@
 //! hash over name and digest: two artifacts that ship one module under two names must not share a folder.
 
 use super::{Result, Store, digest_of};
-use crate::fsx::Context;
 use crate::image::media_type::{self, LayerKind};
 use crate::image::{Descriptor, Digest, ImageConfig, ImageManifest, Platform};
 use serde::Deserialize;
-use std::io::Read;
 
 const TITLE: &str = "org.opencontainers.image.title";
 const IMAGE_CONFIGS: &[&str] =
@@ -53,15 +51,13 @@ pub fn module_diff_id(layer: &Descriptor) -> Digest {
 }
 
 pub fn is_module(layer: &Descriptor) -> bool {
-    media_type::layer_kind(&layer.media_type().to_string()) == Some(LayerKind::Wasm)
+    media_type::layer_kind(layer.media_type().as_ref()) == Some(LayerKind::Wasm)
 }
 
 /// Reads the configuration of a variant and fills in what artifacts lack.
 pub fn config(store: &Store, manifest: &ImageManifest) -> Result<ImageConfig> {
     let digest = manifest.config().digest();
-    let mut bytes = Vec::new();
-    let path = store.blob_path(digest);
-    store.open_blob(digest)?.take(CONFIG_LIMIT).read_to_end(&mut bytes).at("read", &path)?;
+    let bytes = store.read_document(digest, CONFIG_LIMIT)?;
     let mut config = if is_image_config(manifest) || !is_image(manifest) {
         store.parse::<ImageConfig>("image configuration", digest, &bytes)?
     } else {
@@ -125,12 +121,12 @@ pub fn platform(stated: Option<Platform>, config: &ImageConfig) -> Platform {
 }
 
 fn is_image_config(manifest: &ImageManifest) -> bool {
-    let media_type = manifest.config().media_type().to_string();
-    IMAGE_CONFIGS.iter().any(|m| m.eq_ignore_ascii_case(&media_type))
+    let media_type = manifest.config().media_type().as_ref();
+    IMAGE_CONFIGS.iter().any(|m| m.eq_ignore_ascii_case(media_type))
 }
 
 fn is_wasm_config(manifest: &ImageManifest) -> bool {
-    media_type::WASM_CONFIG.eq_ignore_ascii_case(&manifest.config().media_type().to_string())
+    media_type::WASM_CONFIG.eq_ignore_ascii_case(manifest.config().media_type().as_ref())
 }
 
 fn has_wasm_layer(manifest: &ImageManifest) -> bool {

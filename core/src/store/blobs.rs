@@ -63,18 +63,19 @@ impl Store {
 
     /// Reads a manifest or an index, verified against its digest, up to 4 MiB.
     pub fn read_manifest_bytes(&self, digest: &Digest) -> Result<Vec<u8>> {
+        self.read_document(digest, DOCUMENT_LIMIT)
+    }
+
+    /// Reads a blob of at most `limit` bytes, verified against its digest.
+    pub(super) fn read_document(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
         let file = self.open_blob(digest)?;
         let path = self.blob_path(digest);
         let size = file.metadata().at("inspect", &path)?.len();
-        if size > DOCUMENT_LIMIT {
-            return Err(Error::DocumentTooLarge {
-                digest: digest.clone(),
-                size,
-                limit: DOCUMENT_LIMIT,
-            });
+        if size > limit {
+            return Err(Error::DocumentTooLarge { digest: digest.clone(), size, limit });
         }
         let mut bytes = Vec::with_capacity(size as usize);
-        file.take(DOCUMENT_LIMIT).read_to_end(&mut bytes).at("read", &path)?;
+        file.take(limit).read_to_end(&mut bytes).at("read", &path)?;
         let mut hasher = Hasher::like(digest)?;
         hasher.update(&bytes);
         let found = hasher.finish();

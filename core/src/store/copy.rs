@@ -46,7 +46,9 @@ impl Copier {
         }
         // last, as making files in it changes its time
         let attributes = sys::attributes_of(top).map_err(failed)?;
-        self.tree.set_attributes(&into, &attributes.borrow()).map_err(failed)
+        self.tree.set_attributes(&into, &attributes.borrow()).map_err(failed)?;
+        // an ordinary user's layers have modes that let their owner read, and this one may be read-only
+        into.set_mode(attributes.mode).map_err(failed)
     }
 
     fn node(

@@ -41,9 +41,9 @@ pub enum Error {
     #[error(transparent)]
     Layer(record::Error),
     #[error("cannot unpack layer {digest}")]
-    Unpack { digest: Digest, source: UnpackError },
-    #[error("layer {digest} unpacks to {found}, and its image says {expected}")]
-    DiffIdMismatch { digest: Digest, expected: Digest, found: Digest },
+    Unpack { digest: Digest, source: Box<UnpackError> },
+    #[error("a layer unpacks to {found}, and its image says {expected}")]
+    DiffIdMismatch { expected: Digest, found: Digest },
     #[error("cannot mount the layers on {}", target.display())]
     Mount { target: PathBuf, source: io::Error },
     #[error("cannot copy {} into the root file system", path.display())]

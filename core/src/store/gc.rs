@@ -9,6 +9,7 @@ use crate::image::{Descriptor, Digest, Reference};
 use crate::lock::Lock;
 use crate::sys;
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,13 +79,22 @@ impl Store {
         } else {
             names.retain(|name| Some(name) == image.reference.as_ref());
         }
-        self.change_entries(|entries| {
-            entries.retain(|entry| {
-                *entry.digest() != id
-                    || (!is_last && !images::has_name(entry, image.reference.as_ref()))
-            });
-            Ok(())
-        })?;
+        let forget = || {
+            self.change_entries(|entries| {
+                entries.retain(|entry| {
+                    *entry.digest() != id
+                        || (!is_last && !images::has_name(entry, image.reference.as_ref()))
+                });
+                Ok(())
+            })
+        };
+        match forget() {
+            Err(Error::File(e)) if content.is_some() && e.kind() == ErrorKind::StorageFull => {
+                self.make_room(&image, &in_use)?;
+                forget()?;
+            }
+            other => other?,
+        }
         let mut removed: Vec<Removed> = names.into_iter().map(Removed::Untagged).collect();
         if is_last {
             removed.push(Removed::Image(id));
@@ -103,6 +113,32 @@ impl Store {
         };
         let in_use = usages().map_err(|source| Error::Usage { source })?;
         self.collect_alone(content, &in_use)
+    }
+
+    /// On a full disk not even a shorter `index.json` can be written: what can be unpacked again goes first.
+    fn make_room(&self, image: &Image, usages: &[Usage]) -> Result<()> {
+        let mut chains = HashSet::new();
+        self.walk(&image.descriptor, &mut |_, manifest| {
+            if let Some(manifest) = manifest
+                && let Ok(config) = self.config(manifest)
+            {
+                chains.extend(self.unpacker(manifest, &config)?.chains());
+            }
+            Ok(())
+        })?;
+        let used: HashSet<&Digest> = usages.iter().flat_map(|usage| &usage.layers).collect();
+        for chain in chains.iter().filter(|chain| !used.contains(chain) && self.has_layer(chain)) {
+            sys::remove_tree(&self.take_layer_away(chain)?)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a layer's name away; nobody finds it any more, and its tree can be deleted at leisure.
+    fn take_layer_away(&self, chain: &Digest) -> Result<PathBuf> {
+        let folder = self.layer_folder(chain);
+        let doomed = folder.with_extension(format!("removed-{}", sys::random_name()));
+        fsx::rename(&folder, &doomed)?;
+        Ok(doomed)
     }
 
     fn refuse_if_used(&self, image: &Image, usages: &[Usage], force: bool) -> Result<()> {
@@ -229,10 +265,7 @@ impl Store {
                 continue;
             }
             let bytes = self.layer_info(&chain).ok().flatten().map_or(0, |info| info.size);
-            let folder = self.layer_folder(&chain);
-            let doomed = folder.with_extension(format!("removed-{}", sys::random_name()));
-            fsx::rename(&folder, &doomed)?;
-            trees.push(doomed);
+            trees.push(self.take_layer_away(&chain)?);
             removed.push(Removed::Layer { chain, bytes });
         }
         Ok(trees)

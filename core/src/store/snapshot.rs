@@ -64,7 +64,14 @@ pub fn mount(snapshot: &Snapshot, volatile: bool) -> Result<Mounted> {
         volatile,
         user_xattr: !sys::is_superuser(),
     };
-    match sys::mount_overlay(&overlay, &snapshot.target) {
+    let mounted = match sys::mount_overlay(&overlay, &snapshot.target) {
+        // Linux before 5.10 does not know the option
+        Err(e) if volatile && is_refusal(&e) => {
+            sys::mount_overlay(&Overlay { volatile: false, ..overlay }, &snapshot.target)
+        }
+        other => other,
+    };
+    match mounted {
         Ok(()) => Ok(Mounted::Overlay),
         Err(e) if is_refusal(&e) => copy(snapshot),
         Err(source) => Err(Error::Mount { target: snapshot.target.clone(), source }),

@@ -7,6 +7,7 @@
 //! What an ordinary user cannot make is left out, as rootless Podman does: owners (all is the user's own),
 //! device nodes (counted in [`LayerInfo`]), and attributes other than `user.*`.
 
+mod path;
 mod pax;
 mod place;
 mod settle;
@@ -14,7 +15,7 @@ mod spill;
 mod stream;
 mod tar;
 
-pub use place::split;
+pub use path::split;
 pub use settle::settle;
 
 use super::Hasher;

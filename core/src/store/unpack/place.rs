@@ -1,11 +1,12 @@
 //! Making the files of a layer, one entry of its archive after the other.
 
+use super::path::{During, IMPLIED, inside, is_absent, split};
 use super::spill::{Late, Spill};
 use super::tar::{Entry, Kind, Reader, lossy};
 use super::{Error, Options, Unpacked};
 use crate::image::Digest;
 use crate::store::layers::LayerInfo;
-use crate::sys::{self, Attributes, Folder, NodeKind, Special, Tree};
+use crate::sys::{Attributes, Folder, NodeKind, Special, Tree};
 use std::collections::HashSet;
 use std::io::{self, BufRead, ErrorKind};
 use std::os::unix::fs::FileExt;
@@ -16,22 +17,17 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// aufs's own files, of no meaning in a layer.
 const AUFS: &[u8] = b".wh..wh.";
 
-/// As the kernel's limit for symbolic links in a path.
-const SYMLINK_LIMIT: usize = 40;
-
 /// Zeros in pieces of this size become holes: Docker writes sparse files (such as /var/log/lastlog) in full.
 const HOLE: usize = 1 << 16;
 static ZEROS: [u8; HOLE] = [0; HOLE];
 
-const IMPLIED_MODE: u32 = 0o755;
-
 pub struct Placer<'a> {
-    tree: &'a Tree,
-    options: &'a Options,
+    pub(super) tree: &'a Tree,
+    pub(super) options: &'a Options,
     /// The directory of the entry before: mostly that of the next one.
     current: Option<(Vec<u8>, Folder)>,
     times: Spill,
-    implied: HashSet<Vec<u8>>,
+    pub(super) implied: HashSet<Vec<u8>>,
     links: Vec<(Vec<u8>, Vec<u8>)>,
     opaque_root: bool,
     size: u64,
@@ -39,22 +35,9 @@ pub struct Placer<'a> {
     skipped_devices: u64,
 }
 
-/// Attaches what was done to which entry.
-trait During<T> {
-    fn during(self, operation: &'static str, name: &[u8]) -> Result<T, Error>;
-}
-
-impl<T> During<T> for io::Result<T> {
-    fn during(self, operation: &'static str, name: &[u8]) -> Result<T, Error> {
-        self.map_err(|source| Error::Entry { operation, name: lossy(name), source })
-    }
-}
-
 impl<'a> Placer<'a> {
     pub fn new(tree: &'a Tree, path: &Path, options: &'a Options) -> Result<Self, Error> {
-        let attributes =
-            Attributes { mode: IMPLIED_MODE, uid: 0, gid: 0, mtime: None, xattrs: &[] };
-        tree.set_attributes(tree.root(), &attributes).during("set the attributes of", b"/")?;
+        tree.set_attributes(tree.root(), &IMPLIED).during("set the attributes of", b"/")?;
         Ok(Self {
             tree,
             options,
@@ -143,84 +126,6 @@ impl<'a> Placer<'a> {
 
     fn late(&mut self, path: &[u8], entry: &Entry) -> Result<(), Error> {
         self.times.push(&Late { mode: entry.mode, mtime: entry.mtime, path: path.to_vec() })
-    }
-
-    /// Opens the directory for an entry, and makes what the archive left out of its path.
-    fn parent(&mut self, path: &[u8]) -> Result<Folder, Error> {
-        match self.tree.folder(path) {
-            Ok(folder) => return Ok(folder),
-            Err(e) if is_absent(&e) => {}
-            Err(e) => return Err(e).during("open the directory", path),
-        }
-        let mut path = path.to_vec();
-        for _ in 0..SYMLINK_LIMIT {
-            match self.make_path(&path)? {
-                Made::Folder(folder) => return Ok(folder),
-                Made::Redirected(target) => path = target,
-            }
-        }
-        Err(sys::symlink_loop()).during("create the directory", &path)
-    }
-
-    fn make_path(&mut self, path: &[u8]) -> Result<Made, Error> {
-        let mut folder = self.tree.folder(b"").during("open", b"/")?;
-        let ends = (0..path.len()).filter(|at| path[*at] == b'/').chain([path.len()]);
-        for end in ends {
-            let here = &path[..end];
-            match self.tree.folder(here) {
-                Ok(next) => {
-                    folder = next;
-                    continue;
-                }
-                Err(e) if is_absent(&e) => {}
-                Err(e) => return Err(e).during("open the directory", here),
-            }
-            let (parent, name) = split(here);
-            match folder.make_directory(name) {
-                Ok(()) => {
-                    if !self.options.bottom {
-                        self.implied.insert(here.to_vec());
-                    }
-                    folder = self.implied_directory(&folder, here, name)?;
-                }
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                    match folder.kind_of(name).during("inspect", here)? {
-                        NodeKind::Symlink => {
-                            // one that leads nowhere yet: what it leads to is made, inside the root
-                            let target = folder.read_link(name).during("read the link", here)?;
-                            let from: &[u8] = if target.starts_with(b"/") { b"" } else { parent };
-                            let whole = [from, b"/", &target, b"/", &path[end..]].concat();
-                            return Ok(Made::Redirected(clamped(&whole)));
-                        }
-                        NodeKind::Whiteout => {
-                            folder.remove(name).during("remove", here)?;
-                            folder.make_directory(name).during("create the directory", here)?;
-                            folder = self.implied_directory(&folder, here, name)?;
-                            self.opaque(&folder, here)?;
-                        }
-                        _ => {
-                            let error = io::Error::from(ErrorKind::NotADirectory);
-                            return Err(error).during("create the directory", here);
-                        }
-                    }
-                }
-                Err(e) => return Err(e).during("create the directory", here),
-            }
-        }
-        Ok(Made::Folder(folder))
-    }
-
-    fn implied_directory(
-        &self,
-        parent: &Folder,
-        path: &[u8],
-        name: &[u8],
-    ) -> Result<Folder, Error> {
-        let folder = parent.open(name).during("open the directory", path)?;
-        let attributes =
-            Attributes { mode: IMPLIED_MODE, uid: 0, gid: 0, mtime: None, xattrs: &[] };
-        self.tree.set_attributes(&folder, &attributes).during("set the attributes of", path)?;
-        Ok(folder)
     }
 
     fn directory(
@@ -402,7 +307,7 @@ impl<'a> Placer<'a> {
         }
     }
 
-    fn opaque(&mut self, folder: &Folder, path: &[u8]) -> Result<(), Error> {
+    pub(super) fn opaque(&mut self, folder: &Folder, path: &[u8]) -> Result<(), Error> {
         if self.options.bottom {
             return Ok(());
         }
@@ -412,11 +317,6 @@ impl<'a> Placer<'a> {
         }
         folder.set_opaque(self.options.superuser).during("mark as opaque", path)
     }
-}
-
-enum Made {
-    Folder(Folder),
-    Redirected(Vec<u8>),
 }
 
 /// Writes but for long runs of zeros, which stay holes.
@@ -444,62 +344,5 @@ fn attributes(entry: &Entry, with_time: bool) -> Attributes<'_> {
         gid: entry.gid,
         mtime: with_time.then_some(entry.mtime),
         xattrs: &entry.xattrs,
-    }
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-/// A name in normal form, relative to the root; `None` if it climbs out or no system call could take it.
-pub fn inside(name: &[u8]) -> Option<Vec<u8>> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in name.split(|b| *b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()?),
-            part if part.contains(&0) => return None,
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join(&b'/'))
-}
-
-/// As [`inside`], where `..` in the root is the root, as in symbolic links.
-fn clamped(name: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in name.split(|b| *b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join(&b'/')
-}
-
-/// The directory and the last name of a path in normal form.
-pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|b| *b == b'/') {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (b"", path),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stay_inside() {
-        assert_eq!(inside(b"./a//b/../c/").unwrap(), b"a/c");
-        assert_eq!(inside(b"/etc/passwd").unwrap(), b"etc/passwd");
-        assert_eq!(inside(b"a/..").unwrap(), b"");
-        for name in [&b"../a"[..], b"a/../../b", b"/..", b"a\0b"] {
-            assert!(inside(name).is_none());
-        }
-        assert_eq!(clamped(b"/a/../../../b"), b"b");
-        assert_eq!(split(b"a/b/c"), (&b"a/b"[..], &b"c"[..]));
-        assert_eq!(split(b"c"), (&b""[..], &b"c"[..]));
     }
 }

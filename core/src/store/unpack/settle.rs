@@ -3,7 +3,7 @@
 //! Docker's overlay2 gives such directories mode 0755 and owner root, so that a layer with nothing but
 //! `tmp/file` takes the sticky bit off `/tmp`; containerd, which unpacks onto the layers below, does not.
 
-use super::place::split;
+use super::path::split;
 use super::tar::lossy;
 use super::{Error, Unpacked};
 use crate::store::merged;

@@ -51,6 +51,11 @@ pub fn sync_file_system(path: &Path) -> fsx::Result<()> {
     fs::syncfs(&directory).at("sync", path)
 }
 
+/// What changes with every boot; empty where the kernel does not tell.
+pub fn boot_id() -> String {
+    fsx::read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).unwrap_or_default()
+}
+
 /// Sixteen random hexadecimal digits.
 pub fn random_name() -> String {
     let mut bytes = [0; 8];

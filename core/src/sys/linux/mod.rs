@@ -1,19 +1,20 @@
 mod files;
+mod inspect;
 mod namespace;
 mod overlay;
 mod tree;
 
 pub use files::{
-    age, create_private_dir_all, is_same_file, random_name, remove_tree, rename_new,
+    age, boot_id, create_private_dir_all, is_same_file, random_name, remove_tree, rename_new,
     sync_file_system,
+};
+pub use inspect::{
+    OwnedAttributes, attributes_of, available_space, copy_content, is_opaque,
+    is_unknown_file_system, names, node_kind, os_path, read_link, symlink_loop, xattrs_of,
 };
 pub use namespace::{enter_mount_namespace, enter_user_namespace, is_superuser};
 pub use overlay::{Overlay, mount_overlay};
-pub use tree::{
-    Attributes, Folder, NodeKind, OwnedAttributes, Special, Tree, attributes_of, available_space,
-    copy_content, is_opaque, is_unknown_file_system, names, node_kind, os_path, read_link,
-    symlink_loop, xattrs_of,
-};
+pub use tree::{Attributes, Folder, NodeKind, Special, Tree};
 
 use std::os::fd::{AsFd, AsRawFd};
 
