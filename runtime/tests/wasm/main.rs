@@ -5,6 +5,7 @@
 //! `main` of its own, which speaks enough of the harness's protocol for `cargo test` and `cargo nextest`.
 
 mod container;
+mod http;
 mod programs;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 type Test = (&'static str, fn());
 
 fn tests() -> Vec<Test> {
-    [programs::TESTS].concat()
+    [http::TESTS, programs::TESTS].concat()
 }
 
 fn main() -> ExitCode {

@@ -20,6 +20,7 @@ mod message;
 mod options;
 mod origin;
 mod run;
+mod serve;
 mod start;
 mod stop;
 mod terminal;

@@ -12,13 +12,16 @@ use super::link;
 use super::locate::{Entrypoint, Found, locate};
 use super::message::{Message, Ready, Sender};
 use super::origin;
+use super::serve;
 use super::start::report;
 use super::stop::{self, Stop};
 use crate::engine::Launch;
+use knarr_core::spec::ContainerSpec;
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::Pid;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
@@ -98,6 +101,8 @@ pub(super) struct Prepared {
     pub stop: Stop,
     /// `--memory`
     pub memory: Option<u64>,
+    /// For components that answer requests.
+    pub server: Option<serve::Settings>,
     /// What to tell the parent when the guest is about to run.
     pub ready: Ready,
 }
@@ -116,6 +121,14 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
     let (engine, program) = load(launch, &found, pipe)?;
     let stop = Stop::install(stop::number(spec.process.stop_signal.as_deref()))
         .map_err(|e| Error::system("handle signals", e))?;
+    let server = match &program {
+        Program::Component(_, Ok(world)) if world.is_server() => Some(settings(spec)?),
+        _ => None,
+    };
+    if server.is_some() {
+        Stop::tick(&engine).map_err(|e| Error::system("set a timer", e))?;
+    }
+    let ports = server.as_ref().map_or_else(Vec::new, |s| s.listeners.ports.clone());
     // its own pipe for signals is a kind of socket that the guest's process may not make
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -138,7 +151,21 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
         path: found.path,
         stop,
         memory: spec.limits.memory,
-        ready: Ready { ports: Vec::new(), lacking: confined.lacking },
+        ready: Ready { ports, lacking: confined.lacking },
+        server,
+    })
+}
+
+fn settings(spec: &ContainerSpec) -> Result<serve::Settings, Error> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let quota = spec.limits.nano_cpus.map(|n| n.div_ceil(1_000_000_000) as usize);
+    let grace = Duration::from_secs(spec.process.stop_timeout.unwrap_or(10).into());
+    Ok(serve::Settings {
+        listeners: serve::listen::Listeners::open(spec)?,
+        isolate: spec.wasm.isolate_requests,
+        // the monitor kills when the time is over: be done before
+        grace: grace.mul_f32(0.9),
+        processors: quota.map_or(processors, |quota| quota.clamp(1, processors)),
     })
 }
 
@@ -164,7 +191,7 @@ fn load(launch: &Launch<'_>, found: &Found, pipe: &mut Sender) -> Result<(Engine
     if !world.is_server() {
         return Ok((engine, program));
     }
-    let pooled = compile::engine(Allocation::Pool { instances: 128 })?;
+    let pooled = compile::engine(Allocation::Pool { instances: serve::listen::INSTANCES })?;
     let program = map(&pooled, &entry.path, found)
         .map_err(|e| Error::system("load the compiled module", e))?;
     Ok((pooled, program))

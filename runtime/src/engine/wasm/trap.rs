@@ -19,7 +19,14 @@ pub(super) fn exit_code(error: &wasmtime::Error, denied: Option<&Denied>) -> i32
     {
         return 128 + signal;
     }
-    let mut text = format!("error: the guest trapped: {}\n", reason(error));
+    let text = describe("the guest trapped", error, denied);
+    let _ = Output::Stderr.write_all(text.as_bytes());
+    134
+}
+
+/// An error of the guest with its backtrace, as lines of the log.
+pub(super) fn describe(what: &str, error: &wasmtime::Error, denied: Option<&Denied>) -> String {
+    let mut text = format!("error: {what}: {}\n", reason(error));
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         frames(backtrace, &mut text);
     }
@@ -28,8 +35,7 @@ pub(super) fn exit_code(error: &wasmtime::Error, denied: Option<&Denied>) -> i32
             "note: it had been refused memory: {wanted} bytes, with a limit of {limit} (--memory)\n"
         );
     }
-    let _ = Output::Stderr.write_all(text.as_bytes());
-    134
+    text
 }
 
 /// The memory that a guest asked for in vain.

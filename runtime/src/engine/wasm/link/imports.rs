@@ -9,7 +9,7 @@ use wasmtime::{Module, component};
 use wasmtime_wasi::p1;
 
 /// The functions of WASI preview 1, in both of its names.
-pub(super) fn of_module(
+pub(in crate::engine::wasm) fn of_module(
     subject: &Subject<'_>,
     _module: &Module,
 ) -> Result<wasmtime::Linker<Host1>, Error> {
@@ -20,7 +20,7 @@ pub(super) fn of_module(
 }
 
 /// The interfaces of WASI that the component imports, by generation.
-pub(super) fn of_component(
+pub(in crate::engine::wasm) fn of_component(
     subject: &Subject<'_>,
     component: &Component,
 ) -> Result<component::Linker<Host>, Error> {
@@ -79,7 +79,7 @@ fn add(linker: &mut component::Linker<Host>, generations: &Generations) -> wasmt
 }
 
 /// Names the first import that is missing.
-pub(super) fn unlinkable_module(
+pub(in crate::engine::wasm) fn unlinkable_module(
     subject: &Subject<'_>,
     module: &Module,
     _linker: &wasmtime::Linker<Host1>,
@@ -93,7 +93,7 @@ pub(super) fn unlinkable_module(
     }
 }
 
-pub(super) fn unlinkable_component(
+pub(in crate::engine::wasm) fn unlinkable_component(
     subject: &Subject<'_>,
     _component: &Component,
     error: wasmtime::Error,

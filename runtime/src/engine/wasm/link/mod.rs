@@ -1,20 +1,21 @@
 //! From a loaded program to its end: the host's functions are linked, then the guest is called.
 
 mod command;
-mod imports;
+pub(super) mod imports;
 
 use super::error::Error;
 use super::host::limits::Limits;
 use super::locate::Entrypoint;
 use super::message::{Message, Sender};
 use super::run::{Prepared, Program};
+use super::serve;
 use super::start::report;
 use super::stop::Stop;
 use std::future::Future;
 
 /// Runs the program; the exit code.
 pub(super) fn run(prepared: Prepared, mut pipe: Sender) -> i32 {
-    let Prepared { runtime, engine, program, view, entrypoint, path, stop, memory, ready } =
+    let Prepared { runtime, engine, program, view, entrypoint, path, stop, memory, server, ready } =
         prepared;
     let subject = Subject { path: &path, engine: &engine, view: &view, stop: &stop };
     let limits = Limits::new(memory);
@@ -22,7 +23,8 @@ pub(super) fn run(prepared: Prepared, mut pipe: Sender) -> i32 {
         pipe.send(&Message::Ready(ready.clone()));
         pipe.close();
     };
-    let result = runtime.block_on(start(&subject, program, &entrypoint, limits, &mut announce));
+    let result =
+        runtime.block_on(start(&subject, program, &entrypoint, limits, server, &mut announce));
     result.unwrap_or_else(|error| {
         let code = i32::from(error.exit_code());
         report(&mut pipe, error);
@@ -35,6 +37,7 @@ async fn start(
     program: Program,
     entrypoint: &Entrypoint,
     limits: Limits,
+    server: Option<serve::Settings>,
     announce: &mut dyn FnMut(),
 ) -> Result<i32, Error> {
     match program {
@@ -42,9 +45,12 @@ async fn start(
             command::module(subject, &module, entrypoint.function.as_deref(), limits, announce)
                 .await
         }
-        Program::Component(component, Ok(world)) => {
-            command::component(subject, &component, world, limits, announce).await
-        }
+        Program::Component(component, Ok(world)) => match server {
+            Some(settings) => {
+                serve::run(subject, &component, world, limits, settings, announce).await
+            }
+            None => command::component(subject, &component, world, limits, announce).await,
+        },
         Program::Component(_, Err(exports)) => {
             Err(Error::NoEntryPoint { path: subject.path.to_owned(), exports })
         }
@@ -52,11 +58,11 @@ async fn start(
 }
 
 /// What is being run.
-struct Subject<'a> {
-    path: &'a str,
-    engine: &'a wasmtime::Engine,
-    view: &'a super::guest::View,
-    stop: &'a Stop,
+pub(super) struct Subject<'a> {
+    pub path: &'a str,
+    pub engine: &'a wasmtime::Engine,
+    pub view: &'a super::guest::View,
+    pub stop: &'a Stop,
 }
 
 /// Runs a guest's call until it ends or the guest is told to stop: 128 + the signal.

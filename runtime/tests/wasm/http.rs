@@ -1,0 +1,121 @@
+//! HTTP servers: requests on published ports, failures, draining.
+
+use super::Test;
+use super::container::{Container, Running};
+use knarr_core::spec::{Port, Protocol};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+
+pub const TESTS: &[Test] = &[
+    ("http::answers", answers),
+    ("http::a_trap_ends_only_its_instance", a_trap_ends_only_its_instance),
+    ("http::stop_drains", stop_drains),
+];
+
+const GUESTS: [&str; 3] = ["httpd.p2.wasm", "httpd.proxy.p2.wasm", "p3httpd.p3.wasm"];
+
+fn server(guest: &str) -> Container {
+    let mut container = Container::with(guest, &[]);
+    container.spec.exposed = vec![(80, Protocol::Tcp)];
+    container.spec.ports = vec![Port {
+        host_ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        host_port: None,
+        container_port: 80,
+        protocol: Protocol::Tcp,
+    }];
+    container
+}
+
+/// A connection to the only published port.
+pub fn connect(running: &Running) -> TcpStream {
+    let [(80, address)] = running.guest.ports[..] else { panic!("{:?}", running.guest.ports) };
+    TcpStream::connect(address).unwrap()
+}
+
+pub fn send(stream: &mut TcpStream, request: &str) {
+    stream.write_all(request.as_bytes()).unwrap();
+}
+
+/// Reads one response with a length or in chunks: status and body.
+pub fn receive(stream: &mut TcpStream) -> (u16, String) {
+    let mut reader = BufReader::new(stream);
+    let mut line = |reader: &mut BufReader<&mut TcpStream>| {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    };
+    let status = line(&mut reader).split(' ').nth(1).unwrap().parse().unwrap();
+    let (mut length, mut chunked) = (0, false);
+    loop {
+        let header = line(&mut reader).to_ascii_lowercase();
+        match header.split_once(": ") {
+            None => break,
+            Some(("content-length", value)) => length = value.parse().unwrap(),
+            Some(("transfer-encoding", _)) => chunked = true,
+            Some(_) => {}
+        }
+    }
+    let mut body = Vec::new();
+    if !chunked {
+        body.resize(length, 0);
+        reader.read_exact(&mut body).unwrap();
+    }
+    while chunked {
+        let size = usize::from_str_radix(&line(&mut reader), 16).unwrap();
+        let mut chunk = vec![0; size];
+        reader.read_exact(&mut chunk).unwrap();
+        line(&mut reader);
+        body.extend(chunk);
+        chunked = size > 0;
+    }
+    (status, String::from_utf8(body).unwrap())
+}
+
+fn get(running: &Running, path: &str) -> (u16, String) {
+    let mut stream = connect(running);
+    send(&mut stream, &format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+    receive(&mut stream)
+}
+
+fn answers() {
+    for guest in GUESTS {
+        let running = server(guest).start().unwrap();
+        let (status, body) = get(&running, "/");
+        assert_eq!(status, 200, "{guest}");
+        assert!(body.starts_with("hello"), "{guest}: {body}");
+        // the same connection again
+        let mut stream = connect(&running);
+        for _ in 0..3 {
+            send(&mut stream, "GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+            assert_eq!(receive(&mut stream).0, 200);
+        }
+    }
+}
+
+fn a_trap_ends_only_its_instance() {
+    let mut running = server("httpd.p2.wasm").start().unwrap();
+    let mut kept = connect(&running);
+    assert_eq!(get(&running, "/panic").0, 500);
+    assert_eq!(get(&running, "/").0, 200);
+    send(&mut kept, "GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(receive(&mut kept).0, 200);
+    running.kill(libc::SIGTERM);
+    let status = running.wait();
+    let mut log = String::new();
+    running.stderr.read_to_string(&mut log).unwrap();
+    assert_eq!(status.code(), Some(143), "{log}");
+    assert!(log.contains("as asked"), "{log}");
+    assert!(log.contains("error: an instance trapped: unreachable"), "{log}");
+    assert!(log.contains("\n  0: "), "{log}");
+}
+
+fn stop_drains() {
+    let mut running = server("httpd.p2.wasm").start().unwrap();
+    let mut slow = connect(&running);
+    send(&mut slow, "GET /sleep?ms=300 HTTP/1.1\r\nHost: test\r\n\r\n");
+    // a second request on another connection shows that the first has been taken
+    assert_eq!(get(&running, "/").0, 200);
+    running.kill(libc::SIGTERM);
+    assert_eq!(receive(&mut slow), (200, "slept\n".into()));
+    assert_eq!(running.wait().code(), Some(143));
+}
