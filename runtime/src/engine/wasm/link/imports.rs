@@ -1,22 +1,40 @@
-//! What a program imports, what we offer, and an error that helps where the two differ.
+//! What a program imports and what we offer it.
 
-use super::super::cause::Cause;
 use super::super::error::Error;
 use super::super::host::{Host, Host1};
 use super::Subject;
-use wasmtime::component::Component;
-use wasmtime::{Module, component};
-use wasmtime_wasi::p1;
+use wasmtime::component::{self, Component};
+use wasmtime::{Linker, Module};
+use wasmtime_wasi::{I32Exit, p1};
 
-/// The functions of WASI preview 1, in both of its names.
+/// The module that WASI preview 1's functions are in.
+pub(super) const PREVIEW1: &str = "wasi_snapshot_preview1";
+/// Its predecessor, which some old modules import.
+pub(super) const PREVIEW0: &str = "wasi_unstable";
+
+/// The functions of WASI preview 1.
 pub(in crate::engine::wasm) fn of_module(
     subject: &Subject<'_>,
-    _module: &Module,
-) -> Result<wasmtime::Linker<Host1>, Error> {
-    let mut linker = wasmtime::Linker::new(subject.engine);
-    p1::add_to_linker_async(&mut linker, |host: &mut Host1| &mut host.wasi)
-        .map_err(|e| Error::system("link WASI", e))?;
+    module: &Module,
+) -> Result<Linker<Host1>, Error> {
+    let mut linker = Linker::new(subject.engine);
+    let oldest = module.imports().any(|import| import.module() == PREVIEW0);
+    add1(&mut linker, oldest).map_err(|e| Error::system("link WASI", e))?;
     Ok(linker)
+}
+
+fn add1(linker: &mut Linker<Host1>, oldest: bool) -> wasmtime::Result<()> {
+    p1::add_to_linker_async(linker, |host: &mut Host1| &mut host.wasi)?;
+    if oldest {
+        wasmtime_wasi::p0::add_to_linker_async(linker, |host: &mut Host1| &mut host.wasi)?;
+    }
+    linker.allow_shadowing(true);
+    // wasmtime refuses codes from 126 on; a program's exit code is its own business
+    linker.func_wrap(PREVIEW1, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+        Err(I32Exit(code).into())
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// The interfaces of WASI that the component imports, by generation.
@@ -76,31 +94,4 @@ fn add(linker: &mut component::Linker<Host>, generations: &Generations) -> wasmt
         wasmtime_wasi_http::p3::add_to_linker(linker)?;
     }
     Ok(())
-}
-
-/// Names the first import that is missing.
-pub(in crate::engine::wasm) fn unlinkable_module(
-    subject: &Subject<'_>,
-    module: &Module,
-    _linker: &wasmtime::Linker<Host1>,
-    error: wasmtime::Error,
-) -> Error {
-    let _ = module;
-    Error::Unlinkable {
-        path: subject.path.to_owned(),
-        what: "something that Knarr offers in another form".to_owned(),
-        source: Cause::from(error),
-    }
-}
-
-pub(in crate::engine::wasm) fn unlinkable_component(
-    subject: &Subject<'_>,
-    _component: &Component,
-    error: wasmtime::Error,
-) -> Error {
-    Error::Unlinkable {
-        path: subject.path.to_owned(),
-        what: "something that Knarr offers in another form".to_owned(),
-        source: Cause::from(error),
-    }
 }

@@ -2,6 +2,8 @@
 
 mod command;
 pub(super) mod imports;
+mod invoke;
+pub(super) mod unlinkable;
 
 use super::error::Error;
 use super::host::limits::Limits;
@@ -40,18 +42,21 @@ async fn start(
     server: Option<serve::Settings>,
     announce: &mut dyn FnMut(),
 ) -> Result<i32, Error> {
-    match program {
-        Program::Module(module) => {
-            command::module(subject, &module, entrypoint.function.as_deref(), limits, announce)
-                .await
+    let function = entrypoint.function.as_deref();
+    match (program, function) {
+        (Program::Module(module), function) => {
+            command::module(subject, &module, function, limits, announce).await
         }
-        Program::Component(component, Ok(world)) => match server {
+        (Program::Component(component, _), Some(function)) => {
+            command::component_function(subject, &component, function, limits, announce).await
+        }
+        (Program::Component(component, Ok(world)), None) => match server {
             Some(settings) => {
                 serve::run(subject, &component, world, limits, settings, announce).await
             }
             None => command::component(subject, &component, world, limits, announce).await,
         },
-        Program::Component(_, Err(exports)) => {
+        (Program::Component(_, Err(exports)), None) => {
             Err(Error::NoEntryPoint { path: subject.path.to_owned(), exports })
         }
     }

@@ -16,7 +16,7 @@ use super::error::Error;
 use super::host::Host;
 use super::host::limits::Limits;
 use super::kinds::World;
-use super::link::{Subject, imports};
+use super::link::{Subject, imports, unlinkable};
 use connection::Connections;
 use instances::Blueprint;
 use listen::Listeners;
@@ -49,7 +49,7 @@ pub(super) async fn run(
     announce: &mut dyn FnMut(),
 ) -> Result<i32, Error> {
     let linker = imports::of_component(subject, component)?;
-    let unlinkable = |e| imports::unlinkable_component(subject, component, e);
+    let unlinkable = |e| unlinkable::component(subject, component, e);
     let pre = linker.instantiate_pre(component).map_err(unlinkable)?;
     // both: a check that the export has the type that its name promises
     let pre = match world {

@@ -47,3 +47,25 @@ fn main() -> ExitCode {
 }
 
 pub type Done = io::Result<()>;
+
+/// How the preview 1 adapter of a component gets memory. Without it the adapter grows the memory itself and takes
+/// pages that wasi-libc's allocator, which starts at the memory's end, believes to be its own.
+///
+/// # Safety
+///
+/// As the canonical ABI calls it: `old` is null or came from here with this length and alignment.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cabi_realloc(old: *mut u8, length: usize, align: usize, new: usize) -> *mut u8 {
+    use std::alloc::{Layout, alloc, realloc};
+    if new == 0 {
+        return align as *mut u8;
+    }
+    // SAFETY: the caller's promise; sizes above half the address space do not exist here.
+    unsafe {
+        if length == 0 {
+            alloc(Layout::from_size_align_unchecked(new, align))
+        } else {
+            realloc(old, Layout::from_size_align_unchecked(length, align), new)
+        }
+    }
+}
