@@ -1,7 +1,7 @@
 //! `attach`: this process's streams become those of a running container.
 
 use super::{Error, Result};
-use crate::monitor::{self, Attach, End, client::Connection};
+use crate::monitor::{self, Attach, End};
 use crate::{reconcile, state};
 use knarr_core::id::ContainerId;
 use knarr_core::store::Store;
@@ -20,7 +20,7 @@ pub fn attach(store: &Store, id: &ContainerId, options: &Attach) -> Result<End> 
     }
     let stdin = options.stdin && container.spec.process.open_stdin;
     let options = Attach { stdin, ..options.clone() };
-    match monitor::attach(Connection::open(store.root(), id)?, &options) {
+    match monitor::attach(store.root(), id, &options) {
         Err(monitor::Error::NotRunning { .. }) => Err(Error::NotRunning { name }),
         result => Ok(result?),
     }

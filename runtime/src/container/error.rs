@@ -7,6 +7,7 @@ use knarr_core::hint::Hint;
 use knarr_core::image::Digest;
 use knarr_core::record;
 use knarr_core::store;
+use std::io;
 
 /// Why something could not be done with a container.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,24 @@ pub enum Error {
     Paused { name: String },
     #[error("layer {chain} of the image is not unpacked")]
     LayerMissing { chain: Digest },
+    #[error("cannot show the log")]
+    ShowLog { source: io::Error },
+    #[error("cannot follow the log")]
+    FollowLog { source: io::Error },
+    #[error("a Wasm container has no other programs to execute: its guest is one module")]
+    ExecInWasm,
+    #[error("exec needs a process with a single thread")]
+    Threads,
+    #[error("cannot {operation} {path}")]
+    Copy { operation: &'static str, path: String, source: io::Error },
+    #[error("{path} does not exist")]
+    NoSuchPath { path: String },
+    #[error("{path} is not a directory")]
+    NotADirectory { path: String },
+    #[error("{path} is a directory")]
+    IsADirectory { path: String },
+    #[error("{path} leads out of the directory that it is copied to")]
+    Outside { path: String },
     #[error(transparent)]
     Options(#[from] options::Error),
     #[error(transparent)]
@@ -52,6 +71,7 @@ impl Error {
             Self::Monitor(e) => e.exit_code(),
             Self::Native(e) => e.exit_code(),
             Self::Wasm(e) => e.exit_code(),
+            Self::ExecInWasm => 126,
             _ => 125,
         }
     }
@@ -66,6 +86,13 @@ impl Hint for Error {
             }
             Self::Paused { name } => Some(format!("let it go on: knarr unpause {name}")),
             Self::LayerMissing { .. } => Some("pull the image again".into()),
+            Self::ExecInWasm => {
+                Some("start a second container from the same image, with the same volumes".into())
+            }
+            Self::NotADirectory { path } => {
+                Some(format!("leave the slash at its end out, or make the directory {path} first"))
+            }
+            Self::IsADirectory { .. } => Some("name a file, or a directory to put it in".into()),
             Self::Options(e) => e.hint(),
             Self::Filter(e) => e.hint(),
             Self::Signal(e) => e.hint(),
@@ -77,7 +104,7 @@ impl Hint for Error {
             Self::Record(e) => e.hint(),
             Self::Native(e) => e.hint(),
             Self::Wasm(e) => e.hint(),
-            Self::File(_) => None,
+            _ => None,
         }
     }
 }

@@ -6,6 +6,8 @@ use super::{Error, client::Connection};
 use crate::state::Exit;
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal::{self, RawMode};
+use knarr_core::id::ContainerId;
+use knarr_core::root::Root;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -104,16 +106,18 @@ impl Watcher {
 /// Streams between a running container and this process's standard streams.
 ///
 /// For a process with a single thread: signals are received on a descriptor meanwhile.
-pub fn attach(mut connection: Connection, options: &Attach) -> Result<End, Error> {
+pub fn attach(root: &Root, id: &ContainerId, options: &Attach) -> Result<End, Error> {
+    let mut connection = Connection::open(root, id)?;
     let request = Request::Attach { stdin: options.stdin, stdout: true, stderr: true };
     match connection.ask(&request)? {
-        Response::Attached { terminal } => stream(connection, terminal, options),
+        Response::Attached { terminal } => stream(root, connection, terminal, options),
         _ => Err(connection.nonsense()),
     }
 }
 
 /// [`attach`] without its request: for a client that was attached before the guest began.
 pub(super) fn stream(
+    root: &Root,
     connection: Connection,
     has_terminal: bool,
     options: &Attach,
@@ -131,6 +135,8 @@ pub(super) fn stream(
         })
     };
     let mut client = Client {
+        root,
+        id: &id,
         socket: Sink::own(OwnedFd::from(socket)).map_err(talk)?,
         received,
         stdin: options.stdin.then_some(stdin),
@@ -173,7 +179,7 @@ pub(super) fn stream(
                         Broken::Nonsense => Error::Nonsense { id: id.clone() },
                     })? {
                         // a monitor that ends without a farewell was killed, and its guest with it
-                        return Err(Error::NotRunning { id });
+                        return Err(Error::NotRunning { id: id.clone() });
                     }
                 }
                 Source::Stdin => client.read_stdin(),
@@ -185,6 +191,8 @@ pub(super) fn stream(
 }
 
 struct Client<'a> {
+    root: &'a Root,
+    id: &'a ContainerId,
     socket: Sink<OwnedFd>,
     received: Vec<u8>,
     stdin: Option<BorrowedFd<'a>>,
@@ -326,7 +334,10 @@ impl Client<'_> {
                 self.send_size();
             }
         } else if self.forward_signals {
-            self.send(&Request::Signal { signal: signal.number() });
+            // not behind input that the guest does not read; one that has ended got it
+            if let Ok(mut connection) = Connection::open(self.root, self.id) {
+                let _ = connection.order(&Request::Signal { signal: signal.number() });
+            }
         } else if signal.ends_a_program() {
             self.end = Some(End::Signalled(signal));
         }

@@ -49,15 +49,7 @@ impl Connection {
 
     /// Asks, and waits for the answer; [`Error::NotRunning`] if the monitor ends without one.
     pub fn ask(&mut self, request: &Request) -> Result<Response, Error> {
-        let mut line = Vec::new();
-        control::put_line(&mut line, request);
-        let gone = |e: io::Error| match e.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-                Error::NotRunning { id: self.id.clone() }
-            }
-            _ => Error::Talk { id: self.id.clone(), source: e },
-        };
-        (&self.stream).write_all(&line).map_err(gone)?;
+        self.send(request)?;
         loop {
             let message = control::take_line(&mut self.received);
             if let Some(response) = message.map_err(|_| self.nonsense())? {
@@ -71,8 +63,24 @@ impl Connection {
                 Ok(0) => return Err(Error::NotRunning { id: self.id.clone() }),
                 Ok(count) => self.received.extend_from_slice(&chunk[..count]),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(gone(e)),
+                Err(e) => return Err(self.failed(e)),
             }
+        }
+    }
+
+    /// Asks, and leaves the answer to be waited for on [`Self::socket`].
+    pub(crate) fn send(&self, request: &Request) -> Result<(), Error> {
+        let mut line = Vec::new();
+        control::put_line(&mut line, request);
+        (&self.stream).write_all(&line).map_err(|e| self.failed(e))
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                Error::NotRunning { id: self.id.clone() }
+            }
+            _ => Error::Talk { id: self.id.clone(), source: error },
         }
     }
 

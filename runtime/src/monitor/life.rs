@@ -165,8 +165,6 @@ impl<'a> Life<'a> {
         state::apply(self.root, &spec.id, |s| s.running(running))?;
         observe(Step::Recorded);
         undo.commit();
-        let listener =
-            self.listener.take().ok_or_else(|| Error::Nonsense { id: spec.id.clone() })?;
         Ok(Session {
             guest: Guarded::new(self.root, spec, process),
             outputs: ends.outputs,
@@ -174,10 +172,10 @@ impl<'a> Life<'a> {
             stdin_once,
             stdin_ends: false,
             own: foreground.then(|| streams::own(&spec.process)),
-            listener,
+            listener: self.listener.take(),
             clients: clients.into_iter().collect(),
             signals,
-            log,
+            log: Some(log),
             terminal: spec.process.tty,
             kill_at: None,
         })

@@ -49,10 +49,11 @@ pub(super) struct Session<'a> {
     /// The input has ended, and what waits is still to be delivered.
     pub stdin_ends: bool,
     pub own: Option<Own>,
-    pub listener: OwnedFd,
+    /// For new clients; `None` for a process that only those know who started it (`exec`).
+    pub listener: Option<OwnedFd>,
     pub clients: Vec<Client>,
     pub signals: &'a SignalQueue,
-    pub log: Log,
+    pub log: Option<Log>,
     pub terminal: bool,
     pub kill_at: Option<Instant>,
 }
@@ -78,9 +79,11 @@ impl Session<'_> {
         let mut buffer = vec![0u8; 32 << 10];
         loop {
             let ready = self.wait()?;
-            // backwards: a client that is removed is replaced by the last one, which has had its turn then
-            for source in ready.iter().rev() {
-                self.handle(*source, &mut buffer)?;
+            let (clients, others): (Vec<Source>, Vec<Source>) =
+                ready.iter().partition(|source| matches!(source, Source::Client(_)));
+            // clients backwards: one that is removed is replaced by the last one, which has had its turn then
+            for source in clients.into_iter().rev().chain(others) {
+                self.handle(source, &mut buffer)?;
             }
             if ready.contains(&Source::Guest) {
                 self.drain(&mut buffer);
@@ -96,9 +99,7 @@ impl Session<'_> {
 
     /// Tells everybody how the guest ended, also those whose connection was not accepted yet.
     pub fn announce(&mut self, exit: &Exit) {
-        while let Some(client) = server::accept(&self.listener) {
-            self.clients.push(client);
-        }
+        self.accept();
         for client in &mut self.clients {
             if let Ok(events) = client.receive() {
                 for event in events {
@@ -139,13 +140,15 @@ impl Session<'_> {
     }
 
     fn wait(&self) -> io::Result<Vec<Source>> {
-        let mut sources = vec![Source::Guest, Source::Signals, Source::Listener];
+        let mut sources = vec![Source::Guest, Source::Signals];
         let mut fds = vec![
             PollFd::new(self.guest.process(), PollFlags::IN),
             PollFd::new(self.signals, PollFlags::IN),
-            PollFd::new(&self.listener, PollFlags::IN),
         ];
         let mut more: Vec<(Source, BorrowedFd<'_>, PollFlags)> = Vec::new();
+        if let Some(listener) = &self.listener {
+            more.push((Source::Listener, listener.as_fd(), PollFlags::IN));
+        }
         if self.outputs_wanted() {
             for (at, output) in self.outputs.iter().enumerate() {
                 if let Some(fd) = &output.fd {
@@ -211,11 +214,7 @@ impl Session<'_> {
                     }
                 }
             }
-            Source::Listener => {
-                while let Some(client) = server::accept(&self.listener) {
-                    self.clients.push(client);
-                }
-            }
+            Source::Listener => self.accept(),
             Source::Output(at) => {
                 self.read_output(at, buffer);
             }
@@ -244,14 +243,15 @@ impl Session<'_> {
             Err(_) => {}
         }
         output.fd = None;
-        // a full disk must not take the guest down: the log has a gap then
-        let _ = self.log.end(stream);
+        self.end_log(stream);
         false
     }
 
     fn pass_on(&mut self, stream: Stream, bytes: &[u8]) {
-        // see read_output
-        let _ = self.log.write(stream, bytes);
+        if let Some(log) = &mut self.log {
+            // a full disk must not take the guest down: the log has a gap then
+            let _ = log.write(stream, bytes);
+        }
         for client in &mut self.clients {
             client.output(stream, bytes);
         }
@@ -391,11 +391,23 @@ impl Session<'_> {
     fn drain(&mut self, buffer: &mut [u8]) {
         for at in 0..self.outputs.len() {
             while self.read_output(at, buffer) {}
-            let output = &mut self.outputs[at];
-            if output.fd.take().is_some() {
-                // see read_output
-                let _ = self.log.end(output.stream);
+            if self.outputs[at].fd.take().is_some() {
+                self.end_log(self.outputs[at].stream);
             }
+        }
+    }
+
+    fn end_log(&mut self, stream: Stream) {
+        if let Some(log) = &mut self.log {
+            // see pass_on
+            let _ = log.end(stream);
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        while let Some(client) = server::accept(listener) {
+            self.clients.push(client);
         }
     }
 

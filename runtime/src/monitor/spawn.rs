@@ -2,8 +2,11 @@
 
 use super::attach::{self, Attach, End};
 use super::client::Connection;
+use super::exec::{self, Execution};
 use super::report::Report;
 use super::{Error, Start, life};
+use crate::reconcile;
+use crate::state::Exit;
 use crate::sys::process;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
@@ -12,6 +15,7 @@ use knarr_core::store::Store;
 use rustix::io::fcntl_dupfd_cloexec;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -50,32 +54,54 @@ pub struct Spawn {
 
 /// Starts a monitor in a session of its own, and returns when the guest runs.
 pub fn spawn(root: &Root, id: &ContainerId, options: Spawn) -> Result<(), Error> {
-    let failed = |source| Error::Spawn { id: id.clone(), source };
-    let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
-    let mut command = command(root, id);
-    if let Some((rows, columns)) = options.size {
-        command.arg(format!("--size={rows}x{columns}"));
-    }
-    // the two sockets travel as standard input and output: nothing else is inherited
-    let output = match options.client {
-        Some(client) => {
-            command.arg("--client");
-            Stdio::from(client)
+    Helper { root, id, size: options.size, client: options.client, flag: None }.run(None)
+}
+
+/// A process of ours in the background.
+pub(super) struct Helper<'a> {
+    pub root: &'a Root,
+    pub id: &'a ContainerId,
+    pub size: Option<(u16, u16)>,
+    pub client: Option<OwnedFd>,
+    pub flag: Option<&'a str>,
+}
+
+impl Helper<'_> {
+    /// Starts it in a session of its own, tells it what to execute, and returns when that runs.
+    pub fn run(self, execution: Option<&Execution>) -> Result<(), Error> {
+        let failed = |source| Error::Spawn { id: self.id.clone(), source };
+        let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let mut command = command(self.root, self.id);
+        command.args(self.flag);
+        if let Some((rows, columns)) = self.size {
+            command.arg(format!("--size={rows}x{columns}"));
         }
-        None => Stdio::null(),
-    };
-    command.stdin(OwnedFd::from(theirs)).stdout(output).stderr(Stdio::null());
-    command.env_clear().current_dir("/");
-    // it outlives this command, which does not wait for its end
-    command.spawn().map_err(failed)?;
-    // our copy of its end of the socket, or we would wait for ourselves
-    drop(command);
-    let mut message = Vec::new();
-    ours.read_to_end(&mut message).map_err(failed)?;
-    match serde_json::from_slice(&message) {
-        Ok(Report::Ready) => Ok(()),
-        Ok(Report::Failed(failure)) => Err(failure.into()),
-        Err(_) => Err(Error::Vanished { id: id.clone() }),
+        // the two sockets travel as standard input and output: nothing else is inherited
+        let output = match self.client {
+            Some(client) => {
+                command.arg("--client");
+                Stdio::from(client)
+            }
+            None => Stdio::null(),
+        };
+        command.stdin(OwnedFd::from(theirs)).stdout(output).stderr(Stdio::null());
+        command.env_clear().current_dir("/");
+        // it outlives this command, which does not wait for its end
+        command.spawn().map_err(failed)?;
+        // our copy of its end of the socket, or we would wait for ourselves
+        drop(command);
+        if let Some(execution) = execution {
+            let bytes = serde_json::to_vec(execution).map_err(|e| failed(e.into()))?;
+            ours.write_all(&bytes).map_err(failed)?;
+        }
+        ours.shutdown(Shutdown::Write).map_err(failed)?;
+        let mut message = Vec::new();
+        ours.read_to_end(&mut message).map_err(failed)?;
+        match serde_json::from_slice(&message) {
+            Ok(Report::Ready) => Ok(()),
+            Ok(Report::Failed(failure)) => Err(failure.into()),
+            Err(_) => Err(Error::Vanished { id: self.id.clone() }),
+        }
     }
 }
 
@@ -90,7 +116,7 @@ pub fn spawn_attached(
     let failed = |source| Error::Spawn { id: id.clone(), source };
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     spawn(root, id, Spawn { client: Some(theirs.into()), ..options })?;
-    attach::stream(Connection::over(id, ours), spec.process.tty, attach)
+    attach::stream(root, Connection::over(id, ours), spec.process.tty, attach)
 }
 
 /// The whole of `knarr internal monitor …`, after those two words; the exit code of a foreground run is the guest's.
@@ -118,6 +144,7 @@ struct Arguments {
     root: Root,
     id: ContainerId,
     foreground: bool,
+    exec: bool,
     client: bool,
     size: Option<(u16, u16)>,
 }
@@ -127,10 +154,12 @@ impl Arguments {
         let (data, run) = (PathBuf::from(words.next()?), PathBuf::from(words.next()?));
         let id = words.next()?.to_str()?.parse().ok()?;
         let root = Root::new(data, run);
-        let mut arguments = Self { root, id, foreground: false, client: false, size: None };
+        let mut arguments =
+            Self { root, id, foreground: false, exec: false, client: false, size: None };
         for word in words {
             match word.to_str()? {
                 "--foreground" => arguments.foreground = true,
+                "--exec" => arguments.exec = true,
                 "--client" => arguments.client = true,
                 word => {
                     let (rows, columns) = word.strip_prefix("--size=")?.split_once('x')?;
@@ -152,6 +181,12 @@ fn background(arguments: &Arguments) -> Result<u8, Error> {
     let (report, client) = take_streams(arguments.client)
         .map_err(|source| Error::Spawn { id: arguments.id.clone(), source })?;
     let mut report = Some(UnixStream::from(report));
+    let mut request = Vec::new();
+    if let Some(socket) = &mut report {
+        socket
+            .read_to_end(&mut request)
+            .map_err(|source| Error::Spawn { id: arguments.id.clone(), source })?;
+    }
     let mut send = |message: &Report| {
         if let Some(mut socket) = report.take() {
             let bytes = serde_json::to_vec(message).unwrap_or_default();
@@ -159,16 +194,11 @@ fn background(arguments: &Arguments) -> Result<u8, Error> {
             let _ = socket.write_all(&bytes);
         }
     };
-    let result = Store::open(&arguments.root).map_err(Error::from).and_then(|store| {
-        let start = Start {
-            foreground: false,
-            client,
-            size: arguments.size.unwrap_or(DEFAULT_SIZE),
-            ready: &mut || send(&Report::Ready),
-            observe: &mut |_| {},
-        };
-        life::run(&store, &arguments.id, start)
-    });
+    let ready = &mut || send(&Report::Ready);
+    let result = match arguments.exec {
+        true => execute(arguments, &request, client, ready),
+        false => live(arguments, client, ready),
+    };
     match result {
         Ok(exit) => Ok(exit.code),
         Err(error) => {
@@ -176,6 +206,37 @@ fn background(arguments: &Arguments) -> Result<u8, Error> {
             Err(error)
         }
     }
+}
+
+fn live(
+    arguments: &Arguments,
+    client: Option<OwnedFd>,
+    ready: &mut dyn FnMut(),
+) -> Result<Exit, Error> {
+    let store = Store::open(&arguments.root)?;
+    let start = Start {
+        foreground: false,
+        client,
+        size: arguments.size.unwrap_or(DEFAULT_SIZE),
+        ready,
+        observe: &mut |_| {},
+    };
+    life::run(&store, &arguments.id, start)
+}
+
+fn execute(
+    arguments: &Arguments,
+    request: &[u8],
+    client: Option<OwnedFd>,
+    ready: &mut dyn FnMut(),
+) -> Result<Exit, Error> {
+    let (root, id) = (&arguments.root, &arguments.id);
+    let execution: Execution =
+        serde_json::from_slice(request).map_err(|_| Error::Nonsense { id: id.clone() })?;
+    let container = reconcile::container(root, id)?.filter(|c| c.state.is_alive());
+    let container = container.ok_or_else(|| Error::NotRunning { id: id.clone() })?;
+    let size = arguments.size.unwrap_or(DEFAULT_SIZE);
+    exec::background(root, &container, &execution, size, client, ready)
 }
 
 /// Of a terminal that nobody looks at.

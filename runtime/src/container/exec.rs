@@ -1,0 +1,52 @@
+//! `exec`: a further process in a running native container.
+
+use super::{Error, Result};
+use crate::monitor::{self, Attach, DetachKeys, End, Execution};
+use crate::reconcile;
+use crate::state::{self, Container, Status};
+use knarr_core::id::ContainerId;
+use knarr_core::spec::EngineKind;
+use knarr_core::store::Store;
+
+/// Executes with this process's own standard streams, to the end of the new process or until its terminal is left.
+///
+/// Without a terminal the new process is a child of this one, which must have a single thread, and gets its signals.
+pub fn exec(
+    store: &Store,
+    id: &ContainerId,
+    execution: &Execution,
+    detach_keys: &DetachKeys,
+) -> Result<End> {
+    let container = running(store, id)?;
+    if execution.tty {
+        let attach = Attach {
+            stdin: execution.interactive,
+            detach_keys: detach_keys.clone(),
+            forward_signals: false,
+        };
+        return Ok(monitor::exec::apart(store.root(), &container, execution, &attach)?);
+    }
+    if monitor::must_reexec() {
+        return Err(Error::Threads);
+    }
+    Ok(End::Exited(monitor::exec::here(store.root(), &container, execution)?))
+}
+
+/// Executes in the background; returns when the new process runs.
+pub fn exec_detached(store: &Store, id: &ContainerId, execution: &Execution) -> Result<()> {
+    let container = running(store, id)?;
+    Ok(monitor::exec::unseen(store.root(), &container, execution)?)
+}
+
+fn running(store: &Store, id: &ContainerId) -> Result<Container> {
+    let Some(container) = reconcile::container(store.root(), id)? else {
+        return Err(state::Error::Gone { id: id.clone() }.into());
+    };
+    let name = container.state.name.clone();
+    match (container.state.status, container.spec.engine) {
+        (Status::Running, EngineKind::Native) => Ok(container),
+        (Status::Running, EngineKind::Wasm) => Err(Error::ExecInWasm),
+        (Status::Paused, _) => Err(Error::Paused { name }),
+        _ => Err(Error::NotRunning { name }),
+    }
+}
