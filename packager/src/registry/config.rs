@@ -86,6 +86,7 @@ pub(super) struct Endpoint {
     /// `host[:port]`
     pub host: String,
     pub plain_http: bool,
+    pub loopback: bool,
 }
 
 impl Endpoint {
@@ -132,7 +133,8 @@ impl Config {
 
     fn endpoint_at(&self, host: &str) -> Endpoint {
         let listed = self.registries.insecure.iter().any(|entry| entry == host);
-        Endpoint { host: host.to_owned(), plain_http: listed || is_loopback(host) }
+        let loopback = is_loopback(host);
+        Endpoint { host: host.to_owned(), plain_http: listed || loopback, loopback }
     }
 }
 

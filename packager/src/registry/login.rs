@@ -3,7 +3,7 @@
 use super::auth;
 use super::config::Config;
 use super::credentials::Credential;
-use super::session::{Access, Call, Session, http_client};
+use super::session::{Access, Call, Session};
 use super::{Error, credentials};
 use knarr_core::image::Reference;
 use reqwest::{Method, StatusCode, header};
@@ -44,9 +44,8 @@ async fn verify(config: &Config, registry: &str, credential: &Credential) -> Res
     // no repository is meant; the name only fills the session's
     let parsed: Result<Reference, _> = format!("{registry}/login").parse();
     let reference = parsed.map_err(|e| Error::NotAReference(registry.to_owned(), e))?;
-    let http = http_client(&config.timing)?;
     let endpoint = config.endpoint(registry);
-    let session = Session::new(http, config, endpoint, &reference, Access::Pull);
+    let session = Session::new(config, endpoint, &reference, Access::Pull)?;
     let url = session.url("")?.join("/v2/").map_err(|e| session.protocol(e.to_string()))?;
     let call = Call::new(Method::GET, url);
     let response = session.send(session.request(&call)).await?;

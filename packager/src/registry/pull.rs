@@ -1,7 +1,7 @@
 //! Pulling: manifests first, then all missing blobs at once, each layer unpacked as soon as it is here.
 
 use super::config::Config;
-use super::session::{Access, DOCUMENT_LIMIT, Session, http_client};
+use super::session::{Access, DOCUMENT_LIMIT, Session};
 use super::transfer::{Job, download};
 use super::{Error, blob, manifest};
 use crate::progress::{Progress, Silent};
@@ -55,11 +55,10 @@ pub(super) fn pull_for(
     // nothing refers to what arrives until the tag is written
     let _hold = store.hold().map_err(keep)?;
     let runtime = super::runtime()?;
-    let http = http_client(&config.timing)?;
     let mirrors = config.mirrors(reference.domain());
     let own = config.endpoint(reference.domain());
     let pull_from = |endpoint| -> Result<Image, Error> {
-        let session = Session::new(http.clone(), config, endpoint, reference, Access::Pull);
+        let session = Session::new(config, endpoint, reference, Access::Pull)?;
         let plan = Resolver { session: &session, store, options, purpose, runtime: &runtime }
             .plan(reference)?;
         download(&runtime, &session, store, &plan.jobs, &plan.unpackers, progress)?;

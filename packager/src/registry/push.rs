@@ -1,7 +1,7 @@
 //! Pushing: missing blobs at once, then manifests, then the indexes above them.
 
 use super::config::Config;
-use super::session::{Access, Session, http_client};
+use super::session::{Access, Session};
 use super::transfer::{Upload, upload};
 use super::{Error, manifest};
 use crate::progress::Progress;
@@ -36,10 +36,9 @@ pub fn push(
     plan.add(store, &top, &sources).map_err(keep)?;
 
     let runtime = super::runtime()?;
-    let http = http_client(&config.timing)?;
     let endpoint = config.endpoint(reference.domain());
     let session =
-        Session::new(http, config, endpoint, reference, Access::Push).with_sources(plan.sources());
+        Session::new(config, endpoint, reference, Access::Push)?.with_sources(plan.sources());
     let absent = runtime.block_on(async {
         let mut absent = Vec::new();
         for descriptor in plan.absent {

@@ -65,8 +65,9 @@ impl Call {
     }
 }
 
-/// The client behind all sessions of one command: one pool of connections.
-pub(super) fn http_client(timing: &Timing) -> Result<reqwest::Client, Error> {
+/// One pool of connections. `HTTP_PROXY` and its like are honoured, except for this machine itself (as Go
+/// does).
+fn http_client(timing: &Timing, loopback: bool) -> Result<reqwest::Client, Error> {
     let no_downgrade = redirect::Policy::custom(|attempt| {
         let from_tls = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
         if from_tls && attempt.url().scheme() != "https" {
@@ -77,7 +78,9 @@ pub(super) fn http_client(timing: &Timing) -> Result<reqwest::Client, Error> {
         }
         attempt.follow()
     });
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    let builder = if loopback { builder.no_proxy() } else { builder };
+    builder
         .user_agent(concat!("knarr/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timing.connect)
         .redirect(no_downgrade)
@@ -87,14 +90,13 @@ pub(super) fn http_client(timing: &Timing) -> Result<reqwest::Client, Error> {
 
 impl<'a> Session<'a> {
     pub fn new(
-        http: reqwest::Client,
         config: &'a Config,
         endpoint: Endpoint,
         reference: &knarr_core::image::Reference,
         access: Access,
-    ) -> Self {
-        Self {
-            http,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            http: http_client(&config.timing, endpoint.loopback)?,
             config,
             endpoint,
             registry: reference.domain().to_owned(),
@@ -103,7 +105,7 @@ impl<'a> Session<'a> {
             access,
             sources: Vec::new(),
             authorization: Mutex::new(None),
-        }
+        })
     }
 
     /// Lets blobs be mounted from other repositories of the registry.
