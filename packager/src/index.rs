@@ -3,6 +3,8 @@
 use knarr_core::image::{Descriptor, Digest, ImageIndex, MediaType, Platform};
 use knarr_core::store::{self, Store};
 use oci_spec::image::PlatformBuilder;
+use serde::Serialize;
+use serde_json::Value;
 
 /// The descriptor of a manifest in the store, with its platform, as an index holds it.
 pub fn descriptor(store: &Store, manifest: &Digest) -> store::Result<Descriptor> {
@@ -26,16 +28,32 @@ pub fn combine(store: &Store, manifests: &[Descriptor]) -> store::Result<Descrip
 }
 
 /// Stores a document as a blob.
-pub(crate) fn put_json(
-    store: &Store,
-    document: &impl serde::Serialize,
-) -> store::Result<(Digest, u64)> {
-    let bytes = serde_json::to_vec(document).map_err(|source| store::Error::Malformed {
+pub(crate) fn put_json(store: &Store, document: &impl Serialize) -> store::Result<(Digest, u64)> {
+    let bytes = to_json(document).map_err(|source| store::Error::Malformed {
         kind: "document to write",
         digest: store::digest_of(b""),
         source,
     })?;
     Ok((store.put(&bytes)?, bytes.len() as u64))
+}
+
+/// The same bytes every time: annotations come from hash maps, in any order.
+pub(crate) fn to_json(document: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    fn sort_annotations(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                if let Some(Value::Object(annotations)) = map.get_mut("annotations") {
+                    annotations.sort_keys();
+                }
+                map.values_mut().for_each(sort_annotations);
+            }
+            Value::Array(list) => list.iter_mut().for_each(sort_annotations),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::to_value(document)?;
+    sort_annotations(&mut value);
+    serde_json::to_vec(&value)
 }
 
 fn to_oci(platform: &Platform) -> oci_spec::image::Platform {

@@ -227,8 +227,8 @@ impl Layout<'_> {
     /// Copies a descriptor's content and what it refers to, as far as the layout has it.
     fn copy(&self, descriptor: &Descriptor, depth: usize) -> Result<(), Error> {
         const NESTING_LIMIT: usize = 4; // the store's, which gives the error
-        let is_index = media_type::is_index(&descriptor.media_type().to_string());
-        let is_manifest = media_type::is_manifest(&descriptor.media_type().to_string());
+        let is_index = media_type::is_index(descriptor.media_type().as_ref());
+        let is_manifest = media_type::is_manifest(descriptor.media_type().as_ref());
         if depth > NESTING_LIMIT || !self.blob(descriptor)? {
             return Ok(());
         }

@@ -137,7 +137,7 @@ impl Archive<'_> {
             return Ok(false);
         }
         let mut complete = false;
-        if media_type::is_index(&descriptor.media_type().to_string()) {
+        if media_type::is_index(descriptor.media_type().as_ref()) {
             for child in self.store.index(descriptor.digest())?.manifests() {
                 complete |= self.collect(child, blobs)?;
             }
@@ -239,7 +239,7 @@ impl Archive<'_> {
     }
 
     fn json(&mut self, path: &str, document: &impl Serialize) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(document)
+        let bytes = index::to_json(document)
             .map_err(|source| Error::Malformed { entry: path.to_owned(), source })?;
         self.file(path, bytes.len() as u64, &bytes[..])
     }
@@ -284,7 +284,7 @@ fn add_entry(entries: &mut Vec<DockerEntry>, config: String, layers: Vec<String>
 
 fn is_docker_image(manifest: &ImageManifest) -> bool {
     let is_tar = |layer: &Descriptor| {
-        matches!(media_type::layer_kind(&layer.media_type().to_string()), Some(LayerKind::Tar(_)))
+        matches!(media_type::layer_kind(layer.media_type().as_ref()), Some(LayerKind::Tar(_)))
     };
     manifest.layers().iter().all(is_tar)
 }

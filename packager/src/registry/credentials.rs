@@ -2,7 +2,7 @@
 //!
 //! `docker login` and `knarr login` see each other's. Fields that we do not know stay as they are.
 
-use super::helper;
+use super::helper::{self, Helper};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
@@ -84,7 +84,7 @@ impl CredentialStore {
         let Some(document) = read(path)? else { return Ok(None) };
         let key = server_key(registry);
         if let Some(helper) = document.helper_of(registry) {
-            return Ok(helper::get(&helper, key)?);
+            return Ok(helper.get(key)?);
         }
         let Some(entry) = document.entry(registry)? else { return Ok(None) };
         decode(entry)
@@ -117,7 +117,7 @@ impl CredentialStore {
             }
         };
         if let Some(helper) = helper {
-            helper::store(&helper, key, credential)?;
+            helper.store(key, credential)?;
         }
         // with a helper, an empty entry remembers that somebody is logged in, as Docker does
         document.auths_mut()?.insert(key.to_owned(), Value::Object(entry));
@@ -131,9 +131,9 @@ impl CredentialStore {
         let mut erased = false;
         if let Some(helper) = document.helper_of(registry) {
             let key = server_key(registry);
-            erased = helper::get(&helper, key)?.is_some();
+            erased = helper.get(key)?.is_some();
             if erased {
-                helper::erase(&helper, key)?;
+                helper.erase(key)?;
             }
         }
         if document.fields.contains_key("auths") {
@@ -159,12 +159,12 @@ impl Document {
         Self { path: path.to_owned(), fields: Map::new() }
     }
 
-    fn helper_of(&self, registry: &str) -> Option<String> {
+    fn helper_of(&self, registry: &str) -> Option<Helper> {
         let own = self.fields.get("credHelpers").and_then(|helpers| {
             helpers.get(registry).or_else(|| helpers.get(server_key(registry)))
         });
         let helper = own.or_else(|| self.fields.get("credsStore"))?.as_str()?;
-        (!helper.is_empty()).then(|| helper.to_owned())
+        (!helper.is_empty()).then(|| Helper::named(helper))
     }
 
     fn entry(&self, registry: &str) -> Result<Option<&Map<String, Value>>, Error> {

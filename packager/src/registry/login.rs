@@ -53,7 +53,11 @@ async fn verify(config: &Config, registry: &str, credential: &Credential) -> Res
         // a registry for everybody takes any credentials
         return check(&session, response).await;
     }
-    let proof = auth::answer_with(&session, response.headers(), Some(credential), &[]).await?;
+    let proof = auth::answer_with(&session, response.headers(), Some(credential), &[]).await;
+    let proof = proof.map_err(|error| match error {
+        Error::Denied { registry, .. } => Error::WrongCredentials { registry },
+        other => other,
+    })?;
     let request = session.request(&call).header(header::AUTHORIZATION, proof);
     let response = session.send(request).await?;
     check(&session, response).await

@@ -182,7 +182,7 @@ impl Resolver<'_> {
         depth: usize,
     ) -> Result<(), Error> {
         const NESTING_LIMIT: usize = 4; // the store's
-        if media_type::is_index(&descriptor.media_type().to_string()) && depth <= NESTING_LIMIT {
+        if media_type::is_index(descriptor.media_type().as_ref()) && depth <= NESTING_LIMIT {
             manifest::fetch_into(self.session, self.store, descriptor).await?;
             let index = self.store.index(descriptor.digest()).map_err(|e| self.session.store(e))?;
             for child in index.manifests() {

@@ -129,7 +129,7 @@ impl Plan {
             self.absent.push(descriptor.clone());
             return Ok(());
         }
-        if media_type::is_index(&descriptor.media_type().to_string()) {
+        if media_type::is_index(descriptor.media_type().as_ref()) {
             for child in store.index(descriptor.digest())?.manifests() {
                 self.add(store, child, sources)?;
             }

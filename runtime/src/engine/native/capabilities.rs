@@ -4,6 +4,7 @@ use super::error::{Doing, Error};
 use super::sys;
 use knarr_core::spec::Security;
 use knarr_core::spec::security::DEFAULT_CAPABILITIES;
+use rustix::io::Errno;
 
 /// By number, without `CAP_` (linux/capability.h).
 const NAMES: &[&str] = &[
@@ -67,8 +68,8 @@ impl Capabilities {
 
     /// What this process could hand on: its bounding set.
     pub fn own() -> Self {
-        let bits = (0..64).filter(|n| sys::bounding_has(*n) == Some(true)).map(|n| 1 << n);
-        Self(bits.fold(0, |all, bit: u64| all | bit))
+        let known = (0..64).map_while(|n| Some((n, sys::bounding_has(n)?)));
+        Self(known.fold(0, |all, (n, has)| all | u64::from(has) << n))
     }
 
     /// Whether this process may use a capability now.
@@ -124,12 +125,9 @@ impl Capabilities {
     /// container can't get it.
     pub fn bound(self) -> Result<(), Error> {
         for number in (0..64).filter(|n| self.0 & 1 << n == 0) {
-            match sys::bounding_has(number) {
-                None => break,
-                Some(false) => {}
-                Some(true) => {
-                    sys::bounding_drop(number).doing("drop a capability of", "the container")?;
-                }
+            match sys::bounding_drop(number) {
+                Err(Errno::INVAL) => break, // beyond the kernel's last
+                other => other.doing("drop a capability of", "the container")?,
             }
         }
         Ok(())

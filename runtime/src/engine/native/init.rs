@@ -10,14 +10,15 @@ use rustix::process::{Pid, Signal, WaitOptions};
 pub fn own_process_group(terminal: bool) {
     let _ = rustix::process::setpgid(None, None);
     if terminal {
-        // SIGTTOU, sent to background processes that do this, is still blocked
+        // all signals are still blocked, SIGTTOU too, which stops background processes that do this
         let _ = rustix::termios::tcsetpgrp(rustix::stdio::stdin(), rustix::process::getpgrp());
     }
 }
 
 /// Waits for the command to end, and ends as it did: the kernel kills what is left in the container then.
-pub fn run(command: u32) -> ! {
-    let signals = sys::block_signals();
+///
+/// `signals` are blocked, all of them.
+pub fn run(command: u32, signals: &libc::sigset_t) -> ! {
     // the monitor must see the end of the streams as soon as the guest closes them
     if let Ok(null) =
         rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())
@@ -31,7 +32,7 @@ pub fn run(command: u32) -> ! {
         if let Some(code) = reap(command) {
             sys::exit_now(code);
         }
-        match sys::wait_signal(&signals) {
+        match sys::wait_signal(signals) {
             libc::SIGCHLD => {}
             signal => {
                 if let (Some(command), Some(signal)) = (command, Signal::from_named_raw(signal)) {

@@ -142,22 +142,25 @@ impl Program {
     ///
     /// `report` is where errors go; it closes by itself when the program starts.
     pub fn exec(&self, streams: &Streams, report: OwnedFd) -> (Error, OwnedFd) {
-        match self.prepare(streams, &report) {
-            Ok(()) if !self.init => (self.replace(), report),
-            // SAFETY: this process came from a fork and has one thread
-            Ok(()) => match unsafe { sys::fork_plain() }.doing("create", "the container's command")
-            {
-                Ok(0) => {
-                    init::own_process_group(matches!(streams, Streams::Terminal(_)));
-                    sys::reset_signals();
-                    (self.replace(), report)
-                }
-                Ok(command) => {
-                    drop(report);
-                    init::run(command)
-                }
-                Err(error) => (error, report),
-            },
+        if let Err(error) = self.prepare(streams, &report) {
+            return (error, report);
+        }
+        if !self.init {
+            return (self.replace(), report);
+        }
+        // before the fork, or the end of a short command could be missed
+        let signals = sys::block_signals();
+        // SAFETY: this process came from a fork and has one thread
+        match unsafe { sys::fork_plain() }.doing("create", "the container's command") {
+            Ok(0) => {
+                init::own_process_group(matches!(streams, Streams::Terminal(_)));
+                sys::reset_signals();
+                (self.replace(), report)
+            }
+            Ok(command) => {
+                drop(report);
+                init::run(command, &signals)
+            }
             Err(error) => (error, report),
         }
     }

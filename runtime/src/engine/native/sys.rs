@@ -263,9 +263,20 @@ pub fn install_stdio(from: BorrowedFd<'_>, to: RawFd) -> Result<()> {
 /// Every signal back to its default action and unblocked: Rust's runtime ignores SIGPIPE, and what is ignored or
 /// blocked would stay so in the guest.
 pub fn reset_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
+    // by the kernel's interface: the C library refuses to touch the two signals it keeps for its threads
+    const SIGNALS: c_int = 64;
+    let default = [0u64; 4]; // SIG_DFL, no flags, an empty mask, on every architecture
+    for signal in 1..=SIGNALS {
         // SAFETY: SIG_DFL installs no handler; the numbers that refuse (SIGKILL, SIGSTOP) are meant to
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null_mut::<c_void>(),
+                size_of::<u64>(),
+            );
+        }
     }
     // SAFETY: the set is initialised by sigemptyset before it is used
     unsafe {

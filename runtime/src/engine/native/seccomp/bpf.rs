@@ -107,7 +107,8 @@ pub fn compile(sections: &[Section]) -> Vec<Instruction> {
         if audit == audit_number(Architecture::X86_64) {
             // no system call of x86-64 itself has this bit
             let long = of(Architecture::X86_64).map_or(vec![plain(RETURN, KILL_PROCESS)], search);
-            let x32 = of(Architecture::X32).map_or(vec![plain(RETURN, KILL_PROCESS)], search);
+            // without a section, x32 is as good as absent from the kernel
+            let x32 = of(Architecture::X32).map_or(vec![plain(RETURN, section.unknown)], search);
             body.extend(choose(X32_BIT, long, x32));
         } else {
             body.extend(search(section));
@@ -138,9 +139,10 @@ type Range = (u32, Vec<Instruction>);
 
 fn search(section: &Section) -> Vec<Instruction> {
     let bit = if section.architecture == Architecture::X32 { X32_BIT } else { 0 };
-    let mut numbers: Vec<u32> = section.rules.iter().map(|rule| rule.number).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
+    // stable: rules for one number keep their order
+    let mut rules: Vec<&Rule> = section.rules.iter().collect();
+    rules.sort_by_key(|rule| rule.number);
+    let highest = rules.last().map(|rule| rule.number);
     let mut ranges: Vec<Range> = vec![(0, vec![plain(RETURN, section.default)])];
     let push = |ranges: &mut Vec<Range>, from: u32, body: Vec<Instruction>| match ranges.last_mut()
     {
@@ -148,11 +150,10 @@ fn search(section: &Section) -> Vec<Instruction> {
         Some(last) if last.1 == body => {}
         _ => ranges.push((from, body)),
     };
-    for number in numbers {
-        let rules = section.rules.iter().filter(|rule| rule.number == number);
+    for rules in rules.chunk_by(|a, b| a.number == b.number) {
+        let number = rules[0].number;
         push(&mut ranges, number | bit, decide(rules, section.default));
-        let unknown = section.rules.iter().all(|rule| rule.number <= number);
-        let after = if unknown { section.unknown } else { section.default };
+        let after = if highest == Some(number) { section.unknown } else { section.default };
         push(&mut ranges, (number + 1) | bit, vec![plain(RETURN, after)]);
     }
     // ranges that came to the same verdict after a replacement
@@ -170,7 +171,7 @@ fn tree(mut ranges: Vec<Range>) -> Vec<Instruction> {
 }
 
 /// The decision about one system call.
-fn decide<'r>(rules: impl Iterator<Item = &'r Rule>, default: Verdict) -> Vec<Instruction> {
+fn decide(rules: &[&Rule], default: Verdict) -> Vec<Instruction> {
     let mut program = Vec::new();
     for rule in rules {
         if rule.conditions.is_empty() {
@@ -345,7 +346,7 @@ mod tests {
             assert_eq!(run(&program, Architecture::X86_64, number, &[]), expected, "{number}");
         }
         assert_eq!(run(&program, Architecture::X86, 0, &[]), KILL_PROCESS);
-        assert_eq!(run(&program, Architecture::X86_64, X32_BIT, &[]), KILL_PROCESS);
+        assert_eq!(run(&program, Architecture::X86_64, X32_BIT, &[]), ERRNO | 38);
     }
 
     #[test]

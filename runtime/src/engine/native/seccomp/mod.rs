@@ -145,11 +145,10 @@ impl Profile {
             let verdict = verdict(&calls.action, calls.errno_ret)?;
             let alternatives = calls.alternatives()?;
             for name in calls.name.iter().chain(calls.names.iter().flatten()) {
+                // names of other architectures and of newer kernels are no mistake
+                let Some(numbers) = syscalls::numbers(name) else { continue };
                 for section in &mut sections {
-                    // names of other architectures and of newer kernels are no mistake
-                    let Some(number) = syscalls::number(name, section.architecture) else {
-                        continue;
-                    };
+                    let Some(number) = numbers.on(section.architecture) else { continue };
                     section.rules.extend(alternatives.iter().map(|conditions| Rule {
                         number,
                         conditions: conditions.clone(),
@@ -308,7 +307,12 @@ mod tests {
 
     fn verdict_of(filter: &Filter, name: &str, arguments: &[u64]) -> Verdict {
         let native = NATIVE.unwrap();
-        run(&filter.program, native, syscalls::number(name, native).unwrap(), arguments)
+        run(
+            &filter.program,
+            native,
+            syscalls::numbers(name).unwrap().on(native).unwrap(),
+            arguments,
+        )
     }
 
     const EPERM: Verdict = bpf::ERRNO | 1;
@@ -368,11 +372,19 @@ mod tests {
     #[test]
     fn thirty_two_bit_programs_are_filtered_too() {
         let filter = Filter::compile(DEFAULT, capabilities(&[])).unwrap();
-        let number = |name| syscalls::number(name, Architecture::X86).unwrap();
-        let verdict = |name| run(&filter.program, Architecture::X86, number(name), &[]);
-        assert_eq!((verdict("open"), verdict("mount")), (bpf::ALLOW, EPERM));
-        let x32 = syscalls::number("mount", Architecture::X32).unwrap() | syscalls::X32_BIT;
-        assert_eq!(run(&filter.program, Architecture::X32, x32, &[]), EPERM);
+        let verdict = |filter: &Filter, name, architecture| {
+            let number = syscalls::numbers(name).unwrap().on(architecture).unwrap();
+            let bit = if architecture == Architecture::X32 { syscalls::X32_BIT } else { 0 };
+            run(&filter.program, architecture, number | bit, &[])
+        };
+        assert_eq!(verdict(&filter, "open", Architecture::X86), bpf::ALLOW);
+        assert_eq!(verdict(&filter, "mount", Architecture::X86), EPERM);
+        assert_eq!(verdict(&filter, "open", Architecture::X32), ENOSYS);
+        let text = DEFAULT.replace("\"SCMP_ARCH_X86\"", "\"SCMP_ARCH_X32\"");
+        let filter = Filter::compile(&text, capabilities(&[])).unwrap();
+        assert_eq!(verdict(&filter, "open", Architecture::X32), bpf::ALLOW);
+        assert_eq!(verdict(&filter, "mount", Architecture::X32), EPERM);
+        assert_eq!(verdict(&filter, "open", Architecture::X86), bpf::KILL_PROCESS);
     }
 
     #[test]

@@ -18,10 +18,21 @@ pub enum Architecture {
 /// Set in the number of every system call of [`Architecture::X32`]; not part of the table.
 pub const X32_BIT: u32 = 0x4000_0000;
 
-/// The number of a system call, if the architecture has it.
-pub fn number(name: &str, architecture: Architecture) -> Option<u32> {
+/// A system call's numbers on all architectures.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbers(&'static [i32; 6]);
+
+/// Looks a system call up by name.
+pub fn numbers(name: &str) -> Option<Numbers> {
     let at = NUMBERS.binary_search_by_key(&name, |(name, _)| name).ok()?;
-    u32::try_from(NUMBERS[at].1[architecture as usize]).ok()
+    Some(Numbers(&NUMBERS[at].1))
+}
+
+impl Numbers {
+    /// Its number, if the architecture has it.
+    pub fn on(self, architecture: Architecture) -> Option<u32> {
+        u32::try_from(self.0[architecture as usize]).ok()
+    }
 }
 
 /// Sorted by name; -1 where the architecture lacks it.
@@ -286,8 +297,8 @@ mod tests {
             ("ptrace", libc::SYS_ptrace),
             ("keyctl", libc::SYS_keyctl),
         ] {
-            assert_eq!(number(name, native), u32::try_from(known).ok(), "{name}");
+            assert_eq!(numbers(name).unwrap().on(native), u32::try_from(known).ok(), "{name}");
         }
-        assert_eq!(number("no_such_call", native), None);
+        assert!(numbers("no_such_call").is_none());
     }
 }

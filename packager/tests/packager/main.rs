@@ -1,0 +1,16 @@
+//! The packager from outside: against a registry that misbehaves on demand, against Debian's docker-registry,
+//! and against skopeo and umoci.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // every line of it is a test
+
+mod archive;
+mod docker_registry;
+mod ensure;
+mod hostile_archives;
+mod hostile_registry;
+mod import;
+mod login;
+mod pull;
+mod push;
+mod schemas;
+mod support;
