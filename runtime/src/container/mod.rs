@@ -1,10 +1,12 @@
 //! What can be done with a container: one file for each verb.
 
 pub mod attach;
+pub mod copy;
 pub mod create;
 mod disk;
 mod error;
 pub mod exec;
+pub mod export;
 pub mod inspect;
 pub mod kill;
 pub mod list;
@@ -18,11 +20,13 @@ pub mod restart;
 pub mod run;
 pub mod start;
 pub mod stop;
+mod view;
 pub mod wait;
 
 pub use create::create;
 pub use error::Error;
 pub use exec::{exec, exec_detached};
+pub use export::export;
 pub use inspect::inspect;
 pub use kill::kill;
 pub use list::{list, usages};

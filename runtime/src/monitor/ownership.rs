@@ -15,14 +15,17 @@ pub(super) fn take(root: &Root, id: &ContainerId) -> Result<Unowned, Error> {
             return Ok(unowned);
         }
         // A monitor lives. It listens from the moment it takes the lock; if it answers, its guest runs.
-        if let Ok(mut connection) = Connection::open(root, id)
-            && connection.is_running()
-        {
+        if is_running(root, id) {
             return Err(Error::AlreadyRunning { id: id.clone() });
         }
         // it is past its guest's end, or has failed to start
         wait_for_end(root, id)?;
     }
+}
+
+/// Whether a guest runs, by its monitor's own word.
+pub fn is_running(root: &Root, id: &ContainerId) -> bool {
+    Connection::open(root, id).is_ok_and(|mut connection| connection.is_running())
 }
 
 /// Waits until no monitor owns the container; a container that is gone has none.

@@ -28,6 +28,21 @@ pub fn open_in(
     }
 }
 
+/// Makes a directory, and those that it lies in, where they are missing; links among them stay inside `root`.
+pub fn create_dir_in(root: impl AsFd, path: &Path) -> rustix::io::Result<()> {
+    let mut made = PathBuf::from("/");
+    for name in path.components() {
+        let std::path::Component::Normal(name) = name else { continue };
+        let parent = open_in(&root, &made, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e),
+        }
+        made.push(name);
+    }
+    Ok(())
+}
+
 /// A path of the host that leads to an open file, for calls that take nothing else.
 pub fn path_of(fd: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))

@@ -16,22 +16,95 @@ use std::path::{Path, PathBuf};
 
 const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
-/// Copies what is in `from` into `to`, and the attributes of `from` itself. Entries of `to` with the same names
-/// must not exist.
-pub fn copy(from: impl AsFd, to: impl AsFd) -> Result<(), Errno> {
-    let mut copy = Copy { links: HashMap::new(), top: to.as_fd(), path: PathBuf::new() };
-    copy.directory(from.as_fd(), to.as_fd())
+/// How a copy differs from its original.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// User and group of everything that is copied; `None` keeps them.
+    pub owner: Option<(u32, u32)>,
+    /// Directories that exist are kept and added to, other entries that exist are replaced. Without it they are errors.
+    pub merge: bool,
+}
+
+/// What could not be copied.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Below the top.
+    pub path: PathBuf,
+    pub errno: Errno,
+}
+
+impl From<Failure> for std::io::Error {
+    fn from(failure: Failure) -> Self {
+        let error = Self::from(failure.errno);
+        match failure.path.as_os_str().is_empty() {
+            true => error,
+            false => Self::new(error.kind(), format!("{}: {error}", failure.path.display())),
+        }
+    }
+}
+
+/// Copies what is in `from` into `to`, and the attributes of `from` itself.
+pub fn copy(from: impl AsFd, to: impl AsFd, policy: Policy) -> Result<(), Failure> {
+    let mut copy = Copy::new(to.as_fd(), policy);
+    let result = copy
+        .contents(from.as_fd(), to.as_fd())
+        .and_then(|()| copy.attributes_of_directory(from.as_fd(), to.as_fd()));
+    result.map_err(|errno| Failure { path: copy.path, errno })
+}
+
+/// Copies what is in `from` into `to`, which stays as it is otherwise.
+pub fn copy_contents(from: impl AsFd, to: impl AsFd, policy: Policy) -> Result<(), Failure> {
+    let mut copy = Copy::new(to.as_fd(), policy);
+    let result = copy.contents(from.as_fd(), to.as_fd());
+    result.map_err(|errno| Failure { path: copy.path, errno })
+}
+
+/// Copies one open entry (`O_PATH` will do) to a name in a directory.
+pub fn copy_entry(
+    from: impl AsFd,
+    to: impl AsFd,
+    name: &CStr,
+    policy: Policy,
+) -> Result<(), Failure> {
+    let mut copy = Copy::new(to.as_fd(), policy);
+    copy.path.push(os_str(name));
+    let result = fs::fstat(&from).and_then(|stat| {
+        let reopen = |flags| {
+            fs::open(super::resolve::path_of(&from), flags | OFlags::CLOEXEC, Mode::empty())
+        };
+        copy.node(
+            &stat,
+            to.as_fd(),
+            name,
+            &mut Original {
+                open: &|flags| reopen(flags),
+                link: &|| fs::readlinkat(&from, c"", Vec::new()),
+            },
+        )
+    });
+    result.map_err(|errno| Failure { path: copy.path, errno })
 }
 
 struct Copy<'a> {
+    policy: Policy,
     /// Where the first name of a file with several names was copied to, relative to `top`.
     links: HashMap<(u64, u64), PathBuf>,
     top: BorrowedFd<'a>,
     path: PathBuf,
 }
 
-impl Copy<'_> {
-    fn directory(&mut self, from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
+/// How to get at an entry that is to be copied.
+struct Original<'a> {
+    open: &'a dyn Fn(OFlags) -> Result<OwnedFd, Errno>,
+    link: &'a dyn Fn() -> Result<CString, Errno>,
+}
+
+impl<'a> Copy<'a> {
+    fn new(top: BorrowedFd<'a>, policy: Policy) -> Self {
+        Self { policy, links: HashMap::new(), top, path: PathBuf::new() }
+    }
+
+    fn contents(&mut self, from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
         let mut names: Vec<CString> = Vec::new();
         for entry in Dir::read_from(from)? {
             let entry = entry?;
@@ -41,45 +114,69 @@ impl Copy<'_> {
         }
         for name in names {
             self.path.push(os_str(&name));
-            self.entry(from, to, &name)?;
+            let stat = match fs::statat(from, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                // a running container goes on changing its files
+                Err(Errno::NOENT) => {
+                    self.path.pop();
+                    continue;
+                }
+                other => other?,
+            };
+            let mut original = Original {
+                open: &|flags| fs::openat(from, &name, flags | OPEN, Mode::empty()),
+                link: &|| fs::readlinkat(from, &name, Vec::new()),
+            };
+            self.node(&stat, to, &name, &mut original)?;
             self.path.pop();
         }
-        let stat = fs::fstat(from)?;
-        copy_attributes(from, to)?;
-        finish(to, &stat)
+        Ok(())
     }
 
-    fn entry(&mut self, from: BorrowedFd, to: BorrowedFd, name: &CStr) -> Result<(), Errno> {
-        let stat = fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    fn node(
+        &mut self,
+        stat: &Stat,
+        to: BorrowedFd,
+        name: &CStr,
+        original: &mut Original,
+    ) -> Result<(), Errno> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         let several = stat.st_nlink > 1 && kind != FileType::Directory;
         let key = (stat.st_dev, stat.st_ino);
+        if kind != FileType::Directory && self.policy.merge {
+            remove_other(to, name)?;
+        }
         if several && let Some(first) = self.links.get(&key) {
             return fs::linkat(self.top, first, to, name, AtFlags::empty());
         }
+        let stat = &self.owned(stat);
         match kind {
             FileType::Directory => {
-                fs::mkdirat(to, name, Mode::RWXU)?;
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OPEN;
-                let (from, to) = (
-                    fs::openat(from, name, flags, Mode::empty())?,
-                    fs::openat(to, name, flags, Mode::empty())?,
-                );
-                return self.directory(from.as_fd(), to.as_fd());
+                let is_new = match fs::mkdirat(to, name, Mode::RWXU) {
+                    Err(Errno::EXIST) if self.policy.merge => false,
+                    other => other.map(|()| true)?,
+                };
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+                let from = (original.open)(flags)?;
+                // ENOTDIR if something else has that name, a symbolic link included
+                let to = fs::openat(to, name, flags | OPEN, Mode::empty())?;
+                self.contents(from.as_fd(), to.as_fd())?;
+                return match is_new {
+                    true => self.attributes_of_directory(from.as_fd(), to.as_fd()),
+                    false => Ok(()),
+                };
             }
             FileType::RegularFile => {
-                let source = fs::openat(from, name, OFlags::RDONLY | OPEN, Mode::empty())?;
+                let source = (original.open)(OFlags::RDONLY)?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OPEN;
                 let target = fs::openat(to, name, flags, Mode::RUSR | Mode::WUSR)?;
                 copy_content(&source, &target)?;
                 copy_attributes(source.as_fd(), target.as_fd())?;
-                finish(target.as_fd(), &stat)?;
+                finish(target.as_fd(), stat)?;
             }
             FileType::Symlink => {
-                let link = fs::readlinkat(from, name, Vec::new())?;
-                fs::symlinkat(&link, to, name)?;
-                own_by_name(to, name, &stat)?;
-                set_times(to, name, &stat)?;
+                fs::symlinkat((original.link)()?, to, name)?;
+                own_by_name(to, name, stat)?;
+                set_times(to, name, stat)?;
             }
             _ => {
                 let mode = Mode::from_raw_mode(stat.st_mode);
@@ -88,18 +185,40 @@ impl Copy<'_> {
                     Err(Errno::PERM) => return Ok(()),
                     other => other?,
                 }
-                own_by_name(to, name, &stat)?;
+                own_by_name(to, name, stat)?;
                 match fs::chmodat(to, name, mode, AtFlags::empty()) {
                     Ok(()) | Err(Errno::PERM) => {}
                     Err(e) => return Err(e),
                 }
-                set_times(to, name, &stat)?;
+                set_times(to, name, stat)?;
             }
         }
         if several {
             self.links.insert(key, self.path.clone());
         }
         Ok(())
+    }
+
+    fn attributes_of_directory(&self, from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
+        let stat = self.owned(&fs::fstat(from)?);
+        copy_attributes(from, to)?;
+        finish(to, &stat)
+    }
+
+    fn owned(&self, stat: &Stat) -> Stat {
+        let mut stat = *stat;
+        if let Some((user, group)) = self.policy.owner {
+            (stat.st_uid, stat.st_gid) = (user, group);
+        }
+        stat
+    }
+}
+
+/// Makes room for an entry that is no directory; directories are not replaced.
+fn remove_other(directory: BorrowedFd, name: &CStr) -> Result<(), Errno> {
+    match fs::unlinkat(directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(e) => Err(e),
     }
 }
 
@@ -246,7 +365,7 @@ mod tests {
         std::fs::set_permissions(from.join("a/file"), mode).unwrap();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = |path: &Path| fs::open(path, flags, Mode::empty()).unwrap();
-        copy(open(&from), open(&to)).unwrap();
+        copy(open(&from), open(&to), Policy::default()).unwrap();
         let file = std::fs::metadata(to.join("a/file")).unwrap();
         assert_eq!(file.mode() & 0o7777, 0o4711);
         assert_eq!(file.ino(), std::fs::metadata(to.join("a/b/link")).unwrap().ino());
@@ -254,5 +373,36 @@ mod tests {
         let sparse = std::fs::metadata(to.join("sparse")).unwrap();
         assert_eq!((sparse.len(), sparse.blocks()), (10 << 30, 0));
         assert_eq!(fsx::read_to_string(&to.join("a/b/link")).unwrap(), "content");
+        let again = copy(open(&from), open(&to), Policy::default()).unwrap_err();
+        assert_eq!(again.errno, Errno::EXIST);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)]
+    fn merging_replaces_files_and_never_follows() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for folder in ["from/a", "to/a", "outside"] {
+            fsx::create_dir_all(&path(folder)).unwrap();
+        }
+        fsx::write(&path("from/a/new"), "new").unwrap();
+        fsx::write(&path("from/link"), "mine").unwrap();
+        fsx::write(&path("to/a/old"), "old").unwrap();
+        fsx::write(&path("outside/secret"), "secret").unwrap();
+        symlink(path("outside/secret"), path("to/link")).unwrap();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = |name: &str| fs::open(path(name), flags, Mode::empty()).unwrap();
+        let policy = Policy { merge: true, owner: None };
+        copy_contents(open("from"), open("to"), policy).unwrap();
+        assert_eq!(fsx::read_to_string(&path("to/a/old")).unwrap(), "old");
+        assert_eq!(fsx::read_to_string(&path("to/a/new")).unwrap(), "new");
+        assert_eq!(fsx::read_to_string(&path("to/link")).unwrap(), "mine");
+        assert_eq!(fsx::read_to_string(&path("outside/secret")).unwrap(), "secret");
+        // a directory of the original where the copy has a link to one
+        fsx::remove_dir_all(&path("to/a")).unwrap();
+        symlink(path("outside"), path("to/a")).unwrap();
+        let failure = copy_contents(open("from"), open("to"), policy).unwrap_err();
+        assert!(matches!(failure.errno, Errno::NOTDIR | Errno::LOOP), "{failure:?}");
+        assert!(!path("outside/new").exists());
     }
 }

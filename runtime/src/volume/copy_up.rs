@@ -12,17 +12,17 @@ use std::path::Path;
 /// A copy that was cut short is made again. `rootfs` is hostile: `target` is resolved inside it.
 pub fn copy_up(root: &Root, name: &str, rootfs: &Path, target: &str) -> Result<()> {
     let paths = Paths::of(root, name)?;
-    let failed = |source: Errno| Error::CopyUp {
+    let failed = |source: std::io::Error| Error::CopyUp {
         volume: name.to_owned(),
         target: target.to_owned(),
-        source: source.into(),
+        source,
     };
-    let image = resolve::open_root(rootfs).map_err(failed)?;
+    let image = resolve::open_root(rootfs).map_err(|e| failed(e.into()))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let from = match resolve::open_in(&image, Path::new(target), flags, Mode::empty()) {
         // the image has nothing there, or a file, which a volume cannot replace
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
-        other => other.map_err(failed)?,
+        other => other.map_err(|e| failed(e.into()))?,
     };
     let _lock = paths.lock()?;
     let unfinished = paths.filling().exists();
@@ -33,8 +33,8 @@ pub fn copy_up(root: &Root, name: &str, rootfs: &Path, target: &str) -> Result<(
         return Ok(());
     }
     fsx::write(&paths.filling(), "")?;
-    let to =
-        rustix::fs::open(&paths.data(), flags | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-    tree::copy(&from, &to).map_err(failed)?;
+    let to = rustix::fs::open(&paths.data(), flags | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| failed(e.into()))?;
+    tree::copy(&from, &to, tree::Policy::default()).map_err(|e| failed(e.into()))?;
     Ok(fsx::remove_file(&paths.filling())?)
 }

@@ -4,6 +4,7 @@
 //! `/proc/self/exe` must be: it is started as `internal monitor …`, and as the commands of a user (`command`).
 
 mod command;
+mod copying;
 mod deaths;
 mod fixture;
 mod many;
@@ -22,7 +23,7 @@ macro_rules! tests {
 }
 
 fn all() -> Vec<Test> {
-    [deaths::TESTS, many::TESTS, verbs::TESTS].concat()
+    [copying::TESTS, deaths::TESTS, many::TESTS, verbs::TESTS].concat()
 }
 
 fn main() -> ExitCode {
