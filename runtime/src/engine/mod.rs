@@ -1,8 +1,11 @@
 //! What executes a variant: `wasm` (wasmtime) or `native` (Linux namespaces).
 
 pub mod cgroup;
+mod host;
 pub mod native;
 pub mod wasm;
+
+pub use host::{HostSupport, UserNamespaces, host_support};
 
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;

@@ -21,23 +21,24 @@ fn process(args: &[&str]) -> ExecProcess {
     ExecProcess { args: args.iter().map(|s| (*s).to_owned()).collect(), ..ExecProcess::default() }
 }
 
-fn shell(script: &str) -> ExecProcess {
+pub fn shell(script: &str) -> ExecProcess {
     process(&["sh", "-c", script])
 }
 
 fn exec(fixture: &Fixture, running: &Running, process: &ExecProcess) -> Result<Output, Error> {
-    let (stdin, guest_in) = {
-        let (r, w) = pipe();
-        (w, r)
-    };
+    exec_in(fixture, running.guest.pid, process)
+}
+
+pub fn exec_in(fixture: &Fixture, init: u32, process: &ExecProcess) -> Result<Output, Error> {
+    let (guest_in, stdin) = pipe();
     let (stdout, guest_out) = pipe();
     let (stderr, guest_err) = pipe();
     let stdio = Stdio::Pipes { stdin: guest_in, stdout: guest_out, stderr: guest_err };
-    let guest = native::exec(&fixture.root, &fixture.spec, running.guest.pid, process, stdio)?;
+    let guest = native::exec(&fixture.root, &fixture.spec, init, process, stdio)?;
     Ok(Running { guest, stdin: Some(stdin), stdout: stdout.into(), stderr: stderr.into() }.finish())
 }
 
-fn output(fixture: &Fixture, running: &Running, script: &str) -> String {
+pub fn output(fixture: &Fixture, running: &Running, script: &str) -> String {
     let output = exec(fixture, running, &shell(script)).unwrap_or_else(|e| panic!("{}", chain(&e)));
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{script}: {output:?}");
     output.stdout.trim_end().to_owned()

@@ -63,6 +63,34 @@ impl Fixture {
         Self { root, rootfs, spec: spec(), mounts: Vec::new(), directory }
     }
 
+    /// The same for an ordinary user, in whose own user namespace this process then is.
+    pub fn of_ordinary_user() -> Self {
+        let fixture = Self::of_ordinary_user_outside();
+        knarr_core::sys::enter_user_namespace().unwrap();
+        fixture
+    }
+
+    /// This process becomes an ordinary user's, without a user namespace yet.
+    pub fn of_ordinary_user_outside() -> Self {
+        use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+        const ID: u32 = 54321;
+        let fixture = Self::new();
+        let (uid, gid) = (rustix::process::Uid::from_raw(ID), rustix::process::Gid::from_raw(ID));
+        let mut folders = vec![fixture.directory.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            rustix::fs::chown(&folder, Some(uid), Some(gid)).unwrap();
+            let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap());
+            folders.extend(entries.filter(|e| e.file_type().unwrap().is_dir()).map(|e| e.path()));
+        }
+        set_thread_groups(&[]).unwrap();
+        set_thread_res_gid(gid, gid, gid).unwrap();
+        set_thread_res_uid(uid, uid, uid).unwrap();
+        // as after a login: /proc/self belongs to the user again
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)
+            .unwrap();
+        fixture
+    }
+
     /// A path on the host, outside of the container.
     pub fn host(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)

@@ -25,7 +25,8 @@ crate::tests![
 fn file(fixture: &Fixture, v1: &str, v2: &str) -> String {
     let found =
         cgroups_of(&fixture.spec.id).into_iter().flat_map(|path| [path.join(v1), path.join(v2)]);
-    let file = found.filter(|path| path.is_file()).next().unwrap_or_else(|| panic!("{v1}, {v2}"));
+    let file =
+        found.into_iter().find(|path| path.is_file()).unwrap_or_else(|| panic!("{v1}, {v2}"));
     fs::read_to_string(file).unwrap().trim().to_owned()
 }
 

@@ -3,8 +3,11 @@
 //! A test harness of its own, speaking as much of libtest's command line as cargo and nextest use: every test runs on the
 //! main thread of a process with no other, as the engine requires.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // a test, though clippy cannot know
+
 mod exec;
 mod fixture;
+mod hosts;
 mod isolation;
 mod leftovers;
 mod limits;
@@ -26,6 +29,7 @@ macro_rules! tests {
 fn all() -> Vec<Test> {
     let modules = [
         exec::TESTS,
+        hosts::TESTS,
         isolation::TESTS,
         leftovers::TESTS,
         limits::TESTS,

@@ -2,6 +2,8 @@
 
 use super::Error;
 use knarr_core::fsx;
+use knarr_core::id::ContainerId;
+use knarr_core::root::Root;
 use rustix::fs::statfs;
 use std::path::{Path, PathBuf};
 
@@ -74,6 +76,8 @@ pub struct Host {
     /// The directory of version 2 below which `knarr` is made; without the superuser's rights, the cgroup that was
     /// delegated to this process, if one was.
     pub unified: Option<PathBuf>,
+    /// Where version 2 is mounted.
+    pub unified_mount: Option<PathBuf>,
     pub v1: Vec<V1>,
     /// Whether the process may write the hierarchies at their top.
     pub superuser: bool,
@@ -83,7 +87,13 @@ impl Host {
     pub fn detect(superuser: bool) -> Self {
         let is = |path: &Path, magic: u64| statfs(path).is_ok_and(|s| s.f_type as u64 == magic);
         let top = Path::new(MOUNTS);
-        let mut host = Self { version: Version::None, unified: None, v1: Vec::new(), superuser };
+        let mut host = Self {
+            version: Version::None,
+            unified: None,
+            unified_mount: None,
+            v1: Vec::new(),
+            superuser,
+        };
         if is(top, CGROUP_V2) {
             host.version = Version::V2;
             host.unified = Some(top.to_owned());
@@ -109,9 +119,20 @@ impl Host {
                 (true, _) => Version::None,
             };
         }
+        host.unified_mount.clone_from(&host.unified);
         if !superuser {
             host.v1.clear();
             host.unified = host.unified.take().and_then(|top| delegated(&top));
+        }
+        host
+    }
+
+    /// The hierarchies of a container that may exist already: an ordinary user's was made in the cgroup that its
+    /// monitor was in, which need not be this process's.
+    pub fn of_container(root: &Root, id: &ContainerId, superuser: bool) -> Self {
+        let mut host = Self::detect(superuser);
+        if !superuser && let Ok(Some(base)) = fsx::read_optional(&super::record(root, id)) {
+            host.unified = Some(PathBuf::from(String::from_utf8_lossy(&base).into_owned()));
         }
         host
     }

@@ -29,11 +29,6 @@ pub fn kill(path: &Path) -> Result<(), Error> {
         write(&path.join("cgroup.kill"), "1")?;
         return wait_event(path, "populated 0", "end");
     }
-    let frozen = path.join("freezer.state");
-    if frozen.exists() {
-        // the frozen do not die before they are thawed
-        let _ = write(&frozen, "THAWED");
-    }
     retry(path, "end", || {
         let mut ended = Vec::new();
         kill_each(path, &mut ended)?;
@@ -43,6 +38,19 @@ pub fn kill(path: &Path) -> Result<(), Error> {
         }
         Ok(empty)
     })
+}
+
+/// Kills what the freezer of version 1 holds: the frozen do not die before they are thawed, and thawed before they are
+/// killed they would run on for a moment.
+pub fn kill_frozen(path: &Path) -> Result<(), Error> {
+    let state = path.join("freezer.state");
+    match fsx::read_optional(&state)? {
+        Some(text) if text != b"THAWED\n" => {
+            kill_each(path, &mut Vec::new())?;
+            Ok(write(&state, "THAWED")?)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Kernels before 5.14, and version 1.

@@ -17,6 +17,7 @@ pub use stats::{Stats, stats};
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::id::ContainerId;
+use knarr_core::root::Root;
 use knarr_core::spec::Limits;
 use limits::Setting;
 use std::io::{self, Write};
@@ -316,6 +317,15 @@ impl Cgroup {
         self.kept = true;
     }
 
+    /// Writes down where an ordinary user's cgroup is, for those who come to clear it away.
+    pub fn write_down(&self, host: &Host, root: &Root, id: &ContainerId) -> Result<(), Error> {
+        if let (false, Some(base), Some(_)) = (host.superuser, &host.unified, &self.unified) {
+            fsx::create_dir_all(root.container(id).run())?;
+            fsx::write(&record(root, id), base.as_os_str().as_encoded_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Moves a running process in. Slower than being born there.
     pub fn add(&self, pid: u32) -> Result<(), Error> {
         let paths = self.unified.iter().chain(self.v1.iter().map(|v1| &v1.path));
@@ -361,24 +371,43 @@ fn existing(host: &Host, id: &ContainerId) -> Vec<V1> {
         .collect()
 }
 
-/// The doors (see [`Cgroup::v1_doors`]) and the unified directory of a running container.
-pub fn enter(
-    host: &Host,
-    id: &ContainerId,
-) -> Result<(Option<OwnedFd>, Vec<std::fs::File>), Error> {
-    let mut v1 = existing(host, id);
-    let unified = match v1.first() {
-        Some(first) if first.name.is_empty() => Some(v1.remove(0).path),
-        _ => None,
-    };
-    let cgroup = Cgroup { unified, v1, kept: true };
+/// Where the base of an ordinary user's cgroups is written down: it depends on how knarr was started.
+pub(super) fn record(root: &Root, id: &ContainerId) -> PathBuf {
+    root.container(id).run().join("cgroup")
+}
+
+/// The unified directory and the doors (see [`Cgroup::v1_doors`]) of the cgroups that a container's process is in.
+pub fn of_process(host: &Host, pid: u32) -> Result<(Option<OwnedFd>, Vec<std::fs::File>), Error> {
+    let text = fsx::read_to_string(Path::new(&format!("/proc/{pid}/cgroup")))?;
+    let mut cgroup = Cgroup { unified: None, v1: Vec::new(), kept: true };
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (Some(_), Some(name), Some(path)) = (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        // where the container has no cgroup of its own, its processes are where they were born
+        let path = path.trim_start_matches('/');
+        if !Path::new(path).iter().any(|part| part == PARENT) {
+            continue;
+        }
+        let name = name.trim_start_matches("name=");
+        if name.is_empty() {
+            cgroup.unified = host.unified_mount.as_ref().map(|top| top.join(path));
+        } else if let Some(v1) =
+            host.v1.iter().find(|v1| v1.has(name.split(',').next().unwrap_or(name)))
+        {
+            cgroup.v1.push(V1 { name: v1.name.clone(), path: v1.path.join(path) });
+        }
+    }
     Ok((cgroup.unified()?, cgroup.v1_doors()?))
 }
 
 /// Kills everything in a container's cgroups, waits for its end, and removes them. What is gone is removed.
 pub fn remove(host: &Host, id: &ContainerId) -> Result<(), Error> {
-    let mut result = Ok(());
-    for v1 in existing(host, id) {
+    let cgroups = existing(host, id);
+    let mut result = cgroups.iter().try_for_each(|v1| kill::kill_frozen(&v1.path));
+    for v1 in cgroups {
         let cleared = kill::clear(&v1.path);
         if result.is_ok() {
             result = cleared;
@@ -389,7 +418,9 @@ pub fn remove(host: &Host, id: &ContainerId) -> Result<(), Error> {
 
 /// Kills everything in a container's cgroups, without removing them.
 pub fn kill(host: &Host, id: &ContainerId) -> Result<(), Error> {
-    existing(host, id).iter().try_for_each(|v1| kill::kill(&v1.path))
+    let cgroups = existing(host, id);
+    cgroups.iter().try_for_each(|v1| kill::kill_frozen(&v1.path))?;
+    cgroups.iter().try_for_each(|v1| kill::kill(&v1.path))
 }
 
 /// Stops (or continues) every process of a container where it stands.

@@ -1,6 +1,6 @@
 //! Why a native container could not start.
 
-use crate::engine::cgroup;
+use crate::engine::{UserNamespaces, cgroup};
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use std::io;
@@ -40,6 +40,12 @@ pub enum Error {
     LimitAboveHard { name: String, asked: String, hard: u64 },
     #[error("{name:?} is not a ulimit")]
     UnknownLimit { name: String },
+    #[error(
+        "native containers of an ordinary user need a user namespace, and this process is in none"
+    )]
+    NotInUserNamespace { namespaces: UserNamespaces },
+    #[error("{user} of the image does not exist in a user namespace of one user")]
+    UserNotMapped { user: String },
     #[error("the container has stopped")]
     NotRunning { source: io::Error },
     /// A step of the set-up, in the parent or in the child.
@@ -97,6 +103,12 @@ impl Hint for Error {
                 Some("run knarr as the superuser, outside of a container that drops it".into())
             }
             Self::LimitAboveHard { hard, .. } => Some(format!("ask for {hard} at most, or raise the limit of the shell that runs knarr")),
+            Self::NotInUserNamespace { namespaces } => {
+                Some(namespaces.remedy().unwrap_or("run knarr as the superuser").into())
+            }
+            Self::UserNotMapped { .. } => {
+                Some("run it as root inside, which is you outside (--user 0), or run knarr as the superuser".into())
+            }
             Self::Setup { operation, source, .. } => setup_hint(operation, source),
             Self::Cgroup(error) => error.hint(),
             _ => None,

@@ -6,10 +6,13 @@ use super::program::{self, Program, Streams};
 use super::rootdir::RootDir;
 use super::seccomp::Filter;
 use super::terminal::Terminal;
-use super::{host, spawn, start, sys, user};
-use crate::engine::{Guest, Stdio, cgroup};
+use super::{spawn, start, sys, user};
+use crate::engine::cgroup::{self, Host};
+use crate::engine::{Guest, Stdio};
 use knarr_core::root::Root;
 use knarr_core::spec::ContainerSpec;
+use knarr_core::sys::is_superuser;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -45,6 +48,10 @@ pub fn exec(
     let proc = PathBuf::from(format!("/proc/{init_pid}"));
     // before anything of ours can be seen in the container
     sys::set_dumpable(false).doing("protect", "this process")?;
+    if !same_namespace(&proc, "user")? {
+        sys::setns(init.as_fd(), libc::CLONE_NEWUSER)
+            .doing("join", "the container's user namespace")?;
+    }
     let tree = RootDir::open(&proc.join("root"))
         .map_err(|error| Error::NotRunning { source: error.into() })?;
     let (streams, master) = match stdio {
@@ -55,24 +62,26 @@ pub fn exec(
         }
     };
     let program = describe(spec, process, &tree, master.is_some())?;
-    let (birthplace, doors) = cgroup::enter(&host(), &spec.id)?;
-    if !same_namespace(&proc, "user")? {
-        sys::setns(init.as_fd(), libc::CLONE_NEWUSER)
-            .doing("join", "the container's user namespace")?;
-    }
+    let (birthplace, doors) = cgroup::of_process(&Host::detect(is_superuser()), init_pid)?;
     // for this process's children; it stays outside itself
+    let own =
+        rustix::fs::open("/proc/self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .doing("open", "the namespace of this process")?;
     sys::setns(init.as_fd(), libc::CLONE_NEWPID).doing("join", "the container's processes")?;
     let mut namespaces =
         libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
     if !same_namespace(&proc, "net")? {
         namespaces |= libc::CLONE_NEWNET;
     }
-    let pid = spawn::spawn(0, birthplace.as_ref().map(AsFd::as_fd), |report| {
+    let spawned = spawn::spawn(0, birthplace.as_ref().map(AsFd::as_fd), |report| {
         match enter(init.as_fd(), namespaces, &doors) {
             Ok(()) => program.exec(&streams, report),
             Err(error) => (error, report),
         }
-    })?;
+    });
+    // later children are the host's again; from a user namespace there is no way back
+    let _ = sys::setns(own.as_fd(), libc::CLONE_NEWPID);
+    let pid = spawned?;
     Ok(Guest { pid, terminal: master, ports: Vec::new(), lacking: Vec::new() })
 }
 
@@ -96,6 +105,10 @@ fn describe(
     let command = process.args.first().ok_or(Error::NoCommand)?.clone();
     let user = process.user.as_ref().unwrap_or(&spec.process.user);
     let user = user::resolve(tree, user, &spec.process.group_add)?;
+    let superuser = is_superuser();
+    if !superuser {
+        user::check_mapped(&user)?;
+    }
     let environment = start::environment(spec, &process.env, &user.home, terminal);
     let directory = process.cwd.as_ref().unwrap_or(&spec.process.cwd);
     Ok(Program {
@@ -110,6 +123,7 @@ fn describe(
         seccomp: Filter::of(&spec.security, Capabilities::of(&spec.security)?)?,
         limits: program::resource_limits(&spec.limits.ulimits)?,
         init: false,
+        superuser,
         command,
     })
 }

@@ -33,48 +33,37 @@ pub use start::{check, start};
 use crate::engine::cgroup::{self, Host, Stats};
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
+use knarr_core::sys::is_superuser;
 
-/// Whether this process is the superuser of the host, not only of a user namespace.
-pub fn is_superuser() -> bool {
-    rustix::process::geteuid().is_root() && !in_user_namespace()
-}
-
-/// Whether this process is in a user namespace (user_namespaces(7), "uid_map").
-fn in_user_namespace() -> bool {
-    let map = knarr_core::fsx::read_to_string(std::path::Path::new("/proc/self/uid_map"));
-    let map = map.unwrap_or_default();
-    let mut numbers = map.split_whitespace().map(str::parse::<u64>);
-    let mut next = || numbers.next().and_then(Result::ok);
-    (next(), next(), next()) != (Some(0), Some(0), Some(u32::MAX.into()))
-}
-
-fn host() -> Host {
-    Host::detect(is_superuser())
+/// The cgroup hierarchies in which a container is.
+fn host(root: &Root, id: &ContainerId) -> Host {
+    Host::of_container(root, id, is_superuser())
 }
 
 /// Ends what is left of a container, and removes its cgroups. What is gone is removed.
 ///
 /// Its mounts are gone with its processes: they exist in its own mount namespace only.
-pub fn cleanup(_root: &Root, id: &ContainerId) -> Result<(), Error> {
-    Ok(cgroup::remove(&host(), id)?)
+pub fn cleanup(root: &Root, id: &ContainerId) -> Result<(), Error> {
+    cgroup::remove(&host(root, id), id)?;
+    Ok(knarr_core::fsx::remove_file(&cgroup::record(root, id))?)
 }
 
 /// Kills all processes of a container and waits for their end.
-pub fn kill_all(_root: &Root, id: &ContainerId) -> Result<(), Error> {
-    Ok(cgroup::kill(&host(), id)?)
+pub fn kill_all(root: &Root, id: &ContainerId) -> Result<(), Error> {
+    Ok(cgroup::kill(&host(root, id), id)?)
 }
 
 /// Stops every process of a container where it stands.
-pub fn pause(_root: &Root, id: &ContainerId) -> Result<(), Error> {
-    Ok(cgroup::freeze(&host(), id, true)?)
+pub fn pause(root: &Root, id: &ContainerId) -> Result<(), Error> {
+    Ok(cgroup::freeze(&host(root, id), id, true)?)
 }
 
 /// Lets a paused container go on.
-pub fn resume(_root: &Root, id: &ContainerId) -> Result<(), Error> {
-    Ok(cgroup::freeze(&host(), id, false)?)
+pub fn resume(root: &Root, id: &ContainerId) -> Result<(), Error> {
+    Ok(cgroup::freeze(&host(root, id), id, false)?)
 }
 
 /// What a running container uses.
-pub fn stats(_root: &Root, id: &ContainerId) -> Result<Stats, Error> {
-    Ok(cgroup::stats(&host(), id)?)
+pub fn stats(root: &Root, id: &ContainerId) -> Result<Stats, Error> {
+    Ok(cgroup::stats(&host(root, id), id)?)
 }

@@ -27,6 +27,8 @@ pub struct Program {
     pub limits: Vec<ResourceLimit>,
     /// Under an init that reaps.
     pub init: bool,
+    /// Whether knarr is the superuser of the host.
+    pub superuser: bool,
 }
 
 /// The guest's ends of its standard streams.
@@ -252,8 +254,8 @@ impl Program {
         let uid = Uid::from_raw(self.user.uid);
         let groups: Vec<Gid> = self.user.groups.iter().map(|g| Gid::from_raw(*g)).collect();
         match rustix::thread::set_thread_groups(&groups) {
-            // a user namespace without a range of groups forbids it, and then there is nothing to give up
-            Err(Errno::PERM) if self.user.uid == 0 && groups.len() <= 1 => {}
+            // a user namespace of one user forbids it (user_namespaces(7), "setgroups"): the groups stay the user's own
+            Err(Errno::PERM) if !self.superuser => {}
             other => other.doing("set the groups of", "the container")?,
         }
         rustix::thread::set_thread_res_gid(gid, gid, gid)

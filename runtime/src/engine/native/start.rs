@@ -7,10 +7,11 @@ use super::rootdir::RootDir;
 use super::rootfs::{self, Plan};
 use super::seccomp::Filter;
 use super::terminal::Terminal;
-use super::{etc, host, is_superuser, mounts, spawn, sys, user};
+use super::{etc, mounts, spawn, sys, user};
 use crate::engine::cgroup::{self, Cgroup, Host, Scope, Version};
-use crate::engine::{Guest, Launch, Stdio};
+use crate::engine::{Guest, Launch, Stdio, UserNamespaces};
 use knarr_core::spec::{ContainerSpec, NetworkMode};
+use knarr_core::sys::is_superuser;
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 use std::fs::File;
 use std::io::Write;
@@ -25,7 +26,7 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Error> {
     let capabilities = Capabilities::of(&spec.security)?;
     Filter::of(&spec.security, capabilities)?;
     program::resource_limits(&spec.limits.ulimits)?;
-    Ok(cgroup::check(&host(), &spec.limits)?)
+    Ok(cgroup::check(&Host::detect(is_superuser()), &spec.limits)?)
 }
 
 /// Starts the guest; when this returns, its program runs.
@@ -34,6 +35,9 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Error> {
 pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     let Launch { root, spec, rootfs, mounts, stdio } = launch;
     let superuser = is_superuser();
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::NotInUserNamespace { namespaces: UserNamespaces::detect() });
+    }
     let host = Host::detect(superuser);
     let capabilities = Capabilities::of(&spec.security)?;
     let tree = RootDir::open(rootfs).doing("open", rootfs.display())?;
@@ -46,6 +50,7 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
         every_hierarchy: superuser && (privileged || capabilities.has("SYS_ADMIN")),
     };
     let cgroup = Cgroup::create(&host, &spec.id, &spec.limits, scope)?;
+    cgroup.write_down(&host, root, &spec.id)?;
     let (streams, master, devpts, console) = streams(stdio, !superuser)?;
     let etc = etc::write(root, spec)?;
     let files = etc::FILES.iter().map(|(name, target)| mounts::of_file(&etc.join(name), target));
@@ -120,6 +125,10 @@ pub(super) fn program(
     let args = process.args();
     let command = args.first().ok_or(Error::NoCommand)?.clone();
     let user = user::resolve(tree, &process.user, &process.group_add)?;
+    let superuser = is_superuser();
+    if !superuser {
+        user::check_mapped(&user)?;
+    }
     let environment = environment(spec, &[], &user.home, terminal);
     Ok(Program {
         candidates: program::candidates(&command, &environment)?,
@@ -132,6 +141,7 @@ pub(super) fn program(
         seccomp: Filter::of(&spec.security, capabilities)?,
         limits: program::resource_limits(&spec.limits.ulimits)?,
         init: spec.init,
+        superuser,
         command,
     })
 }

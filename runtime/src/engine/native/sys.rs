@@ -123,10 +123,10 @@ pub fn mount_setattr(
     .map(drop)
 }
 
-/// Joins several namespaces of the process behind `pidfd` at once (`CLONE_NEW*`).
-pub fn setns(pidfd: BorrowedFd<'_>, namespaces: c_int) -> Result<()> {
+/// Joins namespaces (`CLONE_NEW*`): one that is open, or several of a process at once, by its pidfd.
+pub fn setns(from: BorrowedFd<'_>, namespaces: c_int) -> Result<()> {
     // SAFETY: no memory is passed
-    check(unsafe { libc::setns(pidfd.as_raw_fd(), namespaces) }.into()).map(drop)
+    check(unsafe { libc::setns(from.as_raw_fd(), namespaces) }.into()).map(drop)
 }
 
 /// Leaves namespaces (`CLONE_NEW*`).
@@ -381,6 +381,21 @@ pub unsafe fn bpf<T>(command: c_int, attributes: &mut T) -> Result<c_int> {
         )
     })
     .map(|value| value as c_int)
+}
+
+/// The generation of Landlock that the kernel has (landlock_create_ruleset(2)).
+pub fn landlock_generation() -> Option<u32> {
+    const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
+    // SAFETY: with this flag the call takes no attributes, and returns a number
+    let version = check(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            ptr::null::<c_void>(),
+            0usize,
+            LANDLOCK_CREATE_RULESET_VERSION,
+        )
+    });
+    version.ok().and_then(|version| u32::try_from(version).ok())
 }
 
 /// Takes ownership of a descriptor that the kernel just made.

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::rootdir::RootDir;
+use std::path::Path;
 
 /// The process's credentials and home.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,28 @@ pub fn resolve(root: &RootDir, user: &str, additional: &[String]) -> Result<User
     Ok(resolved.0)
 }
 
+/// Checks that an ordinary user's namespace has the user and its group (user_namespaces(7)).
+pub fn check_mapped(user: &User) -> Result<(), Error> {
+    for (file, id) in [("uid_map", user.uid), ("gid_map", user.gid)] {
+        let map = knarr_core::fsx::read_to_string(&Path::new("/proc/self").join(file))?;
+        if !is_mapped(&map, id) {
+            let user = format!("user {}:{}", user.uid, user.gid);
+            return Err(Error::UserNotMapped { user });
+        }
+    }
+    Ok(())
+}
+
+fn is_mapped(map: &str, id: u32) -> bool {
+    map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+        match (numbers.next(), numbers.nth(1)) {
+            (Some(Ok(first)), Some(Ok(length))) => (first..first + length).contains(&id.into()),
+            _ => false,
+        }
+    })
+}
+
 fn database(root: &RootDir, path: &'static str) -> Result<String, Error> {
     let text = root
         .read_small(path, DATABASE_LIMIT)
@@ -155,6 +178,13 @@ mod tests {
         assert_eq!(ids("4242:4243", &[]), (4242, 4243, vec![4243], "/".into()));
         assert_eq!(ids("7", &[]), (77, 7, vec![7], "/seven".into()));
         assert_eq!(ids(":users", &[]), (0, 100, vec![100], "/root".into()));
+    }
+
+    #[test]
+    fn maps_of_user_namespaces() {
+        let map = "         0       1000          1\n         1     100000      65536\n";
+        assert!(is_mapped(map, 0) && is_mapped(map, 65536));
+        assert!(!is_mapped(map, 65537) && !is_mapped("0 1000 1", 1) && !is_mapped("", 0));
     }
 
     #[test]
