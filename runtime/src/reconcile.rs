@@ -62,11 +62,11 @@ pub fn take(root: &Root, id: &ContainerId) -> Result<Option<Unowned>, Error> {
         return Ok(None);
     };
     let mut unowned = Unowned { container: state::load(root, id)?, state, monitor };
-    let was_alive = unowned.state.state().is_alive();
-    if was_alive || root.container(id).run().exists() {
+    let was_started = unowned.state.state().is_alive() || root.container(id).run().exists();
+    if was_started {
         put_right(root, &mut unowned)?;
     }
-    let to_be_removed = was_alive && unowned.container.spec.auto_remove;
+    let to_be_removed = was_started && unowned.container.spec.auto_remove;
     if to_be_removed || unowned.state.state().status == Status::Removing {
         remove(root, unowned, true)?;
         return Err(state::Error::Gone { id: id.clone() }.into());

@@ -43,6 +43,9 @@ fn command(verb: &str, words: Vec<OsString>) -> ExitCode {
             };
             container::exec(&store, &id, &execution, &Default::default())
         }
+        "wait" => container::wait(&store, &id).map(|code| {
+            End::Exited(knarr_runtime::state::Exit { code, oom_killed: false, error: None })
+        }),
         "start" => container::start(&store, &id).map(|()| End::Detached),
         // a monitor that dies at the step that is named
         "die-at" => {
