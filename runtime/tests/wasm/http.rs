@@ -39,7 +39,7 @@ pub fn send(stream: &mut TcpStream, request: &str) {
 /// Reads one response with a length or in chunks: status and body.
 pub fn receive(stream: &mut TcpStream) -> (u16, String) {
     let mut reader = BufReader::new(stream);
-    let mut line = |reader: &mut BufReader<&mut TcpStream>| {
+    let line = |reader: &mut BufReader<&mut TcpStream>| {
         let mut line = String::new();
         reader.read_line(&mut line).unwrap();
         line.trim_end().to_owned()

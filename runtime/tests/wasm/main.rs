@@ -4,9 +4,20 @@
 //! `wasm::start` forks a process that must have a single thread, and the usual test harness has two: this one has a
 //! `main` of its own, which speaks enough of the harness's protocol for `cargo test` and `cargo nextest`.
 
+// no `#[test]` here, by which clippy would know that these are tests
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::undocumented_unsafe_blocks
+)]
+
 mod container;
+mod files;
 mod http;
+mod isolation;
 mod programs;
+mod stop;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -14,7 +25,7 @@ use std::process::ExitCode;
 type Test = (&'static str, fn());
 
 fn tests() -> Vec<Test> {
-    [http::TESTS, programs::TESTS].concat()
+    [files::TESTS, http::TESTS, isolation::TESTS, programs::TESTS, stop::TESTS].concat()
 }
 
 fn main() -> ExitCode {

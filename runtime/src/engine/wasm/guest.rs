@@ -1,8 +1,10 @@
 //! What the guest sees of its container, in one value from which each store's WASI context is built.
 
 use super::files::Preopen;
+use super::host::files::Tree;
 use super::host::stdio::{Input, Output};
 use knarr_core::spec::NetworkMode;
+use std::sync::Arc;
 use wasmtime_wasi::WasiCtxBuilder;
 
 /// Arguments, environment, directories, streams, network.
@@ -13,6 +15,7 @@ pub(super) struct View {
     /// Absolute.
     pub cwd: String,
     pub preopens: Vec<Preopen>,
+    pub tree: Arc<Tree>,
     pub network: NetworkMode,
 }
 

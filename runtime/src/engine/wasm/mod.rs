@@ -32,3 +32,9 @@ pub use error::Error;
 pub use message::Progress;
 pub use options::check_options;
 pub use start::{start, start_with};
+
+/// Confines the calling thread as a guest's process is confined, so that a test can try what is refused.
+#[doc(hidden)]
+pub fn seccomp_for_tests(network: bool) -> Result<(), Error> {
+    confine::filter(network)
+}

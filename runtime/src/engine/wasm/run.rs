@@ -7,6 +7,7 @@ use super::confine;
 use super::error::Error;
 use super::files::Tree;
 use super::guest::{View, environment};
+use super::host;
 use super::kinds;
 use super::link;
 use super::locate::{Entrypoint, Found, locate};
@@ -137,11 +138,15 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
         .build()
         .map_err(|e| Error::system("start the event loop", e))?;
     let confined = confine::guest(launch, &tree, parent)?;
+    let preopens = tree.preopens(confined.changed_root);
+    let files = host::files::Tree::open(&preopens, cwd)
+        .map_err(|e| Error::system("open the container's directories", e))?;
     let view = View {
+        tree: files,
         args,
         env: environment(&spec.process.env, cwd),
         cwd: cwd.to_owned(),
-        preopens: tree.preopens(confined.changed_root),
+        preopens,
         network: spec.network.clone(),
     };
     Ok(Prepared {

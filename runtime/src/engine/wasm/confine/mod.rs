@@ -53,6 +53,12 @@ pub(super) fn compiler(parent: Pid) -> Result<(), Error> {
     seccomp::guest(false)
 }
 
+/// The system call filter alone.
+pub(super) fn filter(network: bool) -> Result<(), Error> {
+    privileges::drop(&user::Identity::default())?;
+    seccomp::guest(network)
+}
+
 /// Makes the guest's root file system this process's `/`; false if that is not allowed.
 fn change_root(tree: &Tree) -> Result<bool, Error> {
     let failed = |e: Errno| Error::confine("changing the root directory", e);

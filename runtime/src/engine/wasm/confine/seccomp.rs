@@ -156,7 +156,7 @@ fn allowed(network: bool) -> Built<BpfProgram> {
     rules.insert(libc::SYS_prctl, each(0, &names.map(|name| name as u64))?);
     // what is the terminal, how large, how much can be read
     let requests = [libc::TCGETS, libc::TIOCGWINSZ, libc::FIONREAD, libc::FIONBIO, libc::FIOCLEX];
-    rules.insert(libc::SYS_ioctl, each(1, &requests.map(|request| request as u64))?);
+    rules.insert(libc::SYS_ioctl, each(1, &requests)?);
     if network {
         rules.extend(NETWORK.iter().map(|call| (*call, Vec::new())));
         let families = [libc::AF_INET as u64, libc::AF_INET6 as u64];

@@ -142,6 +142,16 @@ fn open_in_root(root: impl AsFd, path: &str, flags: OFlags) -> rustix::io::Resul
     openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
 
+/// Opens a path that stays below the directory at each step.
+pub(super) fn open_below(
+    directory: impl AsFd,
+    path: &str,
+    flags: OFlags,
+) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+}
+
 /// An absolute path without `.`, `..` and doubled slashes: what `..` means after a symlink is not known here, so
 /// this is only for the spelling of mount targets.
 fn normal(path: &str) -> String {

@@ -1,11 +1,13 @@
 //! What the guest may call: WASI, with Knarr's own view of streams, files, sockets and requests.
 
+pub(super) mod files;
 pub(super) mod http;
 pub(super) mod limits;
 pub(super) mod stdio;
 
 use super::guest::View;
 use limits::Limits;
+use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -17,6 +19,8 @@ pub(super) struct Host {
     table: ResourceTable,
     http: WasiHttpCtx,
     requests: http::Requests,
+    tree: Arc<files::Tree>,
+    opened: files::Opened,
     pub limits: Limits,
 }
 
@@ -27,8 +31,24 @@ impl Host {
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
             requests: http::Requests::new(&view.network),
+            tree: view.tree.clone(),
+            opened: files::Opened::default(),
             limits,
         })
+    }
+}
+
+impl Host {
+    /// What the file functions work on.
+    pub fn files(&mut self) -> files::View<'_> {
+        files::View {
+            inner: wasmtime_wasi::filesystem::WasiFilesystemCtxView {
+                ctx: self.wasi.filesystem(),
+                table: &mut self.table,
+            },
+            tree: &self.tree,
+            opened: &mut self.opened,
+        }
     }
 }
 
@@ -47,11 +67,18 @@ impl WasiHttpView for Host {
 /// The state of a core module's store.
 pub(super) struct Host1 {
     pub wasi: WasiP1Ctx,
+    tree: Arc<files::Tree>,
+    opened: files::Opened,
     pub limits: Limits,
 }
 
 impl Host1 {
     pub fn new(view: &View, limits: Limits) -> wasmtime::Result<Self> {
-        Ok(Self { wasi: view.context()?.build_p1(), limits })
+        Ok(Self {
+            wasi: view.context()?.build_p1(),
+            tree: view.tree.clone(),
+            opened: files::Opened::preopened(&view.tree),
+            limits,
+        })
     }
 }

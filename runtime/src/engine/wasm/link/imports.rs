@@ -1,6 +1,7 @@
 //! What a program imports and what we offer it.
 
 use super::super::error::Error;
+use super::super::host::files::{self, Files};
 use super::super::host::{Host, Host1};
 use super::Subject;
 use wasmtime::component::{self, Component};
@@ -29,6 +30,7 @@ fn add1(linker: &mut Linker<Host1>, oldest: bool) -> wasmtime::Result<()> {
         wasmtime_wasi::p0::add_to_linker_async(linker, |host: &mut Host1| &mut host.wasi)?;
     }
     linker.allow_shadowing(true);
+    files::shadow_preview1(linker, PREVIEW1)?;
     // wasmtime refuses codes from 126 on; a program's exit code is its own business
     linker.func_wrap(PREVIEW1, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(I32Exit(code).into())
@@ -83,9 +85,19 @@ fn add(linker: &mut component::Linker<Host>, generations: &Generations) -> wasmt
         let mut options = wasmtime_wasi::p2::bindings::LinkOptions::default();
         options.network_error_code(true);
         wasmtime_wasi::p2::add_to_linker_with_options_async(linker, &options)?;
+        linker.allow_shadowing(true);
+        use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
+        preopens::add_to_linker::<Host, Files>(linker, Host::files)?;
+        types::add_to_linker::<Host, Files>(linker, Host::files)?;
+        linker.allow_shadowing(false);
     }
     if generations.p3 {
         wasmtime_wasi::p3::add_to_linker(linker)?;
+        linker.allow_shadowing(true);
+        use wasmtime_wasi::p3::bindings::filesystem::{preopens, types};
+        preopens::add_to_linker::<Host, Files>(linker, Host::files)?;
+        types::add_to_linker::<Host, Files>(linker, Host::files)?;
+        linker.allow_shadowing(false);
     }
     if generations.http2 {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;

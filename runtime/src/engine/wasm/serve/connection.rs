@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use wasmtime_wasi_http::WasiBody;
@@ -24,8 +24,11 @@ use wasmtime_wasi_http::p3::bindings::http::types as p3;
 pub(super) struct Connections {
     finish: Arc<watch::Sender<bool>>,
     alive: mpsc::WeakSender<Infallible>,
-    all: Arc<std::sync::Mutex<Option<(mpsc::Sender<Infallible>, mpsc::Receiver<Infallible>)>>>,
+    all: Arc<Mutex<Option<Gate>>>,
 }
+
+/// Whose receiver ends when the last sender is gone.
+type Gate = (mpsc::Sender<Infallible>, mpsc::Receiver<Infallible>);
 
 /// What a connection holds while it lives.
 pub(super) struct Place {
@@ -39,7 +42,7 @@ impl Connections {
         Self {
             finish: Arc::new(watch::Sender::new(false)),
             alive: sender.downgrade(),
-            all: Arc::new(std::sync::Mutex::new(Some((sender, receiver)))),
+            all: Arc::new(Mutex::new(Some((sender, receiver)))),
         }
     }
 
