@@ -90,5 +90,5 @@ fn claim(root: &Root, asked: Option<&str>, id: &ContainerId) -> Result<(String, 
             }
         }
     }
-    Err(taken.unwrap_or_else(|| state::Error::NamesExhausted { attempts: ATTEMPTS }).into())
+    Err(taken.unwrap_or(state::Error::NamesExhausted { attempts: ATTEMPTS }).into())
 }

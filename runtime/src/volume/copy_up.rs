@@ -33,7 +33,7 @@ pub fn copy_up(root: &Root, name: &str, rootfs: &Path, target: &str) -> Result<(
         return Ok(());
     }
     fsx::write(&paths.filling(), "")?;
-    let to = rustix::fs::open(&paths.data(), flags | OFlags::CLOEXEC, Mode::empty())
+    let to = rustix::fs::open(paths.data(), flags | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| failed(e.into()))?;
     tree::copy(&from, &to, tree::Policy::default()).map_err(|e| failed(e.into()))?;
     Ok(fsx::remove_file(&paths.filling())?)
