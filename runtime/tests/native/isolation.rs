@@ -2,6 +2,7 @@
 
 use crate::fixture::{Fixture, idle, wait};
 use knarr_core::spec::{NetworkMode, Seccomp};
+use knarr_runtime::engine::native;
 use std::fs;
 
 crate::tests![
@@ -16,6 +17,7 @@ crate::tests![
     no_new_privileges,
     seccomp_profile_of_the_user,
     no_files_of_the_monitor,
+    no_way_to_knarr_s_own_file,
 ];
 
 fn status(fixture: &mut Fixture, field: &str) -> String {
@@ -178,4 +180,28 @@ fn no_files_of_the_monitor() {
     let mut running = running;
     running.stdin = None;
     assert_eq!(wait(pid), 0);
+}
+
+fn no_way_to_knarr_s_own_file() {
+    // an image that has knarr run knarr (CVE-2019-5736); this test program would list its tests
+    let mut fixture = Fixture::new();
+    let script = fixture.rootfs.join("bin/script");
+    fs::write(&script, "#!/proc/self/exe --list\n").unwrap();
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink("/proc/self/exe", fixture.rootfs.join("bin/link")).unwrap();
+    for command in [["/proc/self/exe", "--list"], ["link", "--list"], ["script", "--list"]] {
+        fixture.command(&command);
+        let output = fixture.run();
+        assert_eq!((output.code, output.stdout.as_str()), (126, ""), "{command:?}");
+    }
+    let running = idle(&mut fixture);
+    for command in ["/proc/self/exe", "link", "script"] {
+        let process = native::ExecProcess {
+            args: vec![command.into(), "--list".into()],
+            ..native::ExecProcess::default()
+        };
+        let output = crate::exec::exec_in(&fixture, running.guest.pid, &process).unwrap();
+        assert_eq!((output.code, output.stdout.as_str()), (126, ""), "{command}");
+    }
+    running.finish();
 }

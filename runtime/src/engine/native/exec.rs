@@ -2,6 +2,7 @@
 
 use super::capabilities::Capabilities;
 use super::error::{Doing, Error};
+use super::launcher::Launcher;
 use super::program::{self, Program, Streams};
 use super::rootdir::RootDir;
 use super::seccomp::Filter;
@@ -73,7 +74,7 @@ pub fn exec(
     if !same_namespace(&proc, "net")? {
         namespaces |= libc::CLONE_NEWNET;
     }
-    let spawned = spawn::spawn(0, birthplace.as_ref().map(AsFd::as_fd), |report| {
+    let spawned = spawn::spawn(0, birthplace.as_ref().map(AsFd::as_fd), &program, |report| {
         match enter(init.as_fd(), namespaces, &doors) {
             Ok(()) => program.exec(&streams, report),
             Err(error) => (error, report),
@@ -124,6 +125,7 @@ fn describe(
         limits: program::resource_limits(&spec.limits.ulimits)?,
         init: false,
         superuser,
+        launcher: Launcher::new(),
         command,
     })
 }

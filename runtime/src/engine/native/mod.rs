@@ -15,6 +15,7 @@ mod error;
 pub mod etc;
 mod exec;
 mod init;
+mod launcher;
 mod mounts;
 mod program;
 mod rootdir;

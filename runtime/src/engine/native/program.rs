@@ -2,6 +2,7 @@
 
 use super::capabilities::Capabilities;
 use super::error::{Doing, Error};
+use super::launcher::Launcher;
 use super::user::User;
 use super::{init, sys};
 use knarr_core::spec::Ulimit;
@@ -25,6 +26,7 @@ pub struct Program {
     pub no_new_privileges: bool,
     pub seccomp: Option<super::seccomp::Filter>,
     pub limits: Vec<ResourceLimit>,
+    pub launcher: Launcher,
     /// Under an init that reaps.
     pub init: bool,
     /// Whether knarr is the superuser of the host.
@@ -148,7 +150,7 @@ impl Program {
             return (error, report);
         }
         if !self.init {
-            return (self.replace(), report);
+            return (self.replace(&report), report);
         }
         // before the fork, or the end of a short command could be missed
         let signals = sys::block_signals();
@@ -157,7 +159,7 @@ impl Program {
             Ok(0) => {
                 init::own_process_group(matches!(streams, Streams::Terminal(_)));
                 sys::reset_signals();
-                (self.replace(), report)
+                (self.replace(&report), report)
             }
             Ok(command) => {
                 drop(report);
@@ -279,34 +281,51 @@ impl Program {
         if inside { Ok(()) } else { Err(failed(Errno::NOTDIR.into())) }
     }
 
-    fn replace(&self) -> Error {
+    /// Becomes the program, by way of the launcher.
+    fn replace(&self, report: &OwnedFd) -> Error {
+        let command = || self.command.clone();
+        let mut present = Vec::new();
+        let mut refused = None;
+        for candidate in &self.candidates {
+            match rustix::fs::access(candidate.as_c_str(), rustix::fs::Access::EXISTS) {
+                Ok(()) => present.push(candidate.as_c_str()),
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(error) => refused = Some(error),
+            }
+        }
+        if present.is_empty() {
+            return match refused {
+                Some(error) => Error::NotExecutable { command: command(), source: error.into() },
+                None if self.command.contains('/') => Error::PathNotFound { command: command() },
+                None => Error::CommandNotFound { command: command() },
+            };
+        }
         let pointers = |list: &[CString]| -> Vec<*const c_char> {
             list.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
         };
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
-        let mut refused = None;
-        for candidate in &self.candidates {
+        let error = self.launcher.exec(report.as_fd(), &present, &arguments, &environment);
+        if !matches!(error, Errno::NOSYS | Errno::PERM | Errno::ACCESS) {
+            return self.refusal(error);
+        }
+        // no launcher here, or a seccomp profile without execveat
+        let mut last = Errno::NOENT;
+        for candidate in present {
             match sys::execve(candidate, &arguments, &environment) {
-                Errno::NOENT | Errno::NOTDIR => {
-                    if rustix::fs::access(candidate.as_c_str(), rustix::fs::Access::EXISTS).is_ok()
-                    {
-                        return Error::NoInterpreter { command: self.command.clone() };
-                    }
-                }
-                error @ Errno::ACCESS => refused = Some(error),
-                error => {
-                    return Error::NotExecutable {
-                        command: self.command.clone(),
-                        source: error.into(),
-                    };
-                }
+                Errno::NOENT | Errno::NOTDIR => {}
+                error @ Errno::ACCESS => last = error,
+                error => return self.refusal(error),
             }
         }
+        self.refusal(last)
+    }
+
+    /// What it means that a file which exists was not executed.
+    pub fn refusal(&self, error: Errno) -> Error {
         let command = self.command.clone();
-        match refused {
-            Some(error) => Error::NotExecutable { command, source: error.into() },
-            None if command.contains('/') => Error::PathNotFound { command },
-            None => Error::CommandNotFound { command },
+        match error {
+            Errno::NOENT | Errno::NOTDIR => Error::NoInterpreter { command },
+            error => Error::NotExecutable { command, source: error.into() },
         }
     }
 }

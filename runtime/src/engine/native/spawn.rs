@@ -1,7 +1,9 @@
 //! Forking the container's process, and hearing how its set-up went.
 
 use super::error::{Doing, Error};
+use super::program::Program;
 use super::sys::{self, Forked};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions};
 use serde::{Deserialize, Serialize};
@@ -26,10 +28,11 @@ enum Report {
 
 /// Forks; the child runs `child`, which either becomes another program or returns the error and the pipe's end.
 ///
-/// Returns when the program runs. The caller has one thread.
+/// Returns when `program` runs. The caller has one thread.
 pub fn spawn(
     namespaces: c_int,
     cgroup: Option<BorrowedFd<'_>>,
+    program: &Program,
     child: impl FnOnce(OwnedFd) -> (Error, OwnedFd),
 ) -> Result<u32, Error> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("create", "a pipe")?;
@@ -59,7 +62,12 @@ pub fn spawn(
         (Ok(_), []) => None,
         (Ok(_), report) => {
             let report = report.strip_prefix(READY).unwrap_or(report);
-            serde_json::from_slice::<Report>(report).ok().map(Error::from)
+            match <[u8; 4]>::try_from(report) {
+                Ok(error) => {
+                    Some(program.refusal(Errno::from_raw_os_error(i32::from_ne_bytes(error))))
+                }
+                Err(_) => serde_json::from_slice::<Report>(report).ok().map(Error::from),
+            }
         }
     };
     reap(pidfd.as_fd());
@@ -69,7 +77,7 @@ pub fn spawn(
 /// Waits for a child that failed; kills it first in case it did not end by itself.
 fn reap(pidfd: BorrowedFd<'_>) {
     let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
-    while let Err(rustix::io::Errno::INTR) =
+    while let Err(Errno::INTR) =
         rustix::process::waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED)
     {}
 }

@@ -2,6 +2,7 @@
 
 use super::capabilities::Capabilities;
 use super::error::{Doing, Error};
+use super::launcher::Launcher;
 use super::program::{self, Program, Streams};
 use super::rootdir::RootDir;
 use super::rootfs::{self, Plan};
@@ -81,13 +82,12 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     if own_network {
         namespaces |= libc::CLONE_NEWNET;
     }
-    let pid =
-        spawn::spawn(namespaces, birthplace.as_ref().map(AsFd::as_fd), |report| {
-            match enter(&plan, &doors, &hostname, own_network) {
-                Ok(()) => program.exec(&streams, report),
-                Err(error) => (error, report),
-            }
-        })?;
+    let pid = spawn::spawn(namespaces, birthplace.as_ref().map(AsFd::as_fd), &program, |report| {
+        match enter(&plan, &doors, &hostname, own_network) {
+            Ok(()) => program.exec(&streams, report),
+            Err(error) => (error, report),
+        }
+    })?;
     cgroup.keep();
     Ok(Guest { pid, terminal: master, ports: Vec::new(), lacking: Vec::new() })
 }
@@ -142,6 +142,7 @@ pub(super) fn program(
         limits: program::resource_limits(&spec.limits.ulimits)?,
         init: spec.init,
         superuser,
+        launcher: Launcher::new(),
         command,
     })
 }

@@ -252,11 +252,21 @@ pub fn close_on_exec_from(first: RawFd) -> Result<()> {
 /// Makes descriptor 0, 1 or 2 a copy of `from`, without close-on-exec.
 pub fn install_stdio(from: BorrowedFd<'_>, to: RawFd) -> Result<()> {
     debug_assert!((0..=2).contains(&to));
+    install(from, to)
+}
+
+/// Makes [`super::launcher::REPORT`] a copy of `from`, without close-on-exec. Whoever owned that number in this process,
+/// which is about to become another program, has lost it.
+pub fn install_report(from: BorrowedFd<'_>) -> Result<()> {
+    install(from, super::launcher::REPORT)
+}
+
+fn install(from: BorrowedFd<'_>, to: RawFd) -> Result<()> {
     if from.as_raw_fd() == to {
         // SAFETY: F_SETFD passes an integer
         return check(unsafe { libc::fcntl(to, libc::F_SETFD, 0) }.into()).map(drop);
     }
-    // SAFETY: 0 to 2 belong to no OwnedFd; replacing what is there is the purpose
+    // SAFETY: 0 to 2 belong to no OwnedFd, and what belonged to 3 is not used before the program is replaced
     check(unsafe { libc::dup2(from.as_raw_fd(), to) }.into()).map(drop)
 }
 
@@ -297,6 +307,28 @@ pub fn execve(
     // SAFETY: both lists end with null and their strings outlive the call
     let result = unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
     check(result.into()).err().unwrap_or(Errno::IO)
+}
+
+/// Replaces the program by an open file.
+pub fn execve_file(
+    file: BorrowedFd<'_>,
+    arguments: &[*const libc::c_char],
+    environment: &[*const libc::c_char],
+) -> Errno {
+    debug_assert!(arguments.last().is_some_and(|p| p.is_null()));
+    debug_assert!(environment.last().is_some_and(|p| p.is_null()));
+    // SAFETY: both lists end with null and their strings outlive the call
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            arguments.as_ptr(),
+            environment.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    check(result).err().unwrap_or(Errno::IO)
 }
 
 /// Sets one resource limit; `libc::RLIM_INFINITY` is unlimited.
