@@ -8,7 +8,7 @@
 //! What a monitor mounts is mounted in its own namespace and dies with it, and the kernel kills the guest when its
 //! monitor dies; left are cgroups, sockets, and records.
 
-use crate::engine::native;
+use crate::engine::{cgroup, native};
 use crate::state::{self, Container, Exit, Locked, Status};
 use crate::volume;
 use knarr_core::fsx;
@@ -16,7 +16,7 @@ use knarr_core::hint::Hint;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
-use knarr_core::spec::{ContainerSpec, EngineKind, Limits, MountKind};
+use knarr_core::spec::{ContainerSpec, EngineKind, MountKind};
 use knarr_core::sys;
 
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,8 @@ pub fn take(root: &Root, id: &ContainerId) -> Result<Option<Unowned>, Error> {
     let Some(monitor) = Lock::try_exclusive(&root.container(id).monitor_lock())? else {
         return Ok(None);
     };
-    let mut unowned = Unowned { container: state::load(root, id)?, state, monitor };
+    let container = Container { spec: state::load_spec(root, id)?, state: state.state().clone() };
+    let mut unowned = Unowned { container, state, monitor };
     let was_started = unowned.state.state().is_alive() || root.container(id).run().exists();
     if was_started {
         put_right(root, &mut unowned)?;
@@ -106,8 +107,7 @@ fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {
 
 /// Removes what an engine keeps outside of the container's folders, and kills what still runs.
 pub fn clear_engine(root: &Root, spec: &ContainerSpec) -> Result<(), Error> {
-    // a Wasm guest gets a cgroup for its limits only
-    if spec.engine == EngineKind::Wasm && spec.limits == Limits::default() {
+    if spec.engine == EngineKind::Wasm && cgroup::limits_of_wasm(&spec.limits).is_none() {
         return Ok(());
     }
     native::cleanup(root, &spec.id).map_err(|source| Error::Engine { id: spec.id.clone(), source })

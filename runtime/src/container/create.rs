@@ -2,7 +2,7 @@
 
 use super::options::NewContainer;
 use super::{Error, Result};
-use crate::engine::{native, wasm};
+use crate::engine::{cgroup, native, wasm};
 use crate::state::{self, Claim, ContainerState};
 use crate::volume;
 use knarr_core::fsx::Durability;
@@ -60,10 +60,16 @@ pub fn create(store: &Store, new: NewContainer) -> Result<ContainerId> {
 fn check(spec: &ContainerSpec) -> Result<()> {
     match spec.engine {
         EngineKind::Native => Ok(native::check(spec)?),
-        EngineKind::Wasm => match wasm::check_options(spec).into_iter().next() {
-            Some(meaningless) => Err(meaningless.into()),
-            None => Ok(()),
-        },
+        EngineKind::Wasm => {
+            if let Some(meaningless) = wasm::check_options(spec).into_iter().next() {
+                return Err(meaningless.into());
+            }
+            if let Some(limits) = cgroup::limits_of_wasm(&spec.limits) {
+                cgroup::check(&cgroup::Host::detect(sys::is_superuser()), &limits)
+                    .map_err(native::Error::from)?;
+            }
+            Ok(())
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::os::unix::process::CommandExt;
 /// by now is replaced by a fresh one.) With a terminal a monitor of its own runs the container, which can then be
 /// left with the detach keys.
 pub fn run(store: &Store, id: &ContainerId, options: &Attach) -> Result<End> {
-    let spec = state::load(store.root(), id)?.spec;
+    let spec = state::load_spec(store.root(), id)?;
     if spec.process.tty {
         return start_attached(store, id, options);
     }
@@ -28,7 +28,7 @@ pub fn run(store: &Store, id: &ContainerId, options: &Attach) -> Result<End> {
 /// Starts a container in the background, attached from its first byte on.
 pub fn start_attached(store: &Store, id: &ContainerId, options: &Attach) -> Result<End> {
     let root = store.root();
-    let spec = state::load(root, id)?.spec;
+    let spec = state::load_spec(root, id)?;
     let size = terminal::size(rustix::stdio::stdout());
     let stdin = options.stdin && spec.process.open_stdin;
     let options = Attach { stdin, ..options.clone() };

@@ -7,7 +7,7 @@ use super::server::Client;
 use super::session::Session;
 use super::sink::Sink;
 use super::{client, mounts, ownership, streams};
-use crate::engine::{Guest, Launch, native, wasm};
+use crate::engine::{Guest, Launch, cgroup, native, wasm};
 use crate::reconcile;
 use crate::state::{self, Container, Exit, RunningGuest};
 use crate::sys::process::Process;
@@ -154,6 +154,12 @@ impl<'a> Life<'a> {
             lacking: std::mem::take(&mut guest.lacking),
         };
         undo.push(move || end(pid));
+        if spec.engine == EngineKind::Wasm
+            && let Some(limits) = cgroup::limits_of_wasm(&spec.limits)
+        {
+            let host = cgroup::Host::detect(sys::is_superuser());
+            cgroup::apply(&host, root, &spec.id, &limits, pid).map_err(native::Error::from)?;
+        }
         observe(Step::Started);
         let ends = streams::of_guest(ends, &mut guest, &spec.process)?;
         let failed =
@@ -235,7 +241,11 @@ impl<'a> Life<'a> {
     }
 
     fn was_oom_killed(&self) -> bool {
-        false
+        let spec = &self.container.spec;
+        // a Wasm guest is refused memory, not killed
+        spec.engine == EngineKind::Native
+            && spec.limits.memory.is_some()
+            && native::was_oom_killed(self.root, &spec.id).unwrap_or(false)
     }
 }
 

@@ -42,12 +42,17 @@ pub fn find(root: &Root, text: &str) -> Result<ContainerId> {
     }
 }
 
+/// Reads what a container was asked to be.
+pub fn load_spec(root: &Root, id: &ContainerId) -> Result<ContainerSpec> {
+    let spec = record::read(&root.container(id).spec()).map_err(|e| damaged(id, e))?;
+    spec.ok_or_else(|| Error::Gone { id: id.clone() })
+}
+
 /// Reads a container's records.
 pub fn load(root: &Root, id: &ContainerId) -> Result<Container> {
     let paths = root.container(id);
     let gone = || Error::Gone { id: id.clone() };
-    let spec: ContainerSpec =
-        record::read(&paths.spec()).map_err(|e| damaged(id, e))?.ok_or_else(gone)?;
+    let spec = load_spec(root, id)?;
     let state = match read_state(&paths, id)? {
         Some(state) => state,
         None if exists(root, id) => {

@@ -16,7 +16,7 @@ mod lookup;
 mod names;
 mod sweep;
 
-pub use lookup::{Damaged, all, find, load};
+pub use lookup::{Damaged, all, find, load, load_spec};
 pub(crate) use names::rename;
 pub use names::{Claim, claim, generate, release, validate};
 pub use sweep::{sweep, sweep_waiting};

@@ -24,7 +24,8 @@ pub struct Fixture {
 
 const APPLETS: &[&str] = &[
     "cat", "echo", "env", "head", "id", "kill", "ls", "mkdir", "ps", "pwd", "readlink", "rm",
-    "seq", "sh", "sleep", "stat", "stty", "touch", "true", "false", "tty", "wc", "yes", "trap",
+    "seq", "sh", "sleep", "stat", "stty", "touch", "tr", "true", "false", "tty", "wc", "yes",
+    "trap",
 ];
 
 impl Fixture {

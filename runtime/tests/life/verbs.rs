@@ -2,6 +2,7 @@
 
 use crate::command::command_of;
 use crate::fixture::*;
+use knarr_core::spec::Limits;
 use knarr_runtime::container::logs::LogOptions;
 use knarr_runtime::container::{self, stop::Stop};
 use knarr_runtime::state::Status;
@@ -15,6 +16,8 @@ crate::tests![
     removal_at_the_end,
     executing,
     following_the_log,
+    out_of_memory,
+    limits_of_wasm,
 ];
 
 fn foreground_run() {
@@ -172,4 +175,29 @@ fn following_the_log() {
     .unwrap();
     assert_eq!(tail.len(), 3);
     assert!(tail.contains(&"line 200\n".into()), "{tail:?}");
+}
+
+fn out_of_memory() {
+    let fixture = Fixture::new();
+    let limits =
+        Limits { memory: Some(16 << 20), memory_swap: Some(16 << 20), ..Default::default() };
+    let script = "x=$(yes | head -c 100000000); echo $x";
+    let options = RunOptions { limits, ..Default::default() };
+    let id = fixture.create(&["sh", "-c", script], options);
+    fixture.run(&id);
+    assert!(fixture.load(&id).state.exit.unwrap().oom_killed);
+}
+
+fn limits_of_wasm() {
+    let fixture = Fixture::new();
+    let limits = Limits { nano_cpus: Some(500_000_000), ..Default::default() };
+    let id =
+        fixture.create_wasm(&["sleep", "1000000"], RunOptions { limits, ..Default::default() });
+    fixture.start(&id);
+    assert!(!cgroups_of(&id).is_empty());
+    container::pause(&fixture.store, &id).unwrap();
+    container::unpause(&fixture.store, &id).unwrap();
+    container::kill(&fixture.store, &id, "KILL").unwrap();
+    assert!(cgroups_of(&id).is_empty());
+    assert_eq!(fixture.load(&id).state.exit.unwrap().code, 137);
 }

@@ -55,6 +55,21 @@ pub fn stats(host: &Host, id: &ContainerId) -> Result<Stats, Error> {
     Ok(stats)
 }
 
+/// Whether the kernel killed a process of the container because it reached its memory limit.
+pub fn was_oom_killed(host: &Host, id: &ContainerId) -> Result<bool, Error> {
+    for cgroup in existing(host, id) {
+        let kills = match cgroup.name.is_empty() {
+            true => field(&cgroup.path, "memory.events", "oom_kill")?,
+            false if cgroup.has("memory") => field(&cgroup.path, "memory.oom_control", "oom_kill")?,
+            false => None,
+        };
+        if kills.is_some_and(|kills| kills > 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn unified(path: &Path, stats: &mut Stats) -> Result<(), Error> {
     // the file exists even where the controller `cpu` is in version 1
     let time = |name| Ok::<_, Error>(field(path, "cpu.stat", name)?.map(|micros| micros * 1000));

@@ -68,3 +68,8 @@ pub fn resume(root: &Root, id: &ContainerId) -> Result<(), Error> {
 pub fn stats(root: &Root, id: &ContainerId) -> Result<Stats, Error> {
     Ok(cgroup::stats(&host(root, id), id)?)
 }
+
+/// Whether the kernel killed a process of a container because it reached its memory limit. Before [`cleanup`].
+pub fn was_oom_killed(root: &Root, id: &ContainerId) -> Result<bool, Error> {
+    Ok(cgroup::was_oom_killed(&host(root, id), id)?)
+}
