@@ -80,6 +80,9 @@ impl Knarr {
     pub fn of_user(user: User) -> Self {
         let mut knarr = Self::new();
         std::os::unix::fs::chown(knarr.files(), Some(user.id), Some(user.id)).unwrap();
+        // where this program lies may be closed to others
+        let program = knarr.files().join("program");
+        std::fs::copy(env!("CARGO_BIN_EXE_knarr"), program).unwrap();
         knarr.user = Some(user);
         knarr
     }
@@ -108,7 +111,7 @@ impl Knarr {
             Some(user) => {
                 let mut command = Command::new("setpriv");
                 command.args(["--reuid", &user.name, "--regid", &user.name, "--init-groups"]);
-                command.arg(program);
+                command.arg(self.files().join("program"));
                 command
             }
         };

@@ -1,0 +1,148 @@
+//! Wrong input to every verb: what is said, and how the command ends.
+
+use crate::harness::Knarr;
+
+/// Command line, exit code, what the error says, what the hint says.
+type Mistake = (&'static str, i32, &'static str, &'static str);
+
+const MISTAKES: &[Mistake] = &[
+    ("frobnicate", 2, "unrecognized subcommand 'frobnicate'", "see 'knarr --help'"),
+    ("rmm box", 2, "unrecognized subcommand 'rmm'", "did you mean 'rm'?"),
+    ("run", 125, "required arguments were not provided", "see 'knarr run --help'"),
+    ("run --nmae a busybox", 125, "unexpected argument '--nmae' found", "'--name'"),
+    ("run Busybox", 125, "the repository name must be lower case", "try \"busybox\""),
+    ("run --pull never nothere", 125, "nothere", "knarr pull nothere"),
+    ("run --platform banana/ busybox", 125, "--platform", "see 'knarr run --help'"),
+    ("run --memory banana busybox", 125, "\"banana\" is not a size", "see 'knarr run --help'"),
+    ("run --cpus 0 busybox", 125, "\"0\" is not a number of processors", "see 'knarr run --help'"),
+    (
+        "run --memory 1g --memory-swap 1m busybox",
+        125,
+        "--memory-swap is less than --memory",
+        "memory plus swap",
+    ),
+    (
+        "run --ulimit nofiles=1 busybox",
+        125,
+        "\"nofiles=1\" is not a ulimit",
+        "see 'knarr run --help'",
+    ),
+    ("run --network wonderland busybox", 125, "host and none", "see 'knarr run --help'"),
+    (
+        "run --runtime banana busybox",
+        125,
+        "the runtimes are wasm and native",
+        "see 'knarr run --help'",
+    ),
+    ("run -p 99999:1 busybox", 125, "\"99999\" is not a port", "8080:80"),
+    ("run -v a:b busybox", 125, "not a", "[SOURCE:]TARGET[:ro]"),
+    (
+        "run --mount type=nfs,target=/a busybox",
+        125,
+        "is not a kind of mount",
+        "bind, volume and tmpfs",
+    ),
+    (
+        "run --mount target=a busybox",
+        125,
+        "is not an absolute path in the container",
+        "begins with '/'",
+    ),
+    ("run -w tmp busybox", 125, "is not an absolute path", "write /tmp"),
+    (
+        "run --name _ busybox",
+        125,
+        "is not a valid container name",
+        "begin with a letter or a digit",
+    ),
+    (
+        "run --security-opt banana busybox",
+        125,
+        "\"banana\" is not a security option",
+        "seccomp=FILE",
+    ),
+    ("run --security-opt seccomp=/not/there busybox", 125, "cannot read /not/there", ""),
+    ("run --env-file /not/there busybox", 125, "cannot read /not/there", ""),
+    ("run --add-host db busybox", 125, "\"db\" is not a host entry", "db:10.0.0.7"),
+    ("run --stop-signal BANANA busybox", 125, "BANANA", "hint"),
+    ("run --log-opt banana=1 busybox", 125, "is not an option of the log", "max-size=20m"),
+    ("run --cap-add BANANA busybox true", 125, "BANANA", ""),
+    ("run --detach-keys banana busybox", 125, "is not a sequence of keys", "ctrl-"),
+    ("run --user nobodyhere busybox true", 125, "nobodyhere", ""),
+    ("start nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
+    ("stop nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
+    ("restart nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
+    ("kill nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
+    ("kill -s BANANA made", 1, "BANANA", "hint"),
+    ("wait nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
+    ("pause made", 1, "is not running", "knarr start made"),
+    ("unpause made", 1, "is not running", "knarr start made"),
+    ("attach made", 1, "is not running", "knarr start made"),
+    ("exec made true", 125, "is not running", "knarr start made"),
+    ("exec made", 125, "required arguments were not provided", "see 'knarr exec --help'"),
+    ("logs nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
+    ("logs --tail banana made", 2, "banana", "see 'knarr logs --help'"),
+    ("logs --since banana made", 2, "banana", "see 'knarr logs --help'"),
+    ("rm nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
+    ("rename made made!", 1, "is not a valid container name", "begin with a letter or a digit"),
+    ("rename made", 2, "required arguments were not provided", "see 'knarr rename --help'"),
+    ("cp made:/etc", 2, "required arguments were not provided", "see 'knarr cp --help'"),
+    ("cp a b", 2, "container", ""),
+    ("export nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
+    ("port nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
+    ("ps --filter banana=1", 1, "cannot be filtered by \"banana\"", "the filters are ancestor"),
+    ("ps --filter status=banana", 1, "\"banana\" is not a value", "the states are created"),
+    ("ps --format {{.Nme}}", 1, "there is no field .Nme", "the fields here are"),
+    ("ps --format {{", 1, "unclosed action", "templates are Go's"),
+    ("ps --format {{banana}}", 1, "function \"banana\" is not defined", "the functions are and"),
+    ("inspect nothere", 1, "no container, image or volume \"nothere\"", "'knarr ps -a'"),
+    ("images --filter banana=1", 2, "there is no filter \"banana\"", "the filters are reference"),
+    ("pull Busy", 1, "must be lower case", "try \"busy\""),
+    ("pull a:b:c", 1, "is not a valid", "[registry/]name[:tag]"),
+    ("push nothere", 1, "nothere", ""),
+    ("tag nothere a", 1, "no image \"nothere\"", "knarr pull nothere"),
+    ("tag busybox A", 1, "must be lower case", "try \"a\""),
+    ("rmi nothere", 1, "no image \"nothere\"", ""),
+    ("history nothere", 1, "no image \"nothere\"", ""),
+    ("save nothere -o /dev/null", 1, "no image \"nothere\"", ""),
+    ("save --format banana busybox", 1, "banana", ""),
+    ("load -i /not/there", 1, "/not/there", ""),
+    ("load -i /etc/passwd", 1, "", ""),
+    ("import /not/there", 1, "/not/there", ""),
+    ("import http://example.com/x.tar", 2, "is not a file", "curl -L"),
+    ("login --password-stdin", 2, "--password-stdin needs --username", ""),
+    ("login -u me", 1, "no terminal to ask for the password", "--password-stdin"),
+    ("volume rm nothere", 1, "no volume \"nothere\"", ""),
+    (
+        "volume create --driver banana",
+        2,
+        "there is no volume driver \"banana\"",
+        "leave --driver out",
+    ),
+    ("volume inspect nothere", 1, "no volume \"nothere\"", ""),
+    ("image inspect nothere", 1, "no image \"nothere\"", ""),
+    ("container inspect nothere", 1, "no container \"nothere\"", ""),
+    ("completion banana", 2, "banana", "see 'knarr completion --help'"),
+    ("version --format {{.Banana}}", 1, "there is no field .Banana", ".Client"),
+];
+
+#[test]
+fn every_mistake_is_explained() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["create", "--name", "made", "busybox"]);
+    let mut wrong = Vec::new();
+    for (line, code, error, hint) in MISTAKES {
+        let words: Vec<&str> = line.split(' ').collect();
+        let ended = knarr.run(&words);
+        let said = &ended.stderr;
+        let explained = said.starts_with("error: ")
+            && said.contains(error)
+            && said.contains(hint)
+            && (hint.is_empty() || said.contains("\nhint: "));
+        if ended.code != *code || !explained || said.contains("panicked") {
+            wrong.push(format!("$ knarr {line}\n(wanted {code}, got {})\n{said}", ended.code));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(knarr.containers().len(), 1, "a mistake left a container");
+}

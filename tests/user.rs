@@ -1,0 +1,50 @@
+//! The whole Wasm path needs no root: an ordinary user, made for the test, does everything.
+
+use crate::harness::proc::until;
+use crate::harness::{Knarr, NewUser};
+
+#[test]
+fn an_ordinary_user_runs_lists_logs_and_removes_wasm_containers() {
+    let user = NewUser::new();
+    let knarr = Knarr::of_user(user.0.clone()).with_kit();
+    assert!(knarr.ok(&["run", "--rm", "hello"]).contains("the wasi/wasm variant"));
+    assert_eq!(knarr.ok(&["run", "--rm", "kit", "echo", "hi"]), "hi");
+    assert_eq!(knarr.run_with_input(&["run", "--rm", "-i", "kit", "cat"], b"in\n").ok(), "in");
+
+    let id = knarr.ok(&["run", "-d", "--name", "web", "kit", "log", "100000", "10"]);
+    until("it runs", || knarr.ok(&["logs", "web"]).contains("out 1"));
+    let owner = std::fs::metadata(format!("/proc/{}", knarr.inspect("web", "{{.State.Pid}}")));
+    assert_ne!(std::os::unix::fs::MetadataExt::uid(&owner.unwrap()), 0);
+    assert_eq!(knarr.ok(&["ps", "--format", "{{.Names}} {{.State}}"]), "web running");
+    knarr.ok(&["stop", "web"]);
+    assert_eq!(knarr.ok(&["wait", "web"]), "143");
+    assert!(knarr.ok(&["logs", "--tail", "1", "web"]).starts_with("out "));
+    assert_eq!(knarr.ok(&["rm", "web"]), "web");
+    knarr.assert_nothing_left(&[id].into());
+
+    // the root file system can be written, and is the container's own
+    knarr.ok(&["run", "--name", "writer", "kit", "write", "/tmp/x", "kept"]);
+    knarr.run(&["run", "--rm", "kit", "cat", "/tmp/x"]).code(1);
+    assert_eq!(knarr.ok(&["run", "--rm", "-v", "data:/data", "kit", "write", "/data/x", "y"]), "");
+    assert_eq!(knarr.ok(&["run", "--rm", "-v", "data:/data", "kit", "cat", "/data/x"]), "y");
+
+    let file = knarr.files().join("kit.tar");
+    knarr.ok(&["save", "-o", file.to_str().unwrap(), "kit"]);
+    knarr.ok(&["rm", "writer"]);
+    knarr.ok(&["rmi", "kit"]);
+    assert_eq!(knarr.ok(&["load", "-i", file.to_str().unwrap()]), "Loaded image: kit:latest");
+    assert_eq!(knarr.ok(&["run", "--rm", "kit", "exit", "0"]), "");
+}
+
+#[test]
+fn a_killed_monitor_of_an_ordinary_user_leaves_nothing() {
+    let user = NewUser::new();
+    let knarr = Knarr::of_user(user.0.clone()).with_kit();
+    let id = knarr.ok(&["run", "-d", "kit", "log", "100000", "10"]);
+    let monitor = knarr.inspect(&id, "{{.Knarr.MonitorPid}}").parse().unwrap();
+    let monitor = crate::harness::proc::Process::open(monitor).unwrap();
+    monitor.kill();
+    monitor.ended();
+    assert_eq!(knarr.ok(&["ps", "-q"]), "");
+    assert_eq!(knarr.inspect(&id, "{{.State.ExitCode}}"), "137");
+}
