@@ -62,7 +62,7 @@ fn skopeo_and_umoci_read_the_store() {
         "skopeo",
         &["inspect", "--config", &format!("oci:{root}:docker.io/library/busybox:latest")],
     );
-    assert!(shown.contains("\"os\":\"linux\""), "{shown}");
+    assert!(shown.contains("\"os\": \"linux\""), "{shown}");
     let list = run("umoci", &["ls", "--layout", root]);
     assert!(list.contains("docker.io/library/busybox:latest"), "{list}");
     let bundle = knarr.files().join("bundle");
@@ -151,6 +151,7 @@ fn images_go_through_a_registry_with_all_their_variants() {
             "-q",
             "--insecure-policy",
             "--all",
+            "--preserve-digests",
             "--src-tls-verify=false",
             "--dest-tls-verify=false",
             &format!("docker://{name}"),

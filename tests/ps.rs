@@ -17,7 +17,7 @@ fn running_ones_by_default_all_if_asked() {
     assert_eq!(names(&["-l"]), ["new"]);
     assert_eq!(names(&["-n", "2"]), ["new", "done"]);
     assert_eq!(names(&["--filter", "status=exited"]), ["done"]);
-    assert_eq!(names(&["-a", "--filter", "name=^/?(up|new)$"]), ["new", "up"]);
+    assert_eq!(names(&["-a", "--filter", "name=e"]), ["new", "done"]);
     assert_eq!(names(&["-a", "-f", "exited=0", "-f", "ancestor=busybox"]), ["done"]);
     assert_eq!(knarr.ok(&["ps", "-q"]).len(), 12);
     assert_eq!(knarr.ok(&["container", "ls", "-q", "--no-trunc"]).len(), 64);
@@ -53,7 +53,7 @@ fn labels_ports_and_more_can_be_shown() {
     knarr.ok(&[
         "create",
         "--name",
-        "x",
+        "box",
         "-l",
         "tier=front",
         "-l",

@@ -21,6 +21,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let reference: Reference = args.image.parse()?;
     let store = context.store()?;
+    store.find(&args.image)?;
     let progress = progress::choose(args.quiet);
     if !args.quiet {
         progress.status(&format!("The push refers to repository [{}]", reference.name()));
