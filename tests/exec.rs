@@ -53,7 +53,7 @@ fn exit_codes() {
     knarr.ok(&["stop", "-t", "0", "box"]);
     let said = knarr.fails(125, &["exec", "box", "true"]);
     assert!(
-        said.contains("is not running") && said.contains("hint: start it: knarr start x"),
+        said.contains("is not running") && said.contains("hint: start it: knarr start box"),
         "{said}"
     );
     knarr.fails(125, &["exec", "nothere", "true"]);

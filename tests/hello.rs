@@ -7,10 +7,15 @@ fn hello_needs_no_registry_and_says_which_variant_it_is() {
     let knarr = Knarr::new();
     let ended = knarr.run(&["run", "--rm", "--explain", "hello"]).code(0);
     assert!(ended.stdout.contains("Hello from Knarr!"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("the wasi/wasm variant of the image hello"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("You are running the wasi/wasm variant"), "{}", ended.stdout);
     assert!(ended.stderr.contains("chosen:   wasi/wasm"), "{}", ended.stderr);
     let native = knarr.ok(&["run", "--rm", "--platform", "linux", "hello"]);
-    assert!(native.contains("You see the linux/"), "{native}");
+    assert!(native.contains("You are running the linux/"), "{native}");
+    let greeted = knarr.ok(&["run", "--rm", "-e", "GREETING=Ahoy", "hello", "there"]);
+    assert!(
+        greeted.starts_with("Ahoy from Knarr!") && greeted.contains("Arguments: there"),
+        "{greeted}"
+    );
     assert!(knarr.ok(&["images", "hello"]).contains("wasi/wasm"));
 }
 

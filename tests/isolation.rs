@@ -22,7 +22,9 @@ fn capabilities_seccomp_and_privileges_are_dockers() {
     assert_eq!(status_["CapAmb"], "0000000000000000");
     assert_eq!(status_["Seccomp"], "2");
     assert_eq!(status_["SigBlk"], "0000000000000000");
-    assert_eq!(status_["SigIgn"], "0000000000000000");
+    // 32 and 33 are glibc's own: a program above us may have them ignored, and nobody can use them
+    let ignored = u64::from_str_radix(&status_["SigIgn"], 16).unwrap();
+    assert_eq!(ignored & !(3 << 31), 0);
     let dropped = status(&knarr, &["--cap-drop", "all", "--security-opt", "no-new-privileges"]);
     assert_eq!((&*dropped["CapEff"], &*dropped["NoNewPrivs"]), ("0000000000000000", "1"));
     let added = status(&knarr, &["--cap-drop", "ALL", "--cap-add", "cap_net_raw"]);
@@ -44,7 +46,9 @@ fn the_hosts_kernel_files_are_out_of_reach() {
     for path in ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/vm/drop_caches"]
     {
         let ended = sh(&format!("echo x > {path}"));
-        assert!(ended.code != 0 && ended.stderr.contains("Read-only"), "{path}: {}", ended.stderr);
+        // a kernel may lack the file
+        let refused = ["Read-only", "nonexistent"].iter().any(|text| ended.stderr.contains(text));
+        assert!(ended.code != 0 && refused, "{path}: {}", ended.stderr);
     }
     assert_ne!(sh("touch /sys/kernel/x").code, 0);
     assert_ne!(sh("mount -t tmpfs none /tmp").code, 0);
@@ -92,10 +96,9 @@ fn limits_are_enforced_and_can_be_read_back() {
     let run = ["run", "--rm", "--memory", "32m", "--pids-limit", "20", "busybox", "sh", "-c"];
     assert_eq!(knarr.ok(&[&run[..], &[script]].concat()), "33554432\n20");
     // the shell's 19 children are one too many
-    let script = "for i in $(seq 30); do sleep 1 & done 2>/tmp/said; wait; cat /tmp/said";
+    let script = "for i in $(seq 30); do sleep 1000 & done; echo all";
     let ended = knarr.run(&[&run[..], &[script]].concat());
-    let said = ended.stdout + &ended.stderr;
-    assert!(said.contains("can't fork"), "{said}");
+    assert!(ended.code != 0 && ended.stderr.contains("can't fork"), "{}", ended.stderr);
     let id = knarr.ok(&["run", "-d", "--memory", "16m", "busybox", "sh", "-c", "tail /dev/zero"]);
     assert_eq!(knarr.ok(&["wait", &id]), "137");
     assert_eq!(knarr.inspect(&id, "{{.State.OOMKilled}}"), "true");

@@ -8,13 +8,22 @@ use std::process::Stdio;
 #[test]
 fn both_streams_come_back_in_order_and_apart() {
     let knarr = Knarr::new().with_busybox().with_kit();
-    knarr.ok(&["run", "--name", "n", "-d", "busybox", "sh", "-c", "echo a; echo b >&2; printf c"]);
-    knarr.ok(&["wait", "n"]);
-    let ended = knarr.run(&["logs", "n"]).code(0);
+    knarr.ok(&[
+        "run",
+        "--name",
+        "native",
+        "-d",
+        "busybox",
+        "sh",
+        "-c",
+        "echo a; echo b >&2; printf c",
+    ]);
+    knarr.ok(&["wait", "native"]);
+    let ended = knarr.run(&["logs", "native"]).code(0);
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("a\nc", "b\n"));
-    knarr.ok(&["run", "--name", "w", "-d", "kit", "log", "3", "0"]);
-    knarr.ok(&["wait", "w"]);
-    let ended = knarr.run(&["logs", "w"]).code(0);
+    knarr.ok(&["run", "--name", "wasm", "-d", "kit", "log", "3", "0"]);
+    knarr.ok(&["wait", "wasm"]);
+    let ended = knarr.run(&["logs", "wasm"]).code(0);
     assert_eq!(
         (ended.stdout.as_str(), ended.stderr.as_str()),
         ("out 0\nout 1\nout 2\n", "err 0\nerr 1\nerr 2\n")

@@ -37,9 +37,9 @@ fn a_wasm_container_gets_what_was_asked_for() {
         knarr.ok(&all)
     };
     assert_eq!(run(&[], &["echo", "a b", "c"]), "a b c");
-    assert_eq!(run(&[], &["args"]), r#"["/kit.wasm", "args"]"#);
+    assert_eq!(run(&[], &["args", "a b", ""]), r#"Some("/kit.wasm") ["a b", ""]"#);
     assert!(run(&["-e", "A=1"], &["env"]).lines().any(|line| line == "A=1"));
-    assert_eq!(run(&[], &["ls", "/"]), "kit.wasm\ntmp");
+    assert_eq!(run(&[], &["ls", "/"]), "kit.wasm\ntmp/");
     let volume = format!("{}:/data", knarr.files().join("data").display());
     std::fs::create_dir(knarr.files().join("data")).unwrap();
     run(&["-v", &volume], &["write", "/data/x", "kept"]);

@@ -7,7 +7,7 @@ use crate::harness::{Knarr, NewUser};
 fn an_ordinary_user_runs_lists_logs_and_removes_wasm_containers() {
     let user = NewUser::new();
     let knarr = Knarr::of_user(user.0.clone()).with_kit();
-    assert!(knarr.ok(&["run", "--rm", "hello"]).contains("the wasi/wasm variant"));
+    assert!(knarr.ok(&["run", "--rm", "hello"]).contains("the wasi/wasm variant."));
     assert_eq!(knarr.ok(&["run", "--rm", "kit", "echo", "hi"]), "hi");
     assert_eq!(knarr.run_with_input(&["run", "--rm", "-i", "kit", "cat"], b"in\n").ok(), "in");
 

@@ -5,6 +5,7 @@
 
 pub mod container;
 pub mod filter;
+pub mod time;
 pub mod usage;
 
 use crate::commands::{self, container as container_verbs, image, system, volume};
@@ -41,8 +42,12 @@ pub struct Cli {
 pub enum Verb {
     /// Create and run a new container
     Run(Box<commands::run::Args>),
+    /// Run a command in a running container
+    Exec(commands::exec::Args),
     /// List containers
     Ps(commands::ps::Args),
+    /// Show what a container printed
+    Logs(commands::logs::Args),
     /// List images and their variants
     Images(commands::images::Args),
     /// Download an image from a registry

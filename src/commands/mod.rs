@@ -4,6 +4,7 @@ pub mod attach;
 pub mod completion;
 pub mod container;
 pub mod create;
+pub mod exec;
 pub mod history;
 pub mod image;
 pub mod images;
@@ -14,6 +15,7 @@ pub mod kill;
 pub mod load;
 pub mod login;
 pub mod logout;
+pub mod logs;
 pub mod pause;
 pub mod port;
 pub mod ps;
@@ -61,6 +63,7 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Completion(args) => completion::run(&args),
         Verb::Container(verb) => container::run(verb, context),
         Verb::Create(args) => create::run(&args, context),
+        Verb::Exec(args) => exec::run(&args, context),
         Verb::History(args) => history::run(&args, context),
         Verb::Image(verb) => image::run(verb, context),
         Verb::Images(args) => images::run(&args, context),
@@ -70,6 +73,7 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Load(args) => load::run(&args, context),
         Verb::Login(args) => login::run(&args),
         Verb::Logout(args) => logout::run(&args),
+        Verb::Logs(args) => logs::run(&args, context),
         Verb::Pause(args) => pause::run(&args, context),
         Verb::Port(args) => port::run(&args, context),
         Verb::Ps(args) => ps::run(&args, context),

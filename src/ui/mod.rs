@@ -26,6 +26,11 @@ pub fn data_writer() -> io::StdoutLock<'static> {
     io::stdout().lock()
 }
 
+/// The same on standard error, for what a container wrote there.
+pub fn error_writer() -> io::StderrLock<'static> {
+    io::stderr().lock()
+}
+
 /// Nobody reads on (`knarr ps | head -1`): no reason to complain.
 pub fn written(result: io::Result<()>) -> Result<(), Failure> {
     result.map_err(|error| match error.kind() {

@@ -13,10 +13,14 @@ pub enum Verb {
     Attach(attach::Args),
     /// Create a container without starting it
     Create(Box<create::Args>),
+    /// Run a command in a running container
+    Exec(exec::Args),
     /// Show details of containers
     Inspect(inspect::ContainerArgs),
     /// Send a signal to containers
     Kill(kill::Args),
+    /// Show what a container printed
+    Logs(logs::Args),
     /// List containers
     #[command(visible_aliases = ["list", "ps"])]
     Ls(ps::Args),
@@ -49,8 +53,10 @@ pub fn run(verb: Verb, context: &Context) -> Outcome {
     match verb {
         Verb::Attach(args) => attach::run(&args, context),
         Verb::Create(args) => create::run(&args, context),
+        Verb::Exec(args) => exec::run(&args, context),
         Verb::Inspect(args) => inspect::run_container(&args, context),
         Verb::Kill(args) => kill::run(&args, context),
+        Verb::Logs(args) => logs::run(&args, context),
         Verb::Ls(args) => ps::run(&args, context),
         Verb::Pause(args) => pause::run(&args, context),
         Verb::Port(args) => port::run(&args, context),

@@ -26,7 +26,7 @@ impl Hint for EnvironmentError {
 }
 
 /// The image's variables, then those of the files, then the given ones.
-pub(super) fn resolve(
+pub fn resolve(
     image: &[String],
     files: &[PathBuf],
     given: &[String],

@@ -5,7 +5,9 @@
 mod environment;
 mod mounts;
 
-pub use environment::{EnvironmentError, merge as merge_environment};
+pub use environment::{
+    EnvironmentError, merge as merge_environment, resolve as resolve_environment,
+};
 pub use mounts::{InvalidMount, parse_mount, parse_tmpfs, parse_volume};
 
 use crate::state;

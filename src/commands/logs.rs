@@ -1,0 +1,74 @@
+//! Show what a container printed.
+
+use super::{Context, Outcome};
+use crate::args::time;
+use crate::ui;
+use jiff::Timestamp;
+use knarr_runtime::container::{self, logs};
+use knarr_runtime::monitor::Stream;
+use std::io::Write;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Go on until the container ends
+    #[arg(short, long)]
+    follow: bool,
+    /// Only what was printed after this time, or this long ago (10m)
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    since: Option<Timestamp>,
+    /// Only the last lines: a number, or all
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value = "all",
+        hide_default_value = true, allow_negative_numbers = true, value_parser = tail)]
+    tail: Tail,
+    /// Print when each line was printed
+    #[arg(short, long)]
+    timestamps: bool,
+    /// Only what was printed before this time
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    until: Option<Timestamp>,
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tail(Option<u64>);
+
+fn tail(text: &str) -> Result<Tail, String> {
+    match text {
+        // a negative number means all, as in Docker
+        "all" | "-1" => Ok(Tail(None)),
+        text => text.parse().map(|n| Tail(Some(n))).map_err(|_| "write a number, or all".into()),
+    }
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let store = context.store()?;
+    let id = container::find(&store, &args.container)?;
+    let options = logs::LogOptions {
+        follow: args.follow,
+        tail: args.tail.0,
+        since: args.since,
+        until: args.until,
+        ..Default::default()
+    };
+    let (mut out, mut error) = (ui::data_writer(), ui::error_writer());
+    let mut at_start = [true, true];
+    logs::logs(&store, &id, &options, &mut |entry| {
+        let (writer, start): (&mut dyn Write, _) = match entry.stream {
+            Stream::Stdout => (&mut out, &mut at_start[0]),
+            Stream::Stderr => (&mut error, &mut at_start[1]),
+        };
+        // a long line comes in parts
+        if args.timestamps && *start {
+            write!(writer, "{:.9} ", entry.time)?;
+        }
+        *start = entry.text.ends_with('\n');
+        writer.write_all(entry.text.as_bytes())?;
+        match args.follow {
+            true => writer.flush(),
+            false => Ok(()),
+        }
+    })?;
+    ui::written(out.flush())?;
+    Ok(0)
+}
