@@ -3,10 +3,12 @@
 mod harness;
 
 mod builtin;
+mod cp;
 mod crash;
 mod exec;
 mod hello;
 mod images;
+mod info;
 mod interop;
 mod isolation;
 mod life;

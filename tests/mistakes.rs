@@ -79,7 +79,7 @@ const MISTAKES: &[Mistake] = &[
     ("unpause made", 1, "is not running", "knarr start made"),
     ("attach made", 1, "is not running", "knarr start made"),
     ("exec made true", 125, "is not running", "knarr start made"),
-    ("exec made", 125, "required arguments were not provided", "see 'knarr exec --help'"),
+    ("exec made", 125, "the command is missing", "see 'knarr exec --help'"),
     ("logs nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
     ("logs --tail banana made", 2, "banana", "see 'knarr logs --help'"),
     ("logs --since banana made", 2, "banana", "see 'knarr logs --help'"),

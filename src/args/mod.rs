@@ -80,6 +80,10 @@ pub enum Verb {
     Rename(commands::rename::Args),
     /// Attach to a running container
     Attach(commands::attach::Args),
+    /// Copy files between a container and this machine
+    Cp(commands::cp::Args),
+    /// Write a container's file system to a tar archive
+    Export(commands::export::Args),
     /// Show a container's published ports
     Port(commands::port::Args),
     /// Show details of containers, images or volumes
@@ -108,6 +112,8 @@ pub enum Verb {
     /// Manage Knarr's own state
     #[command(subcommand)]
     System(system::Verb),
+    /// Show what this machine and this user allow
+    Info(commands::info::Args),
     /// Show the version
     Version(commands::version::Args),
     /// Print a shell's completion script

@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DIRECTORY")]
     workdir: Option<String>,
     /// The container, then the command; whatever follows the container belongs to the command
-    #[arg(value_name = "CONTAINER COMMAND", required = true, num_args = 2.., trailing_var_arg = true)]
+    #[arg(value_name = "CONTAINER COMMAND", required = true, num_args = 1.., trailing_var_arg = true)]
     words: Vec<String>,
 }
 
@@ -51,6 +51,9 @@ fn attempt(args: &Args, context: &Context) -> Outcome {
     let Some((name, command)) = args.words.split_first() else {
         return Err(Failure::usage("the container is missing"));
     };
+    if command.is_empty() {
+        return Err(Failure::usage("the command is missing").hint("see 'knarr exec --help'"));
+    }
     let keys = super::attach::keys(args.detach_keys.as_deref())?;
     let store = context.store()?;
     let id = container::find(&store, name)?;

@@ -3,12 +3,15 @@
 pub mod attach;
 pub mod completion;
 pub mod container;
+pub mod cp;
 pub mod create;
 pub mod exec;
+pub mod export;
 pub mod history;
 pub mod image;
 pub mod images;
 pub mod import;
+pub mod info;
 pub mod inspect;
 pub mod internal;
 pub mod kill;
@@ -62,12 +65,15 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Attach(args) => attach::run(&args, context),
         Verb::Completion(args) => completion::run(&args),
         Verb::Container(verb) => container::run(verb, context),
+        Verb::Cp(args) => cp::run(&args, context),
         Verb::Create(args) => create::run(&args, context),
         Verb::Exec(args) => exec::run(&args, context),
+        Verb::Export(args) => export::run(&args, context),
         Verb::History(args) => history::run(&args, context),
         Verb::Image(verb) => image::run(verb, context),
         Verb::Images(args) => images::run(&args, context),
         Verb::Import(args) => import::run(&args, context),
+        Verb::Info(args) => info::run(&args, context),
         Verb::Inspect(args) => inspect::run(&args, context),
         Verb::Kill(args) => kill::run(&args, context),
         Verb::Load(args) => load::run(&args, context),

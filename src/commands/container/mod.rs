@@ -11,10 +11,14 @@ use clap::Subcommand;
 pub enum Verb {
     /// Attach to a running container
     Attach(attach::Args),
+    /// Copy files between a container and this machine
+    Cp(cp::Args),
     /// Create a container without starting it
     Create(Box<create::Args>),
     /// Run a command in a running container
     Exec(exec::Args),
+    /// Write a container's file system to a tar archive
+    Export(export::Args),
     /// Show details of containers
     Inspect(inspect::ContainerArgs),
     /// Send a signal to containers
@@ -52,8 +56,10 @@ pub enum Verb {
 pub fn run(verb: Verb, context: &Context) -> Outcome {
     match verb {
         Verb::Attach(args) => attach::run(&args, context),
+        Verb::Cp(args) => cp::run(&args, context),
         Verb::Create(args) => create::run(&args, context),
         Verb::Exec(args) => exec::run(&args, context),
+        Verb::Export(args) => export::run(&args, context),
         Verb::Inspect(args) => inspect::run_container(&args, context),
         Verb::Kill(args) => kill::run(&args, context),
         Verb::Logs(args) => logs::run(&args, context),

@@ -3,7 +3,7 @@
 pub mod df;
 pub mod prune;
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, info};
 use clap::Subcommand;
 
 /// Manage Knarr's own state
@@ -12,6 +12,8 @@ use clap::Subcommand;
 pub enum Verb {
     /// Show how much room images, containers, volumes and compiled modules take
     Df(df::Args),
+    /// Show what this machine and this user allow
+    Info(info::Args),
     /// Remove what is not used
     Prune(prune::Args),
 }
@@ -19,6 +21,7 @@ pub enum Verb {
 pub fn run(verb: Verb, context: &Context) -> Outcome {
     match verb {
         Verb::Df(args) => df::run(&args, context),
+        Verb::Info(args) => info::run(&args, context),
         Verb::Prune(args) => prune::run(&args, context),
     }
 }

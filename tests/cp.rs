@@ -1,0 +1,62 @@
+//! `cp` and `export`.
+
+use crate::harness::Knarr;
+
+#[test]
+fn files_go_both_ways_whether_the_container_runs_or_not() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["create", "--name", "made", "busybox"]);
+    knarr.ok(&["run", "-d", "--name", "runs", "busybox", "sleep", "1000"]);
+    let file = knarr.file("in.txt", "hello");
+    let file = file.to_str().unwrap();
+    let out = knarr.files().join("out.txt");
+    for name in ["made", "runs"] {
+        knarr.ok(&["cp", file, &format!("{name}:/root/in.txt")]);
+        knarr.ok(&["cp", &format!("{name}:/root/in.txt"), out.to_str().unwrap()]);
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), "hello");
+    }
+    assert_eq!(knarr.ok(&["exec", "runs", "cat", "/root/in.txt"]), "hello");
+    let archive = knarr.run(&["cp", "runs:/root", "-"]).code(0).stdout;
+    assert!(archive.starts_with("root/") && archive.contains("hello"));
+    let said = knarr.fails(1, &["cp", "runs:/not/there", "."]);
+    assert!(said.contains("/not/there"), "{said}");
+    let said = knarr.fails(1, &["cp", "nothere:/x", "."]);
+    assert!(said.contains("no container"), "{said}");
+}
+
+#[test]
+fn a_links_target_on_the_host_is_never_reached() {
+    let knarr = Knarr::new().with_busybox();
+    let secret = knarr.file("secret", "of the host");
+    let script = format!("ln -s {} /link; sleep 1000", secret.display());
+    knarr.ok(&["run", "-d", "--name", "runs", "busybox", "sh", "-c", &script]);
+    crate::harness::proc::until("the link is there", || {
+        knarr.run(&["exec", "runs", "test", "-L", "/link"]).code == 0
+    });
+    let out = knarr.files().join("out");
+    let ended = knarr.run(&["cp", "-L", "runs:/link", out.to_str().unwrap()]);
+    assert!(ended.code != 0 && !out.exists(), "{}", ended.stdout);
+    knarr.run(&["cp", knarr.file("mine", "mine").to_str().unwrap(), "runs:/link"]);
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), "of the host");
+}
+
+#[test]
+fn export_and_import_give_the_same_files() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&[
+        "run",
+        "--name",
+        "box",
+        "busybox",
+        "sh",
+        "-c",
+        "echo new > /root/new; rm /etc/group",
+    ]);
+    let file = knarr.files().join("box.tar");
+    knarr.ok(&["export", "-o", file.to_str().unwrap(), "box"]);
+    knarr.ok(&["import", file.to_str().unwrap(), "copy"]);
+    let script = "cat /root/new; ls /etc; stat -c %a /tmp; readlink /bin/sh";
+    let files = knarr.ok(&["run", "--rm", "copy", "sh", "-c", script]);
+    assert!(files.starts_with("new\n") && files.ends_with("\n1777\nbusybox"), "{files}");
+    assert!(files.contains("passwd") && !files.contains("group"), "{files}");
+}
