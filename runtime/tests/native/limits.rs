@@ -18,6 +18,7 @@ crate::tests![
     stats_count,
     pause_and_resume,
     shm_size,
+    no_protection_from_the_oom_killer,
     limits_of_a_process_that_runs,
 ];
 
@@ -185,6 +186,15 @@ fn shm_size() {
     assert_eq!(fixture.sh("df -k /dev/shm | tail -1 | grep -c ' 65536 '"), "1");
     fixture.spec.limits.shm_size = Some(1 << 20);
     assert_eq!(fixture.sh("df -k /dev/shm | tail -1 | grep -c ' 1024 '"), "1");
+}
+
+fn no_protection_from_the_oom_killer() {
+    let mut fixture = Fixture::new();
+    // lowering is a privilege that this test may not have; raising is not, and the reset is the same write
+    fs::write("/proc/self/oom_score_adj", "-1")
+        .or_else(|_| fs::write("/proc/self/oom_score_adj", "0"))
+        .unwrap();
+    assert_eq!(fixture.sh("cat /proc/self/oom_score_adj"), "0");
 }
 
 fn limits_of_a_process_that_runs() {

@@ -29,8 +29,7 @@ fn users() {
         fixture.spec.process.group_add = groups.iter().map(|s| (*s).to_owned()).collect();
         fixture
             .sh("id -u; id -g; grep ^Groups /proc/self/status; echo $HOME")
-            .replace('\n', " ")
-            .replace('\t', " ")
+            .replace(['\n', '\t'], " ")
     };
     assert_eq!(id("", &[]), "0 0 Groups: 0  /root");
     assert_eq!(id("ann", &[]), "1000 1000 Groups: 10 1000  /home/ann");

@@ -91,6 +91,7 @@ fn gone() -> Error {
 }
 
 fn enter(init: BorrowedFd<'_>, namespaces: i32, doors: &[std::fs::File]) -> Result<(), Error> {
+    start::reset_oom_score();
     start::join(doors)?;
     sys::setns(init, namespaces).doing("join", "the container's namespaces")
 }

@@ -230,7 +230,8 @@ std::arch::global_asm!(
     ".popsection",
 );
 
-#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(test)]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;

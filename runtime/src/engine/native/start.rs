@@ -13,7 +13,7 @@ use crate::engine::cgroup::{self, Cgroup, Host, Scope, Version};
 use crate::engine::{Guest, Launch, Stdio, UserNamespaces};
 use knarr_core::spec::{ContainerSpec, NetworkMode};
 use knarr_core::sys::is_superuser;
-use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -95,6 +95,7 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
 /// The child: from its new namespaces into the container.
 fn enter(plan: &Plan, doors: &[File], hostname: &str, own_network: bool) -> Result<(), Error> {
     // the monitor's memory and program are none of the container's business
+    reset_oom_score();
     sys::set_dumpable(false).doing("protect", "the container's process")?;
     join(doors)?;
     // its root is the cgroup the process is in now; made by clone3, it would be the parent's
@@ -104,6 +105,17 @@ fn enter(plan: &Plan, doors: &[File], hostname: &str, own_network: bool) -> Resu
         sys::loopback_up().doing("switch on", "the loopback interface")?;
     }
     plan.enter()
+}
+
+/// A container does not inherit protection from the out-of-memory killer that knarr may have been given. Best effort:
+/// giving up a penalty would take `SYS_RESOURCE`.
+pub(super) fn reset_oom_score() {
+    let file = rustix::fs::open(
+        "/proc/self/oom_score_adj",
+        OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
+    let _ = file.map(|file| rustix::io::write(file, b"0"));
 }
 
 /// Moves this process into its cgroups of version 1.

@@ -1,0 +1,77 @@
+//! Why a cgroup could not be made, or a limit not be enforced.
+
+use knarr_core::fsx;
+use knarr_core::hint::Hint;
+use std::io;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{option} {value} cannot be enforced: {reason}")]
+    Unenforceable { option: &'static str, value: String, controller: &'static str, reason: Reason },
+    #[error("{option} {value} was refused by {}", file.display())]
+    Limit { option: &'static str, value: String, file: PathBuf, source: fsx::Error },
+    #[error("{option} {value} did not take effect: {} says {found}", file.display())]
+    NotApplied { option: &'static str, value: String, found: String, file: PathBuf },
+    #[error("--cpus {asked} is more than this machine's {available} processors")]
+    TooManyCpus { asked: f64, available: usize },
+    #[error("--cpus {asked} is less than the smallest share of 0.01")]
+    TooFewCpus { asked: f64 },
+    #[error("{option} {value} is below the smallest limit of {minimum} bytes")]
+    TooLittleMemory { option: &'static str, value: u64, minimum: u64 },
+    #[error("--memory-swap counts memory and swap together: {swap} is less than --memory {memory}")]
+    SwapBelowMemory { swap: i64, memory: u64 },
+    #[error("--memory-swap needs --memory")]
+    SwapWithoutMemory,
+    #[error("cannot restrict the devices of {}", cgroup.display())]
+    Devices { cgroup: PathBuf, source: io::Error },
+    #[error("no cgroup hierarchy of this host can freeze a container")]
+    CannotFreeze,
+    #[error("the processes in {} did not {verb} in time", cgroup.display())]
+    Stuck { cgroup: PathBuf, verb: &'static str },
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+}
+
+/// Why a limit cannot be enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The kernel has no such controller, or it is not mounted.
+    Missing(&'static str),
+    /// An ordinary user was given no cgroup, or one without the controller.
+    NotDelegated(&'static str),
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing(controller) => {
+                write!(f, "this host has no cgroup controller {controller:?}")
+            }
+            Self::NotDelegated(controller) => {
+                write!(f, "the cgroup controller {controller:?} is not delegated to this user")
+            }
+        }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unenforceable { option, reason: Reason::Missing(controller), .. } => Some(format!(
+                "leave {option} out, or boot a kernel with the controller {controller:?} enabled"
+            )),
+            Self::Unenforceable { reason: Reason::NotDelegated(_), .. } => Some(
+                "start it through 'systemd-run --user --scope -p Delegate=yes knarr …', or as the superuser"
+                    .into(),
+            ),
+            Self::Limit { option: "--cpuset-cpus", .. } => {
+                Some("look at /sys/devices/system/cpu/online for the processors there are".into())
+            }
+            Self::SwapWithoutMemory | Self::SwapBelowMemory { .. } => {
+                Some("give --memory as well, and --memory-swap at least as much (-1: unlimited)".into())
+            }
+            _ => None,
+        }
+    }
+}
