@@ -13,6 +13,10 @@ pub fn dispatch() -> Option<ExitCode> {
     let mut words = std::env::args_os().skip(1);
     match (words.next()?.to_str()?, words.next()?.to_str()?) {
         ("internal", "monitor") => Some(monitor::entry(words, &mut |e| eprintln!("{e}"))),
+        ("command", "scenario-of-a-user") => {
+            crate::users::scenario();
+            Some(ExitCode::SUCCESS)
+        }
         ("command", verb) => Some(command(verb, words.collect())),
         _ => None,
     }
@@ -42,6 +46,11 @@ fn command(verb: &str, words: Vec<OsString>) -> ExitCode {
                 ..Default::default()
             };
             container::exec(&store, &id, &execution, &Default::default())
+        }
+        "copy-out" => {
+            let target = std::path::Path::new(word(3));
+            container::copy::from_container(&store, &id, word(2), target, Default::default())
+                .map(|()| End::Detached)
         }
         "wait" => container::wait(&store, &id).map(|code| {
             End::Exited(knarr_runtime::state::Exit { code, oom_killed: false, error: None })

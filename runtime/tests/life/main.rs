@@ -8,6 +8,7 @@ mod copying;
 mod deaths;
 mod fixture;
 mod many;
+mod users;
 mod verbs;
 
 use std::process::{Command, ExitCode};
@@ -23,7 +24,7 @@ macro_rules! tests {
 }
 
 fn all() -> Vec<Test> {
-    [copying::TESTS, deaths::TESTS, many::TESTS, verbs::TESTS].concat()
+    [copying::TESTS, deaths::TESTS, many::TESTS, users::TESTS, verbs::TESTS].concat()
 }
 
 fn main() -> ExitCode {
