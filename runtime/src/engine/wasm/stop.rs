@@ -52,6 +52,16 @@ extern "C" fn tick(_: libc::c_int) {
     }
 }
 
+/// The monitor blocks the signals that it reads from a descriptor, and a fork inherits that.
+fn unblock() {
+    // SAFETY: sigemptyset initialises the set; pthread_sigmask reads it and fails for no mask.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
 impl Stop {
     /// Installs the handler for SIGTERM, SIGINT and the image's own stop signal.
     pub fn install(stop_signal: i32) -> std::io::Result<Self> {
@@ -70,6 +80,7 @@ impl Stop {
                 return Err(std::io::Error::last_os_error());
             }
         }
+        unblock();
         Ok(Self { read, _write: write })
     }
 
