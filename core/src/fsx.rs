@@ -111,13 +111,16 @@ pub enum Durability {
     Disk,
 }
 
+/// How the names of files begin that [`replace`] has not finished.
+pub const TEMPORARY: &str = ".tmp-";
+
 /// Replaces `path` atomically: readers see the old content or the new, never a mixture.
 ///
 /// The guarantee ends at the file system: over a network file system rename may not be atomic.
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
+        .prefix(TEMPORARY)
         .tempfile_in(directory)
         .at("create a temporary file in", directory)?;
     file.write_all(bytes).at("write", path)?;

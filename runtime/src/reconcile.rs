@@ -102,7 +102,13 @@ fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {
         unowned.state.apply(|s| s.exited(Exit { code: KILLED, oom_killed: false, error }))?;
         unowned.container.state = unowned.state.state().clone();
     }
-    Ok(sys::remove_tree(root.container(&unowned.container.spec.id).run())?)
+    let paths = root.container(&unowned.container.spec.id);
+    // a record that was being replaced
+    for name in fsx::list(paths.data())?.iter().filter(|name| name.starts_with(fsx::TEMPORARY)) {
+        fsx::remove_file(&paths.data().join(name))?;
+    }
+    // last: it is the mark of unfinished work
+    Ok(sys::remove_tree(paths.run())?)
 }
 
 /// Removes what an engine keeps outside of the container's folders, and kills what still runs.

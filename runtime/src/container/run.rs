@@ -15,7 +15,8 @@ use std::os::unix::process::CommandExt;
 /// left with the detach keys.
 pub fn run(store: &Store, id: &ContainerId, options: &Attach) -> Result<End> {
     let spec = state::load_spec(store.root(), id)?;
-    if spec.process.tty {
+    // a guest that does not get our signals outlives us
+    if spec.process.tty || !options.forward_signals {
         return start_attached(store, id, options);
     }
     if monitor::must_reexec() {

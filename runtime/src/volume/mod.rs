@@ -12,11 +12,12 @@ mod copy_up;
 pub use copy_up::copy_up;
 
 use jiff::Timestamp;
-use knarr_core::fsx::{self, Durability};
+use knarr_core::fsx::{self, Context, Durability};
 use knarr_core::hint::Hint;
 use knarr_core::lock::Lock;
 use knarr_core::record::{self, Record};
 use knarr_core::root::Root;
+use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -142,6 +143,9 @@ pub fn create(
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
             other => other?,
         }
+        // whatever this process's umask is: the users of an image come in
+        let data = paths.data();
+        rustix::fs::chmod(&data, Mode::from_raw_mode(0o755)).at("set the mode of", &data)?;
         let volume = Volume { name: name.to_owned(), created: Timestamp::now(), anonymous, labels };
         record::write(&paths.record(), &volume, Durability::Process)?;
         return Ok(volume);
@@ -159,9 +163,24 @@ pub fn list(root: &Root) -> Result<Vec<Volume>> {
     let mut volumes = Vec::new();
     for name in fsx::list(&root.volumes())? {
         let Ok(paths) = Paths::of(root, &name) else { continue };
-        volumes.extend(record::read::<Volume>(&paths.record())?);
+        match record::read::<Volume>(&paths.record())? {
+            Some(volume) => volumes.push(volume),
+            None => sweep(&paths)?,
+        }
     }
     Ok(volumes)
+}
+
+/// Deletes what a killed process left of a volume that it made or removed.
+fn sweep(paths: &Paths) -> Result<()> {
+    match Lock::try_exclusive(&paths.folder.join("lock")) {
+        Ok(Some(_lock)) if !paths.record().exists() => {
+            Ok(knarr_core::sys::remove_tree(&paths.folder)?)
+        }
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Removes a volume that no container uses. `users` tells who does; it is asked under the volume's lock.

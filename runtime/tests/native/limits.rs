@@ -204,7 +204,7 @@ fn limits_of_a_process_that_runs() {
     let mut child =
         std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
     let (host, id) = (Host::detect(true), &fixture.spec.id);
-    cgroup::apply(&host, id, &limits, child.id()).unwrap();
+    cgroup::apply(&host, &fixture.root, id, &limits, child.id()).unwrap();
     assert_eq!(file(&fixture, "pids.max", "pids.max"), "7");
     assert_eq!(cgroup::stats(&host, id).unwrap().memory_limit, Some(32 << 20));
     cgroup::remove(&host, id).unwrap();

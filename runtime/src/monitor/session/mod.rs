@@ -3,6 +3,8 @@
 //! The guest's output goes to the log, to the monitor's own standard streams (in the foreground) and to attached
 //! clients; it is read only as fast as the slowest of them takes it, as with any pipe.
 
+mod ready;
+
 use super::control::{Request, Response};
 use super::guest::Guarded;
 use super::log::{Log, Stream};
@@ -12,10 +14,11 @@ use super::sink::Sink;
 use crate::state::Exit;
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
+use ready::{Source, timeout};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long clients that do not read may delay the end of the monitor.
@@ -56,20 +59,6 @@ pub(super) struct Session<'a> {
     pub log: Option<Log>,
     pub terminal: bool,
     pub kill_at: Option<Instant>,
-}
-
-/// What became ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Guest,
-    Signals,
-    Listener,
-    Output(usize),
-    GuestStdin,
-    OwnStdin,
-    OwnStdout,
-    OwnStderr,
-    Client(usize),
 }
 
 impl Session<'_> {
@@ -137,71 +126,6 @@ impl Session<'_> {
             }
             self.forget_gone_clients();
         }
-    }
-
-    fn wait(&self) -> io::Result<Vec<Source>> {
-        let mut sources = vec![Source::Guest, Source::Signals];
-        let mut fds = vec![
-            PollFd::new(self.guest.process(), PollFlags::IN),
-            PollFd::new(self.signals, PollFlags::IN),
-        ];
-        let mut more: Vec<(Source, BorrowedFd<'_>, PollFlags)> = Vec::new();
-        if let Some(listener) = &self.listener {
-            more.push((Source::Listener, listener.as_fd(), PollFlags::IN));
-        }
-        if self.outputs_wanted() {
-            for (at, output) in self.outputs.iter().enumerate() {
-                if let Some(fd) = &output.fd {
-                    more.push((Source::Output(at), fd.as_fd(), PollFlags::IN));
-                }
-            }
-        }
-        if let Some(stdin) = self.stdin.as_ref().filter(|s| !s.is_empty()) {
-            more.push((Source::GuestStdin, stdin.as_fd(), PollFlags::OUT));
-        }
-        let hungry = self.stdin.as_ref().is_some_and(Sink::is_empty);
-        if let Some(own) = &self.own {
-            if let Some(fd) = own.stdin.as_ref().filter(|_| hungry) {
-                more.push((Source::OwnStdin, fd.as_fd(), PollFlags::IN));
-            }
-            if let Some(sink) = own.stdout.as_ref().filter(|s| !s.is_empty()) {
-                more.push((Source::OwnStdout, sink.as_fd(), PollFlags::OUT));
-            }
-            if let Some(sink) = own.stderr.as_ref().filter(|s| !s.is_empty()) {
-                more.push((Source::OwnStderr, sink.as_fd(), PollFlags::OUT));
-            }
-        }
-        for (at, client) in self.clients.iter().enumerate() {
-            let mut flags = PollFlags::empty();
-            // input for a guest that does not read stays in the socket
-            if !client.feeds_stdin() || self.stdin.is_none() || hungry {
-                flags |= PollFlags::IN;
-            }
-            if client.has_output() {
-                flags |= PollFlags::OUT;
-            }
-            more.push((Source::Client(at), client.as_fd(), flags));
-        }
-        for (source, fd, flags) in more {
-            sources.push(source);
-            fds.push(PollFd::from_borrowed_fd(fd, flags));
-        }
-        let left = timeout(self.kill_at);
-        match poll(&mut fds, left.as_ref()) {
-            Ok(_) => {}
-            Err(Errno::INTR) => return Ok(Vec::new()),
-            Err(e) => return Err(e.into()),
-        }
-        let ready = fds.iter().zip(sources).filter(|(fd, _)| !fd.revents().is_empty());
-        Ok(ready.map(|(_, source)| source).collect())
-    }
-
-    fn outputs_wanted(&self) -> bool {
-        let own = self.own.as_ref();
-        let waits = |sink: Option<&Sink<BorrowedFd<'static>>>| sink.is_some_and(|s| !s.is_empty());
-        !waits(own.and_then(|o| o.stdout.as_ref()))
-            && !waits(own.and_then(|o| o.stderr.as_ref()))
-            && !self.clients.iter().any(Client::is_slow)
     }
 
     fn handle(&mut self, source: Source, buffer: &mut [u8]) -> io::Result<()> {
@@ -422,11 +346,4 @@ impl Session<'_> {
             self.end_stdin();
         }
     }
-}
-
-fn timeout(at: Option<Instant>) -> Option<rustix::time::Timespec> {
-    let left = at?.saturating_duration_since(Instant::now());
-    // rounded up, so that the loop does not spin through the last moment
-    let left = left + Duration::from_millis(1);
-    left.try_into().ok()
 }

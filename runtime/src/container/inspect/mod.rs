@@ -1,196 +1,21 @@
 //! `inspect`: everything about a container, under Docker's names.
 
 use super::Result;
+mod document;
+
+pub use document::*;
+
 use super::list::{self, network_name};
 use crate::state::{self, Container, Status};
 use crate::{reconcile, volume};
 use knarr_core::id::ContainerId;
-use knarr_core::image::config::Healthcheck;
 use knarr_core::root::Root;
 use knarr_core::spec::{EngineKind, Mount, MountKind, NetworkMode, Port, Seccomp};
 use knarr_core::store::Store;
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Docker's name for a time that has not come (Go's zero time).
 const NEVER: &str = "0001-01-01T00:00:00Z";
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Inspection {
-    pub id: String,
-    pub created: String,
-    pub path: String,
-    pub args: Vec<String>,
-    pub state: State,
-    /// The image's id.
-    pub image: String,
-    pub resolv_conf_path: String,
-    pub hostname_path: String,
-    pub hosts_path: String,
-    pub log_path: String,
-    pub name: String,
-    pub restart_count: u32,
-    pub driver: &'static str,
-    /// The operating system, as in Docker.
-    pub platform: String,
-    pub host_config: HostConfig,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size_rw: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size_root_fs: Option<u64>,
-    pub mounts: Vec<MountPoint>,
-    pub config: Config,
-    pub network_settings: NetworkSettings,
-    /// What only Knarr has.
-    pub knarr: Knarr,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct State {
-    pub status: Status,
-    pub running: bool,
-    pub paused: bool,
-    pub restarting: bool,
-    #[serde(rename = "OOMKilled")]
-    pub oom_killed: bool,
-    pub dead: bool,
-    pub pid: u32,
-    pub exit_code: u8,
-    pub error: String,
-    pub started_at: String,
-    pub finished_at: String,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct HostConfig {
-    pub binds: Vec<String>,
-    pub log_config: LogConfig,
-    pub network_mode: &'static str,
-    pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
-    pub auto_remove: bool,
-    pub cap_add: Vec<String>,
-    pub cap_drop: Vec<String>,
-    pub extra_hosts: Vec<String>,
-    pub group_add: Vec<String>,
-    pub init: bool,
-    pub privileged: bool,
-    pub readonly_rootfs: bool,
-    pub security_opt: Vec<String>,
-    pub shm_size: u64,
-    pub cpu_shares: u64,
-    pub memory: u64,
-    pub memory_reservation: u64,
-    pub memory_swap: i64,
-    pub nano_cpus: u64,
-    pub cpuset_cpus: String,
-    pub pids_limit: Option<u64>,
-    pub ulimits: Vec<Ulimit>,
-    pub tmpfs: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct LogConfig {
-    #[serde(rename = "Type")]
-    pub kind: &'static str,
-    pub config: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Ulimit {
-    pub name: String,
-    pub hard: i64,
-    pub soft: i64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct MountPoint {
-    #[serde(rename = "Type")]
-    pub kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    pub source: String,
-    pub destination: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub driver: Option<&'static str>,
-    pub mode: String,
-    #[serde(rename = "RW")]
-    pub writable: bool,
-    pub propagation: String,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Config {
-    pub hostname: String,
-    pub user: String,
-    pub attach_stdin: bool,
-    pub attach_stdout: bool,
-    pub attach_stderr: bool,
-    pub exposed_ports: BTreeMap<String, Empty>,
-    pub tty: bool,
-    pub open_stdin: bool,
-    pub env: Vec<String>,
-    pub cmd: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub healthcheck: Option<Healthcheck>,
-    /// As the user wrote it.
-    pub image: String,
-    pub working_dir: String,
-    pub entrypoint: Vec<String>,
-    pub labels: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop_signal: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop_timeout: Option<u32>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Empty {}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct NetworkSettings {
-    /// Published ports that are open, and exposed ones (`null`).
-    pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
-    pub networks: BTreeMap<&'static str, Network>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Network {
-    #[serde(rename = "IPAddress")]
-    pub ip_address: String,
-    pub aliases: Vec<String>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct PortBinding {
-    pub host_ip: String,
-    pub host_port: String,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Knarr {
-    pub engine: EngineKind,
-    /// The platform of the variant that runs.
-    pub variant: String,
-    /// Digest of that variant's manifest.
-    pub manifest: String,
-    /// Why this variant was chosen.
-    pub reason: String,
-    pub monitor_pid: u32,
-    pub isolate_requests: bool,
-    /// Walls that this host could not put up around the guest.
-    pub lacking: Vec<String>,
-}
 
 /// Describes a container as it truly is; `size` measures its files as well.
 pub fn inspect(store: &Store, id: &ContainerId, size: bool) -> Result<Inspection> {
