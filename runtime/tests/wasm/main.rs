@@ -16,6 +16,7 @@ mod container;
 mod files;
 mod http;
 mod isolation;
+mod network;
 mod programs;
 mod stop;
 
@@ -25,7 +26,8 @@ use std::process::ExitCode;
 type Test = (&'static str, fn());
 
 fn tests() -> Vec<Test> {
-    [files::TESTS, http::TESTS, isolation::TESTS, programs::TESTS, stop::TESTS].concat()
+    [files::TESTS, http::TESTS, isolation::TESTS, network::TESTS, programs::TESTS, stop::TESTS]
+        .concat()
 }
 
 fn main() -> ExitCode {

@@ -2,6 +2,8 @@
 
 use super::files::Preopen;
 use super::host::files::Tree;
+use super::host::names::Names;
+use super::host::ports::Ports;
 use super::host::stdio::{Input, Output};
 use knarr_core::spec::NetworkMode;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ pub(super) struct View {
     pub preopens: Vec<Preopen>,
     pub tree: Arc<Tree>,
     pub network: NetworkMode,
+    pub names: Arc<Names>,
+    pub ports: Arc<Ports>,
 }
 
 impl View {
@@ -32,7 +36,7 @@ impl View {
         }
         match self.network {
             NetworkMode::Host => {
-                builder.inherit_network().allow_ip_name_lookup(true);
+                builder.inherit_network().allow_tcp(true).allow_udp(true);
             }
             NetworkMode::None => {
                 builder.allow_tcp(false).allow_udp(false);

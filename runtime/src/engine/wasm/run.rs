@@ -8,6 +8,8 @@ use super::error::Error;
 use super::files::Tree;
 use super::guest::{View, environment};
 use super::host;
+use super::host::names::Names;
+use super::host::ports::Ports;
 use super::kinds;
 use super::link;
 use super::locate::{Entrypoint, Found, locate};
@@ -17,11 +19,12 @@ use super::serve;
 use super::start::report;
 use super::stop::{self, Stop};
 use crate::engine::Launch;
-use knarr_core::spec::ContainerSpec;
+use knarr_core::spec::{ContainerSpec, NetworkMode};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::Pid;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::component::Component;
@@ -131,7 +134,10 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
     if server.is_some() {
         Stop::tick(&engine).map_err(|e| Error::system("set a timer", e))?;
     }
-    let ports = server.as_ref().map_or_else(Vec::new, |s| s.listeners.ports.clone());
+    let listens = server.is_none() && matches!(program, Program::Component(..));
+    let own = if listens { Ports::reserve(spec)? } else { Arc::default() };
+    let reached = server.as_ref().map_or_else(|| own.reached(), |s| s.listeners.ports.clone());
+    let names = names(spec, &tree, &engine, &program)?;
     // its own pipe for signals is a kind of socket that the guest's process may not make
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -148,6 +154,8 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
         cwd: cwd.to_owned(),
         preopens,
         network: spec.network.clone(),
+        names,
+        ports: own,
     };
     Ok(Prepared {
         runtime,
@@ -158,9 +166,38 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
         path: found.path,
         stop,
         memory: spec.limits.memory,
-        ready: Ready { ports, lacking: confined.lacking },
+        ready: Ready { ports: reached, lacking: confined.lacking },
         server,
     })
+}
+
+/// The tables of names, for guests that may ask.
+fn names(
+    spec: &ContainerSpec,
+    tree: &Tree,
+    engine: &Engine,
+    program: &Program,
+) -> Result<Arc<Names>, Error> {
+    let asks = |import: &str| {
+        [
+            "wasi:sockets/ip-name-lookup",
+            "wasi:http/outgoing-handler",
+            "wasi:http/client",
+            "wasi:http/handler",
+        ]
+        .iter()
+        .any(|interface| import.starts_with(interface))
+    };
+    let wanted = match program {
+        Program::Component(component, _) => {
+            component.component_type().imports(engine).any(|(import, _)| asks(import))
+        }
+        Program::Module(_) => false,
+    };
+    if !wanted || spec.network == NetworkMode::None {
+        return Ok(Arc::default());
+    }
+    Ok(Arc::new(Names::load(tree, &spec.extra_hosts, spec.hostname.as_deref())?))
 }
 
 fn settings(spec: &ContainerSpec) -> Result<serve::Settings, Error> {

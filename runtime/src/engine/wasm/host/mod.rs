@@ -3,6 +3,8 @@
 pub(super) mod files;
 pub(super) mod http;
 pub(super) mod limits;
+pub(super) mod names;
+pub(super) mod ports;
 pub(super) mod stdio;
 
 use super::guest::View;
@@ -19,6 +21,8 @@ pub(super) struct Host {
     table: ResourceTable,
     http: WasiHttpCtx,
     requests: http::Requests,
+    names: Arc<names::Names>,
+    ports: Arc<ports::Ports>,
     tree: Arc<files::Tree>,
     opened: files::Opened,
     pub limits: Limits,
@@ -30,7 +34,9 @@ impl Host {
             wasi: view.context()?.build(),
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
-            requests: http::Requests::new(&view.network),
+            requests: http::Requests::new(&view.network, &view.names),
+            names: view.names.clone(),
+            ports: view.ports.clone(),
             tree: view.tree.clone(),
             opened: files::Opened::default(),
             limits,
@@ -49,6 +55,13 @@ impl Host {
             tree: &self.tree,
             opened: &mut self.opened,
         }
+    }
+}
+
+impl Host {
+    /// What names are looked up in.
+    pub fn lookup(&mut self) -> names::lookup::View<'_> {
+        names::lookup::View { table: &mut self.table, names: &self.names }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::super::error::Error;
 use super::super::host::files::{self, Files};
-use super::super::host::{Host, Host1};
+use super::super::host::names::lookup::Lookup;
+use super::super::host::{Host, Host1, ports};
 use super::Subject;
 use wasmtime::component::{self, Component};
 use wasmtime::{Linker, Module};
@@ -46,7 +47,8 @@ pub(in crate::engine::wasm) fn of_component(
 ) -> Result<component::Linker<Host>, Error> {
     let mut linker = component::Linker::new(subject.engine);
     let generations = Generations::of(subject, component);
-    add(&mut linker, &generations).map_err(|e| Error::system("link WASI", e))?;
+    add(&mut linker, &generations, !subject.view.ports.is_empty())
+        .map_err(|e| Error::system("link WASI", e))?;
     Ok(linker)
 }
 
@@ -80,24 +82,38 @@ impl Generations {
     }
 }
 
-fn add(linker: &mut component::Linker<Host>, generations: &Generations) -> wasmtime::Result<()> {
+fn add(
+    linker: &mut component::Linker<Host>,
+    generations: &Generations,
+    published: bool,
+) -> wasmtime::Result<()> {
     if generations.p2 {
         let mut options = wasmtime_wasi::p2::bindings::LinkOptions::default();
         options.network_error_code(true);
         wasmtime_wasi::p2::add_to_linker_with_options_async(linker, &options)?;
         linker.allow_shadowing(true);
         use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
+        use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup;
         preopens::add_to_linker::<Host, Files>(linker, Host::files)?;
         types::add_to_linker::<Host, Files>(linker, Host::files)?;
+        ip_name_lookup::add_to_linker::<Host, Lookup>(linker, Host::lookup)?;
         linker.allow_shadowing(false);
+        if published {
+            ports::shadow2(linker)?;
+        }
     }
     if generations.p3 {
         wasmtime_wasi::p3::add_to_linker(linker)?;
         linker.allow_shadowing(true);
         use wasmtime_wasi::p3::bindings::filesystem::{preopens, types};
+        use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup;
         preopens::add_to_linker::<Host, Files>(linker, Host::files)?;
         types::add_to_linker::<Host, Files>(linker, Host::files)?;
+        ip_name_lookup::add_to_linker::<Host, Lookup>(linker, Host::lookup)?;
         linker.allow_shadowing(false);
+        if published {
+            ports::shadow3(linker)?;
+        }
     }
     if generations.http2 {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
