@@ -11,6 +11,7 @@ pub const TESTS: &[Test] = &[
     ("stop::a_program_that_waits", waiting),
     ("stop::a_program_that_writes_to_nobody", blocked),
     ("stop::the_image_stop_signal", own_signal),
+    ("stop::a_monitor_that_blocks_signals", blocking_monitor),
     ("stop::kill", kill),
     ("stop::a_terminal", terminal),
 ];
@@ -54,6 +55,21 @@ fn own_signal() {
     running.expect("spinning");
     running.kill(libc::SIGQUIT);
     assert_eq!(running.wait().code(), Some(131));
+}
+
+/// A monitor reads signals from a descriptor, and blocks them for that.
+fn blocking_monitor() {
+    let mut running;
+    unsafe {
+        let (mut all, mut before) = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const all, &raw mut before);
+        running = Container::with("kit.p1.wasm", &["spin"]).start().unwrap();
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+    }
+    running.expect("spinning");
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.wait().code(), Some(143));
 }
 
 fn kill() {

@@ -66,6 +66,7 @@ pub(super) fn child(
 
 /// Puts the streams at 0 to 2 and the pipe at 3, and closes everything else that the monitor has open.
 fn descriptors(stdio: [OwnedFd; 3], terminal: bool, pipe: OwnedFd) -> Result<OwnedFd, Errno> {
+    stop::reset_signals();
     let _ = rustix::process::setsid();
     // out of the way first: the numbers wanted may be among those held
     let high = |fd: &OwnedFd| fcntl_dupfd_cloexec(fd, 10);

@@ -52,10 +52,29 @@ extern "C" fn tick(_: libc::c_int) {
     }
 }
 
-/// The monitor blocks the signals that it reads from a descriptor, and a fork inherits that.
-fn unblock() {
-    // SAFETY: sigemptyset initialises the set; pthread_sigmask reads it and fails for no mask.
+/// Makes a forked process take signals as a fresh one would: its parent blocks those that it reads from a descriptor,
+/// and may have handlers, which mean nothing here.
+pub(super) fn reset_signals() {
+    let handled = [
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGQUIT,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGALRM,
+        libc::SIGTERM,
+        libc::SIGCHLD,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+        libc::SIGWINCH,
+    ];
+    // SAFETY: the default action is no handler at all; sigemptyset initialises the set; a mask is only read. A write to
+    // a closed pipe stays an error and no signal, as Rust programs have it.
     unsafe {
+        for signal in handled {
+            libc::signal(signal, libc::SIG_DFL);
+        }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
@@ -80,7 +99,6 @@ impl Stop {
                 return Err(std::io::Error::last_os_error());
             }
         }
-        unblock();
         Ok(Self { read, _write: write })
     }
 
