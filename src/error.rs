@@ -8,10 +8,9 @@ use std::error::Error;
 pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 
-/// The exit codes of `run` and `exec` when the container had no say (Docker's).
+/// The exit code of `run` and `exec` when the container had no say. The engines know of the others that Docker
+/// has: 126 for a command that cannot be executed, 127 for one that is not found.
 pub const KNARR_FAILED: u8 = 125;
-pub const NOT_EXECUTABLE: u8 = 126;
-pub const NOT_FOUND: u8 = 127;
 
 /// Why a command failed.
 #[derive(Debug)]

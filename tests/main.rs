@@ -1,5 +1,8 @@
 //! End-to-end tests: the program, seen from outside.
 
+// a test that cannot go on ends
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stderr)]
+
 mod harness;
 
 mod builtin;
@@ -16,6 +19,7 @@ mod logs;
 mod mistakes;
 mod ps;
 mod run;
+mod terminal;
 mod user;
 mod variant;
 mod volume;

@@ -68,7 +68,7 @@ const MISTAKES: &[Mistake] = &[
     ("run --log-opt banana=1 busybox", 125, "is not an option of the log", "max-size=20m"),
     ("run --cap-add BANANA busybox true", 125, "BANANA", ""),
     ("run --detach-keys banana busybox", 125, "is not a sequence of keys", "ctrl-"),
-    ("run --user nobodyhere busybox true", 125, "nobodyhere", ""),
+    ("run --rm --user nobodyhere busybox true", 125, "nobodyhere", ""),
     ("start nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
     ("stop nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),
     ("restart nothere", 1, "no container \"nothere\"", "'knarr ps -a'"),

@@ -18,7 +18,8 @@ fn an_ordinary_user_runs_lists_logs_and_removes_wasm_containers() {
     assert_eq!(knarr.ok(&["ps", "--format", "{{.Names}} {{.State}}"]), "web running");
     knarr.ok(&["stop", "web"]);
     assert_eq!(knarr.ok(&["wait", "web"]), "143");
-    assert!(knarr.ok(&["logs", "--tail", "1", "web"]).starts_with("out "));
+    let last = knarr.run(&["logs", "--tail", "2", "web"]).code(0);
+    assert!((last.stdout + &last.stderr).contains("out "));
     assert_eq!(knarr.ok(&["rm", "web"]), "web");
     knarr.assert_nothing_left(&[id].into());
 

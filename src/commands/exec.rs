@@ -3,8 +3,8 @@
 use super::run::before_the_container;
 use super::{Context, Outcome};
 use crate::error::Failure;
+use knarr_runtime::container;
 use knarr_runtime::container::options::resolve_environment;
-use knarr_runtime::container::{self, exec};
 use knarr_runtime::monitor::Execution;
 use std::path::PathBuf;
 
@@ -59,8 +59,10 @@ fn attempt(args: &Args, context: &Context) -> Outcome {
     let id = container::find(&store, name)?;
     let execution = execution(args, command)?;
     let result = match args.detach {
-        true => exec::exec_detached(&store, &id, &execution).map(|()| 0),
-        false => exec::exec(&store, &id, &execution, &keys).map(|end| super::attach::status(&end)),
+        true => container::exec_detached(&store, &id, &execution).map(|()| 0),
+        false => {
+            container::exec(&store, &id, &execution, &keys).map(|end| super::attach::status(&end))
+        }
     };
     result.map_err(|error| {
         let status = error.exit_code();

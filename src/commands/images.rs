@@ -64,14 +64,11 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     filter::check(&args.filter, &["reference", "dangling", "label", "before", "since"])?;
     let mut entries = Vec::new();
     for image in store.images()? {
+        let name = image.display_name();
         match describe(&store, image) {
             Ok(entry) => entries.push(entry),
             // one damaged image must not hide the others
-            Err((image, failure)) => ui::warning(format_args!(
-                "{}: {}",
-                image.display_name(),
-                failure.messages.join(": ")
-            )),
+            Err(failure) => ui::warning(format_args!("{name}: {}", failure.messages.join(": "))),
         }
     }
     select(args, &store, &mut entries)?;
@@ -84,29 +81,21 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     Ok(0)
 }
 
-fn describe(store: &Store, image: Image) -> Result<Entry, (Image, Failure)> {
-    let read = || -> Result<_, Failure> {
-        let variants = store.variants(&image)?;
-        let mut sized = Vec::new();
-        let mut config = None;
-        for variant in variants {
-            let mut size = 0;
-            if variant.present {
-                size = store.size_of(&variant.manifest)?.content;
-                let read = store.config(&store.manifest(&variant.manifest)?)?;
-                config.get_or_insert(read);
-            }
-            sized.push((variant, size));
+fn describe(store: &Store, image: Image) -> Result<Entry, Failure> {
+    let mut variants = Vec::new();
+    let mut config = None;
+    for variant in store.variants(&image)? {
+        let mut size = 0;
+        if variant.present {
+            size = store.size_of(&variant.manifest)?.content;
+            let read = store.config(&store.manifest(&variant.manifest)?)?;
+            config.get_or_insert(read);
         }
-        Ok((sized, config.unwrap_or_default()))
-    };
-    match read() {
-        Ok((variants, config)) => {
-            let created = config.created.as_deref().and_then(|t| t.parse().ok());
-            Ok(Entry { image, variants, config, created })
-        }
-        Err(failure) => Err((image, failure)),
+        variants.push((variant, size));
     }
+    let config = config.unwrap_or_default();
+    let created = config.created.as_deref().and_then(|t| t.parse().ok());
+    Ok(Entry { image, variants, config, created })
 }
 
 fn select(args: &Args, store: &Store, entries: &mut Vec<Entry>) -> Result<(), Failure> {
@@ -129,7 +118,7 @@ fn select(args: &Args, store: &Store, entries: &mut Vec<Entry>) -> Result<(), Fa
         .retain(|e| labels.iter().all(|label| filter::has_label(&e.config.config.labels, label)));
     for (key, later) in [("before", false), ("since", true)] {
         for name in value(key) {
-            let other = describe(store, store.find(name)?).map_err(|(_, failure)| failure)?;
+            let other = describe(store, store.find(name)?)?;
             entries.retain(|e| match later {
                 true => e.created > other.created,
                 false => e.created < other.created,

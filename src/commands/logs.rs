@@ -4,7 +4,8 @@ use super::{Context, Outcome};
 use crate::args::time;
 use crate::ui;
 use jiff::Timestamp;
-use knarr_runtime::container::{self, logs};
+use knarr_runtime::container;
+use knarr_runtime::container::logs::LogOptions;
 use knarr_runtime::monitor::Stream;
 use std::io::Write;
 
@@ -44,7 +45,7 @@ fn tail(text: &str) -> Result<Tail, String> {
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let id = container::find(&store, &args.container)?;
-    let options = logs::LogOptions {
+    let options = LogOptions {
         follow: args.follow,
         tail: args.tail.0,
         since: args.since,
@@ -53,7 +54,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     };
     let (mut out, mut error) = (ui::data_writer(), ui::error_writer());
     let mut at_start = [true, true];
-    logs::logs(&store, &id, &options, &mut |entry| {
+    container::logs(&store, &id, &options, &mut |entry| {
         let (writer, start): (&mut dyn Write, _) = match entry.stream {
             Stream::Stdout => (&mut out, &mut at_start[0]),
             Stream::Stderr => (&mut error, &mut at_start[1]),

@@ -5,6 +5,7 @@
 
 pub mod image;
 pub mod proc;
+pub mod terminal;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
