@@ -1,0 +1,65 @@
+//! `-p` and `port`: servers in Wasm containers.
+
+use crate::harness::Knarr;
+use crate::harness::image::{Tar, guest};
+use crate::harness::proc::until;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+/// One request, the whole answer.
+fn get(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.starts_with("HTTP/1.1 200").then_some(answer)
+}
+
+fn server(guest_name: &str, exposed: &str) -> Knarr {
+    let knarr = Knarr::new();
+    let mut tar = Tar::new();
+    tar.file("app.wasm", 0o755, &guest(guest_name));
+    knarr.import("server", "wasi/wasm", &[r#"ENTRYPOINT ["/app.wasm"]"#, exposed], &tar.finish());
+    knarr
+}
+
+#[test]
+fn every_kind_of_http_component_is_served_on_its_published_port() {
+    for (name, path) in
+        [("httpd.p2.wasm", "/env"), ("httpd.proxy.p2.wasm", "/"), ("p3httpd.p3.wasm", "/")]
+    {
+        let knarr = server(name, "EXPOSE 8080");
+        let id = knarr.ok(&["run", "-d", "-p", "127.0.0.1::8080", "-e", "A=1", "server"]);
+        let address = knarr.ok(&["port", &id, "8080/tcp"]);
+        assert!(address.starts_with("127.0.0.1:"), "{address}");
+        let answer = get(&address, path).unwrap_or_else(|| panic!("{name} does not answer"));
+        assert!(path != "/env" || answer.contains("A=1"), "{answer}");
+        let shown = knarr.ok(&["ps", "--format", "{{.Ports}}"]);
+        assert_eq!(shown, format!("{address}->8080/tcp"));
+        let template = r#"{{(index (index .NetworkSettings.Ports "8080/tcp") 0).HostPort}}"#;
+        assert!(address.ends_with(&knarr.inspect(&id, template)));
+        knarr.ok(&["stop", &id]);
+        assert_eq!(knarr.ok(&["wait", &id]), "143", "{name}");
+        assert_eq!(get(&address, path), None);
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let knarr = server("httpd.p2.wasm", "EXPOSE 8080");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let publish = format!("127.0.0.1:{port}:8080");
+    let said = knarr.fails(125, &["run", "--rm", "-d", "-p", &publish, "server"]);
+    assert!(said.contains(&port), "{said}");
+    assert!(knarr.containers().is_empty());
+}
+
+#[test]
+fn publish_all_takes_what_the_image_exposes() {
+    let knarr = server("httpd.p2.wasm", "EXPOSE 8080");
+    let id = knarr.ok(&["run", "-d", "-P", "server"]);
+    let address = knarr.ok(&["port", &id]);
+    let address = address.strip_prefix("8080/tcp -> 0.0.0.0:").unwrap();
+    until("it answers", || get(&format!("127.0.0.1:{address}"), "/").is_some());
+}
