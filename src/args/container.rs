@@ -1,10 +1,11 @@
 //! The options that make a container: shared by `run` and `create`.
 
 use super::usage;
+use super::value::{Runtime, capability, cpus, network, platform, runtime, size, swap, ulimit};
 use crate::error::Failure;
 use clap::{ArgAction, Args, ValueEnum};
 use knarr_core::image::Platform;
-use knarr_core::spec::limits::{InvalidLimit, Limits, Ulimit, parse_cpus, parse_size};
+use knarr_core::spec::limits::{Limits, Ulimit, parse_size};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::{LogConfig, Mount, NetworkMode, Port, Seccomp, Security, WasmOptions};
 use knarr_runtime::container::options::{self, RunOptions};
@@ -183,13 +184,6 @@ pub enum LogDriver {
     JsonFile,
 }
 
-/// What `--runtime` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runtime {
-    Wasm,
-    Native,
-}
-
 impl Options {
     pub fn image(&self) -> &str {
         self.words.first().map_or("", String::as_str)
@@ -349,56 +343,4 @@ fn conflict(message: String) -> Failure {
 fn invalid_security_option(option: &str) -> Failure {
     Failure::usage(format!("{option:?} is not a security option"))
         .hint("write seccomp=FILE, seccomp=unconfined or no-new-privileges")
-}
-
-/// Docker takes `NET_ADMIN`, `cap_net_admin` and `all`.
-fn capability(text: &str) -> String {
-    let upper = text.to_ascii_uppercase();
-    upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
-}
-
-fn size(text: &str) -> Result<u64, InvalidLimit> {
-    parse_size(text)
-}
-
-fn swap(text: &str) -> Result<i64, InvalidLimit> {
-    match text {
-        "-1" => Ok(-1),
-        text => i64::try_from(parse_size(text)?).map_err(|_| InvalidLimit::Size(text.into())),
-    }
-}
-
-fn cpus(text: &str) -> Result<u64, InvalidLimit> {
-    parse_cpus(text)
-}
-
-fn ulimit(text: &str) -> Result<Ulimit, InvalidLimit> {
-    text.parse()
-}
-
-pub fn platform(text: &str) -> Result<Platform, String> {
-    text.parse().map_err(|_| "write it as os/architecture: wasi/wasm, linux/amd64".into())
-}
-
-fn network(text: &str) -> Result<NetworkMode, String> {
-    match text {
-        "host" => Ok(NetworkMode::Host),
-        "none" => Ok(NetworkMode::None),
-        _ => Err("the networks are host and none".into()),
-    }
-}
-
-fn runtime(text: &str) -> Result<Runtime, String> {
-    match text {
-        "wasm" => Ok(Runtime::Wasm),
-        "native" | "runc" | "crun" | "youki" | "io.containerd.runc.v2" => Ok(Runtime::Native),
-        text => {
-            let name = text.strip_prefix("io.containerd.").unwrap_or(text);
-            let name = name.rsplit_once(".v").map_or(name, |(name, _)| name);
-            match name {
-                "wasmtime" | "wasmedge" | "wasmer" | "spin" | "slight" | "wws" => Ok(Runtime::Wasm),
-                _ => Err("the runtimes are wasm and native".into()),
-            }
-        }
-    }
 }

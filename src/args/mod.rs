@@ -7,6 +7,7 @@ pub mod container;
 pub mod filter;
 pub mod time;
 pub mod usage;
+pub mod value;
 
 use crate::commands::{self, container as container_verbs, image, system, volume};
 use clap::{Parser, Subcommand};

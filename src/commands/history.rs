@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(short, long)]
     quiet: bool,
     /// Of the variant for this platform
-    #[arg(long, value_name = "OS/ARCH", value_parser = crate::args::container::platform)]
+    #[arg(long, value_name = "OS/ARCH", value_parser = crate::args::value::platform)]
     platform: Option<Platform>,
     #[arg(value_name = "IMAGE")]
     image: String,

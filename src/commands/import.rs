@@ -1,7 +1,7 @@
 //! Make an image of a root file system's tarball.
 
 use super::{Context, Outcome};
-use crate::args::container::platform;
+use crate::args::value::platform;
 use crate::error::Failure;
 use crate::ui;
 use crate::wiring::compile;

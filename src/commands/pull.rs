@@ -1,7 +1,7 @@
 //! Download an image from a registry.
 
 use super::{Context, Outcome};
-use crate::args::container::platform;
+use crate::args::value::platform;
 use crate::error::Failure;
 use crate::ui::{self, progress};
 use crate::wiring::{compile, variant};

@@ -1,7 +1,7 @@
 //! Upload an image to a registry.
 
 use super::{Context, Outcome};
-use crate::args::container::platform;
+use crate::args::value::platform;
 use crate::ui::{self, progress};
 use knarr_core::image::{Platform, Reference};
 use knarr_packager::registry::{self, Config, PushOptions};

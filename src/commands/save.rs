@@ -1,7 +1,7 @@
 //! Write images to a tar archive.
 
 use super::{Context, Outcome};
-use crate::args::container::platform;
+use crate::args::value::platform;
 use crate::error::Failure;
 use crate::ui;
 use knarr_core::fsx;

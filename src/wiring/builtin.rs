@@ -9,11 +9,13 @@ use knarr_packager::archive;
 static HELLO: &[u8] = include_bytes!("../builtin/hello.tar");
 const NAME: &str = "hello";
 
-/// Puts it into the store if it is what is asked for and there is none of that name.
-pub fn provide(store: &Store, text: &str) -> Result<(), Failure> {
+/// Puts it into the store if it is what is asked for and there is none of that name; whether it did.
+pub fn provide(store: &Store, text: &str) -> Result<bool, Failure> {
     let hello: Reference = NAME.parse()?;
-    if text.parse::<Reference>().ok().as_ref() == Some(&hello) && store.find(text).is_err() {
-        archive::load(store, &mut &HELLO[..])?;
+    let wanted = text.parse::<Reference>().is_ok_and(|reference| reference == hello);
+    if !wanted || store.find(text).is_ok() {
+        return Ok(false);
     }
-    Ok(())
+    archive::load(store, &mut &HELLO[..])?;
+    Ok(true)
 }

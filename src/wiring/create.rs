@@ -6,10 +6,9 @@ use crate::commands::Context;
 use crate::error::Failure;
 use crate::ui::{self, progress};
 use knarr_core::id::ContainerId;
-use knarr_core::image::variant::Choice;
 use knarr_core::spec::SpecImage;
-use knarr_core::store::{Image, Store};
-use knarr_packager::registry::{self, Config, PullOptions, PullPolicy};
+use knarr_core::store::Store;
+use knarr_packager::registry::{self, Config, Ensured, PullOptions, PullPolicy};
 use knarr_runtime::container;
 use knarr_runtime::container::options::{ImageOptions, resolve};
 
@@ -30,11 +29,11 @@ pub fn create(options: &Options, context: &Context) -> Result<(Store, ContainerI
         runnable: variant::runnable(),
         all_platforms: false,
     };
-    let image = ensure(&store, options, &pull)?;
-    let choice = variant::choose(&store, &image, wanted.as_ref())?;
+    let ensured = ensure(&store, options, &pull)?;
     if options.explain {
-        explain(&store, &image, &choice)?;
+        explain(&ensured);
     }
+    let Ensured { image, choice, .. } = ensured;
     let manifest = store.manifest(&choice.variant.manifest)?;
     let config = store.config(&manifest)?;
     let layers = store.unpack(&manifest, &config)?;
@@ -57,35 +56,31 @@ pub fn create(options: &Options, context: &Context) -> Result<(Store, ContainerI
     Ok((store, id))
 }
 
-fn ensure(store: &Store, options: &Options, pull: &PullOptions) -> Result<Image, Failure> {
+fn ensure(store: &Store, options: &Options, pull: &PullOptions) -> Result<Ensured, Failure> {
     let policy = match options.pull {
         Pull::Always => PullPolicy::Always,
         Pull::Missing => PullPolicy::Missing,
         Pull::Never => PullPolicy::Never,
     };
     let text = options.image();
-    if policy != PullPolicy::Always {
-        builtin::provide(store, text)?;
-    }
+    let loaded = policy != PullPolicy::Always && builtin::provide(store, text)?;
     let progress = progress::choose(options.quiet);
-    let before = store.find(text).ok();
-    let image = registry::ensure_with(store, text, policy, pull, Config::load, &*progress)?;
-    if before.as_ref().map(Image::id) != Some(image.id()) {
-        compile::image(store, &image, options.quiet);
+    let ensured = registry::ensure_with(store, text, policy, pull, Config::load, &*progress)?;
+    if loaded || ensured.pulled {
+        compile::image(store, &ensured.image, options.quiet);
     }
-    Ok(image)
+    Ok(ensured)
 }
 
 /// `--explain`
-fn explain(store: &Store, image: &Image, choice: &Choice) -> Result<(), Failure> {
-    let variants = store.variants(image)?;
+fn explain(ensured: &Ensured) {
+    let Ensured { image, choice, variants, .. } = ensured;
     let all: Vec<_> = variants.iter().map(|v| v.platform.to_string()).collect();
     ui::note(format_args!("image:    {} ({})", image.display_name(), image.id()));
     ui::note(format_args!("variants: {}", all.join(", ")));
     ui::note(format_args!("machine:  {}", variant::runnable()));
     ui::note(format_args!("chosen:   {}", choice.variant.platform));
     ui::note(format_args!("reason:   {}", choice.reason));
-    Ok(())
 }
 
 /// `--publish-all`: each exposed port that is not published gets a free one of the host.

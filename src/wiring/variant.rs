@@ -1,7 +1,7 @@
 //! The choice of a variant on this machine.
 
 use crate::error::Failure;
-use knarr_core::image::variant::{self, Choice, Runnable};
+use knarr_core::image::variant::{self, Runnable};
 use knarr_core::image::{Platform, Variant};
 use knarr_core::store::{Image, Store};
 
@@ -9,11 +9,6 @@ use knarr_core::store::{Image, Store};
 pub fn runnable() -> Runnable {
     let native = if cfg!(target_os = "linux") { vec![Platform::host()] } else { Vec::new() };
     Runnable { wasm: true, native }
-}
-
-/// The variant that runs.
-pub fn choose(store: &Store, image: &Image, wanted: Option<&Platform>) -> Result<Choice, Failure> {
-    Ok(variant::choose(&store.variants(image)?, wanted, &runnable())?)
 }
 
 /// The variant whose configuration `inspect` and `history` show: the one that would run, else one that is

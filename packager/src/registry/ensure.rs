@@ -5,7 +5,8 @@ use super::config::Config;
 use super::pull::{PullOptions, Purpose, pull_for};
 use crate::progress::Progress;
 use knarr_core::image::Reference;
-use knarr_core::image::variant::choose;
+use knarr_core::image::Variant;
+use knarr_core::image::variant::{Choice, choose};
 use knarr_core::store::{self, Image, Store};
 use std::str::FromStr;
 
@@ -51,10 +52,23 @@ pub fn ensure(
     config: &Config,
     progress: &dyn Progress,
 ) -> Result<Image, Error> {
-    ensure_with(store, text, policy, options, || Ok(config.clone()), progress)
+    let ensured = ensure_with(store, text, policy, options, || Ok(config.clone()), progress)?;
+    Ok(ensured.image)
 }
 
-/// [`ensure`] that reads the configuration only if it pulls.
+/// An image that can be run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ensured {
+    pub image: Image,
+    /// The variant to run, and why.
+    pub choice: Choice,
+    /// Every variant of the image.
+    pub variants: Vec<Variant>,
+    /// Whether the registry was asked.
+    pub pulled: bool,
+}
+
+/// [`ensure`] that reads the configuration only if it pulls, and tells which variant was chosen.
 pub fn ensure_with(
     store: &Store,
     text: &str,
@@ -62,8 +76,14 @@ pub fn ensure_with(
     options: &PullOptions,
     config: impl FnOnce() -> Result<Config, super::config::Error>,
     progress: &dyn Progress,
-) -> Result<Image, Error> {
+) -> Result<Ensured, Error> {
     let keep = |source| Error::Store { reference: text.to_owned(), source };
+    let chosen = |image: Image, pulled| {
+        let variants = store.variants(&image).map_err(keep)?;
+        let choice = choose(&variants, options.platform.as_ref(), &options.runnable)
+            .map_err(|source| Error::NoVariant { reference: text.to_owned(), source })?;
+        Ok(Ensured { image, choice, variants, pulled })
+    };
     let found = match store.find(text) {
         Ok(image) => Some(image),
         Err(store::Error::NotFound { .. }) => None,
@@ -72,11 +92,9 @@ pub fn ensure_with(
     if let Some(image) = &found
         && (policy != PullPolicy::Always || !is_named(image, text))
     {
-        let variants = store.variants(image).map_err(keep)?;
-        let choice = choose(&variants, options.platform.as_ref(), &options.runnable)
-            .map_err(|source| Error::NoVariant { reference: text.to_owned(), source })?;
-        if choice.variant.present {
-            return Ok(image.clone());
+        let ensured = chosen(image.clone(), false)?;
+        if ensured.choice.variant.present {
+            return Ok(ensured);
         }
         if policy == PullPolicy::Never {
             return Err(Error::NotPresent { reference: text.to_owned() });
@@ -95,7 +113,8 @@ pub fn ensure_with(
         reference.tag().unwrap_or("latest"),
         reference.familiar_name()
     ));
-    pull_for(Purpose::Run, store, &reference, options, &config, progress)
+    let image = pull_for(Purpose::Run, store, &reference, options, &config, progress)?;
+    chosen(image, true)
 }
 
 /// Whether `text` is the image's name, not its id: an id cannot be pulled.

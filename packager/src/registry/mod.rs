@@ -27,7 +27,7 @@ mod session;
 mod transfer;
 
 pub use config::{Config, Timing};
-pub use ensure::{InvalidPolicy, PullPolicy, ensure, ensure_with};
+pub use ensure::{Ensured, InvalidPolicy, PullPolicy, ensure, ensure_with};
 pub use error::Error;
 pub use login::{login, logout, user};
 pub use pull::{PullOptions, pull};

@@ -3,7 +3,7 @@
 mod image;
 
 use super::{Context, Outcome, volume};
-use crate::args::container::platform;
+use crate::args::value::platform;
 use crate::error::{FAILED, Failure};
 use crate::ui::{self, listing};
 use clap::ValueEnum;
