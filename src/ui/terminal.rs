@@ -16,8 +16,9 @@ pub fn ask(question: &str) -> Result<String, Failure> {
 
 /// Asks for one line that is not shown while it is typed.
 pub fn ask_secretly(question: &str) -> Result<String, Failure> {
-    write!(std::io::stderr().lock(), "{question}").map_err(unanswered)?;
+    // before the question: the answer may come at once
     let _silence = Silence::start();
+    write!(std::io::stderr().lock(), "{question}").map_err(unanswered)?;
     let line = read_line();
     super::note("");
     line
