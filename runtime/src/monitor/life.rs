@@ -10,7 +10,7 @@ use super::{client, mounts, ownership, streams};
 use crate::engine::{Guest, Launch, cgroup, native, wasm};
 use crate::reconcile;
 use crate::state::{self, Container, Exit, RunningGuest};
-use crate::sys::process::Process;
+use crate::sys::process::{self, Process};
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
 use knarr_core::id::ContainerId;
@@ -98,6 +98,9 @@ pub fn run(store: &Store, id: &ContainerId, start: Start) -> Result<Exit, Error>
     undo.commit();
     (start.ready)();
     let result = life.follow(&mut session, observe);
+    if start.foreground && !container.spec.auto_remove {
+        process::leave_namespaces_behind();
+    }
     drop(monitor);
     result
 }
@@ -211,9 +214,13 @@ impl<'a> Life<'a> {
     }
 
     /// Removes what a monitor leaves last.
+    ///
+    /// The root file system stays mounted until the mount namespace goes with the process, which is after the kernel has
+    /// released its locks: unmounting an overlay that is not volatile syncs a whole file system, 28 ms where this was
+    /// measured, and nobody has to wait for that.
     fn leave(&self) -> Result<(), reconcile::Error> {
-        unmount(&self.paths.rootfs());
         if self.container.spec.auto_remove {
+            unmount(&self.paths.rootfs());
             // the name may have changed since
             let state = state::Locked::take(self.root, self.container.id())?;
             let name = state.state().name.clone();

@@ -128,10 +128,13 @@ impl Fixture {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
         let own = self.directory.path().to_str().unwrap();
         assert!(!mounts.contains(own), "{mounts}");
-        for process in processes() {
-            let root = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
-            assert!(!root.contains(own), "{} lives", process.display());
-        }
+        // the kernel takes mount namespaces apart after their processes have ended for those who wait
+        wait_until(|| {
+            processes().iter().all(|process| {
+                let mounts = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
+                !mounts.contains(own)
+            })
+        });
     }
 }
 
