@@ -136,7 +136,8 @@ impl ContainerPaths {
         &self.data
     }
 
-    /// The container's folder for sockets; it need not survive a reboot.
+    /// The container's folder for what need not survive a reboot. It exists while a monitor does, or has died: made
+    /// before anything else at a start, removed after everything else.
     pub fn run(&self) -> &Path {
         &self.run
     }
@@ -149,16 +150,6 @@ impl ContainerPaths {
         self.data.join("state.json")
     }
 
-    /// Guards transitions of `state.json`; held for moments.
-    pub fn state_lock(&self) -> PathBuf {
-        self.data.join("state.lock")
-    }
-
-    /// Held by the monitor for its whole life.
-    pub fn monitor_lock(&self) -> PathBuf {
-        self.data.join("monitor.lock")
-    }
-
     pub fn log(&self) -> PathBuf {
         self.data.join("log.jsonl")
     }
@@ -167,9 +158,9 @@ impl ContainerPaths {
         self.run.join("control.sock")
     }
 
-    /// The container's own files: `hosts`, `hostname`, `resolv.conf`.
+    /// The container's own files: `hosts`, `hostname`, `resolv.conf`; made at each start.
     pub fn etc(&self) -> PathBuf {
-        self.data.join("etc")
+        self.run.join("etc")
     }
 
     /// The writable layer: what the container changed.

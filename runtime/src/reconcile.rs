@@ -1,9 +1,9 @@
 //! Who owns a container, and putting right what a monitor left that died.
 //!
-//! A monitor holds `monitor.lock` for its whole life, and the kernel releases it however the monitor ends. So whoever
-//! can take the lock knows that no monitor lives; if then the record says that a guest runs, or the folder for
-//! sockets (made before anything else at a start, removed after everything else) is still there, there is something
-//! to put right. The lock is only ever taken under the state's lock, so a busy one always means a monitor.
+//! A monitor makes the container's run folder before anything else, holds the folder's lock for its whole life, which
+//! the kernel releases however the monitor ends, and removes it after everything else. So no folder means no monitor and
+//! nothing to clear away; a folder whose lock can be taken is what a dead monitor left. Both are only ever done under the
+//! state's lock, so that a busy folder always means a monitor.
 //!
 //! What a monitor mounts is mounted in its own namespace and dies with it, and the kernel kills the guest when its
 //! monitor dies; left are cgroups, sockets, and records.
@@ -50,7 +50,6 @@ const KILLED: u8 = 137;
 pub struct Unowned {
     pub container: Container,
     pub state: Locked,
-    pub monitor: Lock,
 }
 
 /// Takes a container that no monitor owns, and puts right what a dead one left. `None` if a monitor owns it.
@@ -58,12 +57,10 @@ pub struct Unowned {
 /// A container that was to be removed when its monitor died is removed now: [`state::Error::Gone`].
 pub fn take(root: &Root, id: &ContainerId) -> Result<Option<Unowned>, Error> {
     let state = Locked::take(root, id)?;
-    let Some(monitor) = Lock::try_exclusive(&root.container(id).monitor_lock())? else {
-        return Ok(None);
-    };
+    let Some(left) = left_behind(root, id)? else { return Ok(None) };
     let container = Container { spec: state::load_spec(root, id)?, state: state.state().clone() };
-    let mut unowned = Unowned { container, state, monitor };
-    let was_started = unowned.state.state().is_alive() || root.container(id).run().exists();
+    let mut unowned = Unowned { container, state };
+    let was_started = unowned.state.state().is_alive() || left.is_some();
     if was_started {
         put_right(root, &mut unowned)?;
     }
@@ -73,6 +70,15 @@ pub fn take(root: &Root, id: &ContainerId) -> Result<Option<Unowned>, Error> {
         return Err(state::Error::Gone { id: id.clone() }.into());
     }
     Ok(Some(unowned))
+}
+
+/// What a dead monitor left: its locked folder, or nothing. `None` if a monitor lives.
+fn left_behind(root: &Root, id: &ContainerId) -> Result<Option<Option<Lock>>, Error> {
+    match Lock::try_exclusive_directory(root.container(id).run()) {
+        Ok(lock) => Ok(lock.map(Some)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Some(None)),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// [`take`], for those who only want the record to be true. `None`: the container is gone.
@@ -122,15 +128,16 @@ pub fn clear_engine(root: &Root, spec: &ContainerSpec) -> Result<(), Error> {
 /// Deletes a container, with its anonymous volumes if asked. It vanishes from listings at once (`spec.json` goes
 /// first); a deletion that is cut short after that is finished by the sweeper.
 pub fn remove(root: &Root, unowned: Unowned, volumes: bool) -> Result<(), Error> {
-    let Unowned { container, state, monitor } = unowned;
-    let result = delete(root, &container, state.state().name.as_str(), volumes);
     // held until the folder is gone
-    drop((state, monitor));
+    let Unowned { container, state } = unowned;
+    let result = hide(root, &container, &state.state().name, volumes);
+    sys::remove_tree(root.container(container.id()).data())?;
     result
 }
 
-/// The deletion itself. Goes on after a volume that cannot be deleted, and reports it last.
-pub(crate) fn delete(
+/// The quick part of a deletion: afterwards nothing is left of the container but files that nobody will look for. Goes on
+/// after a volume that cannot be deleted, and reports it last.
+pub(crate) fn hide(
     root: &Root,
     container: &Container,
     name: &str,
@@ -149,15 +156,14 @@ pub(crate) fn delete(
     fsx::remove_file(&paths.spec())?;
     state::release(root, name)?;
     sys::remove_tree(paths.run())?;
-    sys::remove_tree(paths.data())?;
     result
 }
 
 /// Deletes a container whose record cannot be read.
 pub fn remove_damaged(root: &Root, id: &ContainerId) -> Result<bool, Error> {
     let paths = root.container(id);
-    let _state = Lock::exclusive(&paths.state_lock())?;
-    let Some(_monitor) = Lock::try_exclusive(&paths.monitor_lock())? else { return Ok(false) };
+    let _state = Lock::exclusive_directory(paths.data())?;
+    let Some(_left) = left_behind(root, id)? else { return Ok(false) };
     native::cleanup(root, id).map_err(|source| Error::Engine { id: id.clone(), source })?;
     fsx::remove_file(&paths.spec())?;
     sys::remove_tree(paths.run())?;

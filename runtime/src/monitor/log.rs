@@ -33,7 +33,8 @@ struct Entry<'a> {
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
-    file: File,
+    /// `None` until there is something to write.
+    file: Option<File>,
     size: u64,
     config: LogConfig,
     /// The beginnings of lines that have not ended, for each stream.
@@ -45,11 +46,14 @@ pub(super) struct Log {
 impl Log {
     /// Continues the log of an earlier run.
     pub fn open(path: &Path, config: &LogConfig) -> fsx::Result<Self> {
-        let file = append_to(path)?;
-        let size = file.metadata().at("inspect", path)?.len();
-        let config = config.clone();
-        let partial = [Vec::new(), Vec::new()];
-        Ok(Self { path: path.to_owned(), file, size, config, partial, buffer: Vec::new() })
+        Ok(Self {
+            path: path.to_owned(),
+            file: None,
+            size: fsx::size_optional(path)?.unwrap_or(0),
+            config: config.clone(),
+            partial: [Vec::new(), Vec::new()],
+            buffer: Vec::new(),
+        })
     }
 
     /// Takes output as it comes; lines go to the file when they are complete.
@@ -102,13 +106,16 @@ impl Log {
     }
 
     fn flush(&mut self) -> fsx::Result<()> {
-        if !self.buffer.is_empty() {
-            // whatever happens, the same entries are not tried again
-            let result = self.file.write_all(&self.buffer);
-            self.buffer.clear();
-            result.at("write", &self.path)?;
+        if self.buffer.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        // whatever happens, the same entries are not tried again
+        let entries = std::mem::take(&mut self.buffer);
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(append_to(&self.path)?),
+        };
+        file.write_all(&entries).at("write", &self.path)
     }
 
     /// Shifts `log.jsonl.N` up by one and begins a new file. Readers keep the old one open, or look for it under its
@@ -127,7 +134,7 @@ impl Log {
                 }
             }
         }
-        self.file = append_to(&self.path)?;
+        self.file = Some(append_to(&self.path)?);
         self.size = 0;
         Ok(())
     }

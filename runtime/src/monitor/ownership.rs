@@ -3,16 +3,29 @@
 use super::Error;
 use super::client::Connection;
 use crate::reconcile::{self, Unowned};
-use crate::state;
+use crate::state::{self, Container, Locked};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
+use knarr_core::sys;
+
+/// A container that this process is the monitor of.
+pub(super) struct Owned {
+    pub container: Container,
+    pub state: Locked,
+    /// Held for the monitor's whole life.
+    pub monitor: Lock,
+}
 
 /// Takes the container from nobody. Waits for a monitor that is tearing down the last run.
-pub(super) fn take(root: &Root, id: &ContainerId) -> Result<Unowned, Error> {
+pub(super) fn take(root: &Root, id: &ContainerId) -> Result<Owned, Error> {
     loop {
-        if let Some(unowned) = reconcile::take(root, id)? {
-            return Ok(unowned);
+        if let Some(Unowned { container, state }) = reconcile::take(root, id)? {
+            // the mark of unfinished work, see reconcile
+            let run = root.container(id).run().to_owned();
+            sys::create_private_dir_all(&run)?;
+            let monitor = Lock::exclusive_directory(&run)?;
+            return Ok(Owned { container, state, monitor });
         }
         // A monitor lives. It listens from the moment it takes the lock; if it answers, its guest runs.
         if is_running(root, id) {
@@ -30,7 +43,7 @@ pub fn is_running(root: &Root, id: &ContainerId) -> bool {
 
 /// Waits until no monitor owns the container; a container that is gone has none.
 pub fn wait_for_end(root: &Root, id: &ContainerId) -> Result<(), state::Error> {
-    match Lock::shared(&root.container(id).monitor_lock()) {
+    match Lock::shared_directory(root.container(id).run()) {
         Ok(_released) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e.into()),

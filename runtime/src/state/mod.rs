@@ -5,8 +5,7 @@
 //!                   by-name/<name>   holds the id; created O_EXCL, so that a name has one owner
 //!                   <id>/spec.json   written last at create and removed first at remove: a folder without it
 //!                                    is half-made or half-removed, and the sweeper deletes it
-//!                        state.json  changed only through [`Locked`], replaced atomically
-//!                        state.lock  held for moments; whoever takes monitor.lock takes it under this lock
+//!                        state.json  changed only through [`Locked`], which holds the folder's lock; replaced atomically
 //! ```
 //!
 //! Records are renamed into place but not synced: they survive the death of any process at any moment. After
@@ -265,7 +264,7 @@ impl Locked {
     /// Waits for the state's lock, and reads it.
     pub fn take(root: &Root, id: &ContainerId) -> Result<Self> {
         let paths = root.container(id);
-        let lock = match Lock::exclusive(&paths.state_lock()) {
+        let lock = match Lock::exclusive_directory(paths.data()) {
             Ok(lock) => lock,
             // the folder is gone, or was never there
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

@@ -30,7 +30,7 @@ fn sweep_under(root: &Root, _alone: &Lock) -> Result<()> {
             continue;
         }
         // a remover that is still at work holds this lock; losing the folder under our feet is fine
-        match Lock::try_exclusive(&paths.state_lock()) {
+        match Lock::try_exclusive_directory(paths.data()) {
             Ok(Some(_lock)) => {
                 fsx::remove_dir_all(paths.run())?;
                 fsx::remove_dir_all(paths.data())?;

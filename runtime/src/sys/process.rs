@@ -1,6 +1,7 @@
 //! Processes: waiting for them and signalling them without mistaking one for another.
 
 use super::signal::Signal;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::io;
@@ -66,27 +67,31 @@ impl AsFd for Process {
     }
 }
 
-/// Leaves the last use of this process's namespaces to a child that does nothing but outlive it: whoever waits for this
-/// process need not wait until the kernel has taken the namespaces apart.
+/// Leaves work to a child that outlives this process and holds its namespaces and locks until then: whoever waits for this
+/// process waits neither for the work nor for the kernel to take the namespaces apart. `false`: there is no child.
 ///
 /// For a process with a single thread.
-pub fn leave_namespaces_behind() {
+pub fn leave_behind(work: impl FnOnce()) -> bool {
     let own = rustix::process::getpid();
-    let Ok(pidfd) = pidfd_open(own, PidfdFlags::empty()) else { return };
-    // SAFETY: a single thread, so nothing is locked in the child, which makes three system calls and ends.
-    if unsafe { libc::fork() } != 0 {
-        return; // without a child there is only more to wait for
+    let Ok(parent) = pidfd_open(own, PidfdFlags::empty()) else { return false };
+    // SAFETY: a single thread, so nothing is locked in the child, which never returns.
+    match unsafe { libc::fork() } {
+        -1 => return false,
+        0 => {}
+        _ => return true,
     }
-    let fd = pidfd.as_raw_fd();
-    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: only what this process does not use any more is closed; `poll` is a valid array of one; the process ends
-    // here, and what it inherited is not its own to drop.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, 0, fd - 1, 0);
-        libc::syscall(libc::SYS_close_range, fd + 1, u32::MAX, 0);
-        while libc::poll(&mut poll, 1, -1) < 0 && *libc::__errno_location() == libc::EINTR {}
-        libc::_exit(0)
+    // no signal of a terminal ends it, and nobody who reads our output waits for it
+    let _ = rustix::process::setsid();
+    if let Ok(null) = knarr_core::fsx::open(std::path::Path::new("/dev/null")) {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
     }
+    work();
+    let mut ended = [PollFd::new(&parent, PollFlags::IN)];
+    while poll(&mut ended, None) == Err(Errno::INTR) {}
+    // SAFETY: ends this process without running what its parent registered for its own end.
+    unsafe { libc::_exit(0) }
 }
 
 /// How many threads this process has.

@@ -120,6 +120,12 @@ impl Fixture {
         self.root().container(id).data().exists()
     }
 
+    /// A container that was removed with its end is hidden at once, and its files go after the command has ended.
+    pub fn assert_vanishes(&self, id: &ContainerId) {
+        assert!(matches!(state::load(self.root(), id), Err(state::Error::Gone { .. })));
+        wait_until(|| !self.exists(id));
+    }
+
     /// Nothing but records may be left of containers that do not run.
     pub fn assert_nothing_is_left(&self) {
         let run = self.root().run().join("c");

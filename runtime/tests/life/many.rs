@@ -36,7 +36,7 @@ fn fifty_runs_at_once() {
     for (number, (id, child)) in running.into_iter().enumerate() {
         let output = child.wait_with_output().unwrap();
         assert_eq!((stdout(&output), stderr(&output)), (&*format!("number {number}\n"), ""));
-        assert!(!fixture.exists(&id));
+        fixture.assert_vanishes(&id);
         assert!(cgroups_of(&id).is_empty());
     }
     let left = knarr_core::fsx::list(&fixture.root().containers()).unwrap();

@@ -71,7 +71,7 @@ pub fn scenario() {
         let options = RunOptions { auto_remove: true, ..Default::default() };
         let id = create(&["echo", "gone"], options);
         assert_eq!(stdout(&fixture.run(&id)), "gone\n");
-        assert!(!fixture.exists(&id));
+        fixture.assert_vanishes(&id);
     }
     fixture.assert_nothing_is_left();
 }

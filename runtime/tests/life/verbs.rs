@@ -111,7 +111,7 @@ fn removal_at_the_end() {
     let id = fixture.create_with(config, &["cat", "/data/from-image"], options).unwrap();
     let output = fixture.run(&id);
     assert_eq!((stdout(&output), stderr(&output)), ("image\n", ""));
-    assert!(!fixture.exists(&id));
+    fixture.assert_vanishes(&id);
     let names = knarr_core::fsx::list(&fixture.root().container_names()).unwrap();
     assert!(names.is_empty(), "{names:?}");
     assert!(knarr_core::fsx::list(&fixture.root().volumes()).unwrap().is_empty());
