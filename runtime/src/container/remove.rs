@@ -1,13 +1,16 @@
-//! `rm`: deletes a container.
+//! `rm`: deletes containers.
 
 use super::{Error, Result};
 use crate::monitor::{self, client::Connection, client::Request};
-use crate::reconcile;
+use crate::reconcile::{self, Unowned};
 use crate::state;
+use crate::sys::process;
 use crate::sys::signal::Signal;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::store::Store;
+use knarr_core::sys;
+use std::path::PathBuf;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Remove {
@@ -17,20 +20,83 @@ pub struct Remove {
     pub volumes: bool,
 }
 
-/// Deletes a container. One that vanishes meanwhile is deleted.
+/// Deletes a container with all its files. One that vanishes meanwhile is deleted.
 pub fn remove(store: &Store, id: &ContainerId, options: Remove) -> Result<()> {
-    let root = store.root();
+    match hide(store.root(), id, options)? {
+        Some(hidden) => hidden.delete(),
+        None => Ok(()),
+    }
+}
+
+/// Deletes several containers, each with its own result: they are killed at once rather than one after the other, and
+/// their files, which nobody will look for any more, may go after this process has ended.
+pub fn remove_all(store: &Store, ids: &[ContainerId], options: Remove) -> Vec<Result<()>> {
+    ids.chunks(AT_ONCE).flat_map(|ids| remove_some(store.root(), ids, options)).collect()
+}
+
+/// Each holds a connection and a lock meanwhile, and descriptors are few.
+const AT_ONCE: usize = 128;
+
+fn remove_some(root: &Root, ids: &[ContainerId], options: Remove) -> Vec<Result<()>> {
+    let kill = |id| {
+        let connection = Connection::open(root, id).ok()?;
+        // what goes wrong here does so again, and is reported, when its turn comes
+        connection.send(&KILL).ok()?;
+        Some(connection)
+    };
+    let asked: Vec<Connection> = match options.force {
+        true => ids.iter().filter_map(kill).collect(),
+        false => Vec::new(),
+    };
+    let mut hidden = Vec::new();
+    let mut results = Vec::with_capacity(ids.len());
+    for id in ids {
+        results.push(hide(root, id, options).map(|files| hidden.extend(files)));
+    }
+    drop(asked);
+    let delete = || {
+        for files in &hidden {
+            // what stays is removed by the sweeper
+            let _ = files.delete();
+        }
+    };
+    let behind = !hidden.is_empty() && process::threads() == 1 && process::leave_behind(delete);
+    if !behind {
+        delete();
+    }
+    results
+}
+
+const KILL: Request = Request::Stop { signal: Signal::KILL.number(), timeout: -1 };
+
+/// The files of a container that is no more. Nobody else deletes them as long as this lives.
+struct Hidden {
+    files: PathBuf,
+    _held: Unowned,
+}
+
+impl Hidden {
+    fn delete(&self) -> Result<()> {
+        Ok(sys::remove_tree(&self.files)?)
+    }
+}
+
+/// Everything but the files. `None`: there are none any more.
+fn hide(root: &Root, id: &ContainerId, options: Remove) -> Result<Option<Hidden>> {
     loop {
         match reconcile::take(root, id) {
             Ok(Some(mut unowned)) => {
                 unowned.state.apply(state::ContainerState::removing)?;
-                return Ok(reconcile::remove(root, unowned, options.volumes)?);
+                let name = unowned.state.state().name.clone();
+                reconcile::hide(root, &unowned.container, &name, options.volumes)?;
+                let files = root.container(id).data().to_owned();
+                return Ok(Some(Hidden { files, _held: unowned }));
             }
             Ok(None) => end(root, id, options.force)?,
-            Err(reconcile::Error::State(state::Error::Gone { .. })) => return Ok(()),
+            Err(reconcile::Error::State(state::Error::Gone { .. })) => return Ok(None),
             Err(reconcile::Error::State(state::Error::Damaged { .. })) if options.force => {
                 match reconcile::remove_damaged(root, id)? {
-                    true => return Ok(()),
+                    true => return Ok(None),
                     false => end(root, id, true)?,
                 }
             }
@@ -43,10 +109,7 @@ pub fn remove(store: &Store, id: &ContainerId, options: Remove) -> Result<()> {
 fn end(root: &Root, id: &ContainerId, force: bool) -> Result<()> {
     // a monitor that listens has a guest or is about to have one; the others are on their way out
     if let Ok(mut connection) = Connection::open(root, id) {
-        let request = match force {
-            true => Request::Stop { signal: Signal::KILL.number(), timeout: -1 },
-            false => Request::Ping,
-        };
+        let request = if force { KILL } else { Request::Ping };
         match connection.ask(&request) {
             Ok(_) if !force => {
                 let name = state::load(root, id)?.state.name;

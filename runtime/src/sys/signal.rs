@@ -67,7 +67,7 @@ impl Signal {
     pub const CONT: Self = Self(libc::SIGCONT);
     pub const WINCH: Self = Self(libc::SIGWINCH);
 
-    pub fn number(self) -> i32 {
+    pub const fn number(self) -> i32 {
         self.0
     }
 

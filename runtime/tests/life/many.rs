@@ -57,9 +57,11 @@ fn many_in_the_background() {
         container::list(&fixture.store, &Filters::default(), &ListOptions::default()).unwrap();
     assert_eq!(listing.containers.len(), 20);
     assert!(listing.containers.iter().all(|c| c.status == Status::Running));
-    for id in &ids {
-        container::remove(&fixture.store, id, Remove { force: true, volumes: true }).unwrap();
+    let options = Remove { force: true, volumes: true };
+    for result in container::remove::remove_all(&fixture.store, &ids, options) {
+        result.unwrap();
     }
+    ids.iter().for_each(|id| fixture.assert_vanishes(id));
     fixture.assert_nothing_is_left();
 }
 
