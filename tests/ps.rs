@@ -113,6 +113,8 @@ fn inspect_has_dockers_fields() {
         ("{{.Knarr.Engine}}", "native"),
         ("{{if .State.Running}}up{{else}}down{{end}}", "up"),
         ("{{len .Id}}", "64"),
+        ("{{.NetworkSettings.IPAddress}}", ""),
+        ("{{if .Config.Healthcheck}}checked{{end}}", ""),
     ] {
         assert_eq!(knarr.inspect("web", template), shown, "{template}");
     }

@@ -128,16 +128,13 @@ pub struct Config {
     pub open_stdin: bool,
     pub env: Vec<String>,
     pub cmd: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
     /// As the user wrote it.
     pub image: String,
     pub working_dir: String,
     pub entrypoint: Vec<String>,
     pub labels: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<u32>,
 }
 
@@ -147,6 +144,10 @@ pub struct Empty {}
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct NetworkSettings {
+    /// Empty on the host's own network.
+    #[serde(rename = "IPAddress")]
+    pub ip_address: String,
+    pub gateway: String,
     /// Published ports that are open, and exposed ones (`null`).
     pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
     pub networks: BTreeMap<&'static str, Network>,

@@ -229,7 +229,12 @@ fn network_settings(container: &Container) -> NetworkSettings {
         }
     }
     let network = Network { ip_address: String::new(), aliases: Vec::new() };
-    NetworkSettings { ports, networks: [(network_name(&spec.network), network)].into() }
+    NetworkSettings {
+        ip_address: String::new(),
+        gateway: String::new(),
+        ports,
+        networks: [(network_name(&spec.network), network)].into(),
+    }
 }
 
 fn port_key(port: &Port) -> String {
