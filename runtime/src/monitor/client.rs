@@ -7,6 +7,7 @@ use crate::state::Exit;
 use crate::sys::resolve;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
+use rustix::fs::Mode;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -129,6 +130,8 @@ pub(super) fn listen(path: &Path) -> Result<OwnedFd, Error> {
     let failed = |source| Error::ControlSocket { path: path.to_owned(), source };
     let listener = with_short_path(path, |path| UnixListener::bind(path)).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
+    // its folder lets only the owner in as well
+    rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR).map_err(|e| failed(e.into()))?;
     Ok(listener.into())
 }
 

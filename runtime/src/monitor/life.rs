@@ -192,17 +192,22 @@ impl<'a> Life<'a> {
         observe(Step::Ended);
         let exit = Exit { code, oom_killed: self.was_oom_killed(), error: None };
         // a container that vanishes now needs no record of its end
-        if !spec.auto_remove {
-            state::apply(self.root, &spec.id, |s| s.exited(exit.clone()))?;
-        }
+        let recorded = match spec.auto_remove {
+            true => Ok(()),
+            false => state::apply(self.root, &spec.id, |s| s.exited(exit.clone())).map(drop),
+        };
         session.announce(&exit);
         observe(Step::Announced);
         let cleared = reconcile::clear_engine(self.root, spec);
         session.farewell();
         observe(Step::Cleared);
-        let cleared = cleared.and_then(|()| self.leave(session.own.is_some()));
-        // the guest's exit code matters more than what could not be cleared; the next command tries again
-        match cleared {
+        // what is not written or cleared is left with the mark of unfinished work, and the next command tries again
+        let left = recorded
+            .map_err(reconcile::Error::from)
+            .and(cleared)
+            .and_then(|()| self.leave(session.own.is_some()));
+        // the guest's exit code matters more than that
+        match left {
             Ok(()) => Ok(exit),
             Err(e) => Ok(Exit { error: Some(super::report::in_one_line(&e)), ..exit }),
         }

@@ -3,6 +3,8 @@
 //! A harness of its own, speaking as much of libtest's command line as cargo and nextest use. The same program is what
 //! `/proc/self/exe` must be: it is started as `internal monitor …`, and as the commands of a user (`command`).
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)] // a test that cannot go on panics
+
 mod command;
 mod copying;
 mod deaths;
