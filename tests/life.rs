@@ -44,6 +44,21 @@ fn a_container_may_choose_its_stop_signal() {
 }
 
 #[test]
+fn several_are_stopped_at_once_and_each_is_told_of() {
+    let knarr = Knarr::new().with_busybox();
+    for name in ["one", "two", "three"] {
+        start(&knarr, name, DEAF);
+    }
+    let before = std::time::Instant::now();
+    let ended = knarr.run(&["stop", "-t", "2", "one", "nothere", "two", "three"]).code(1);
+    assert!(before.elapsed().as_millis() < 4000, "one after the other");
+    assert_eq!(ended.stdout, "one\ntwo\nthree\n");
+    assert!(ended.stderr.contains("no container \"nothere\""), "{}", ended.stderr);
+    let ended = knarr.run(&["rm", "one", "nothere", "two", "three"]).code(1);
+    assert_eq!(ended.stdout, "one\ntwo\nthree\n");
+}
+
+#[test]
 fn kill_sends_any_signal() {
     let knarr = Knarr::new().with_busybox();
     start(&knarr, "web", POLITE);

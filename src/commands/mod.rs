@@ -110,14 +110,43 @@ fn each<T: AsRef<str>>(
 ) -> Outcome {
     let mut status = 0;
     for name in names {
-        match act(name.as_ref()) {
-            Ok(Some(done)) => ui::line(done)?,
-            Ok(None) => {}
-            Err(failure) => {
-                status = failure.status;
-                ui::failure(&failure);
-            }
+        tell(act(name.as_ref()), &mut status)?;
+    }
+    Ok(status)
+}
+
+/// [`each`] for what takes its time, such as a grace period: several at once.
+fn each_at_once<T: AsRef<str> + Sync>(
+    names: &[T],
+    act: impl Fn(&str) -> Result<Option<String>, Failure> + Sync,
+) -> Outcome {
+    const AT_ONCE: usize = 32;
+    let mut status = 0;
+    for some in names.chunks(AT_ONCE) {
+        if let [name] = some {
+            tell(act(name.as_ref()), &mut status)?;
+            continue;
+        }
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                some.iter().map(|name| scope.spawn(|| act(name.as_ref()))).collect();
+            threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        });
+        for result in results {
+            tell(result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), &mut status)?;
         }
     }
     Ok(status)
+}
+
+fn tell(result: Result<Option<String>, Failure>, status: &mut u8) -> Result<(), Failure> {
+    match result {
+        Ok(Some(done)) => ui::line(done)?,
+        Ok(None) => {}
+        Err(failure) => {
+            *status = failure.status;
+            ui::failure(&failure);
+        }
+    }
+    Ok(())
 }

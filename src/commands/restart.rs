@@ -1,6 +1,6 @@
 //! Restart containers.
 
-use super::{Context, Outcome, each};
+use super::{Context, Outcome, each_at_once};
 use knarr_runtime::container::{self, stop::Stop};
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let options = Stop { signal: args.signal.clone(), timeout: args.timeout };
-    each(&args.containers, |name| {
+    each_at_once(&args.containers, |name| {
         container::restart(&store, &container::find(&store, name)?, &options)?;
         Ok(Some(name.to_owned()))
     })

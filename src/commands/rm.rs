@@ -1,7 +1,9 @@
 //! Remove containers.
 
-use super::{Context, Outcome, each};
-use knarr_runtime::container::{self, remove::Remove};
+use super::{Context, Outcome, tell};
+use crate::error::Failure;
+use knarr_runtime::container;
+use knarr_runtime::container::remove::{Remove, remove_all};
 use knarr_runtime::state;
 
 #[derive(Debug, clap::Args)]
@@ -19,14 +21,20 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let options = Remove { force: args.force, volumes: args.volumes };
-    each(&args.containers, |name| {
-        let id = match container::find(&store, name) {
-            Err(container::Error::State(state::Error::NotFound { .. })) if args.force => {
-                return Ok(None);
+    let mut status = 0;
+    let (mut names, mut ids) = (Vec::new(), Vec::new());
+    for name in &args.containers {
+        match container::find(&store, name) {
+            Ok(id) => {
+                names.push(name);
+                ids.push(id);
             }
-            found => found?,
-        };
-        container::remove(&store, &id, options)?;
-        Ok(Some(name.to_owned()))
-    })
+            Err(container::Error::State(state::Error::NotFound { .. })) if args.force => {}
+            Err(error) => tell(Err(error.into()), &mut status)?,
+        }
+    }
+    for (name, removed) in names.into_iter().zip(remove_all(&store, &ids, options)) {
+        tell(removed.map(|()| Some(name.clone())).map_err(Failure::from), &mut status)?;
+    }
+    Ok(status)
 }
