@@ -151,7 +151,11 @@ pub(super) fn stream(
         client.send_size();
     }
     loop {
-        client.socket.flush().map_err(talk)?;
+        match client.socket.flush() {
+            // a guest that ends at once does not hear the size of its terminal; what it said is still to be read
+            Err(Errno::PIPE | Errno::CONNRESET) => client.socket.forget(),
+            result => result.map_err(talk)?,
+        }
         if let Some(end) = client.take_end() {
             return Ok(end);
         }

@@ -59,6 +59,12 @@ impl<Fd: AsFd> Sink<Fd> {
         &mut self.pending
     }
 
+    /// Gives up what waits: nobody will take it any more.
+    pub fn forget(&mut self) {
+        self.pending.clear();
+        self.written = 0;
+    }
+
     /// Writes as much as goes without blocking.
     pub fn flush(&mut self) -> Result<(), Errno> {
         while self.written < self.pending.len() {
