@@ -244,6 +244,7 @@ pub(super) const DEFAULT_SIZE: (u16, u16) = (24, 80);
 
 /// Moves the two sockets away from the standard streams, and leaves the session of the command.
 fn take_streams(client: bool) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
+    process::close_inherited();
     let report = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let client = client.then(|| fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)).transpose()?;
     let null = knarr_core::fsx::open_with(

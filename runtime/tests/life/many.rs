@@ -12,6 +12,7 @@ use std::process::{Child, Stdio};
 crate::tests![
     fifty_runs_at_once,
     many_in_the_background,
+    a_monitor_inherits_nothing,
     one_start_of_many_wins,
     one_name_of_many_wins,
     a_terminal_is_left_and_entered_again,
@@ -63,6 +64,18 @@ fn many_in_the_background() {
     }
     ids.iter().for_each(|id| fixture.assert_vanishes(id));
     fixture.assert_nothing_is_left();
+}
+
+fn a_monitor_inherits_nothing() {
+    let fixture = Fixture::new();
+    let id = fixture.create(&["sleep", "1000"], RunOptions::default());
+    let (mut read, write) = std::io::pipe().unwrap();
+    // a caller that forgets to close what is its own
+    rustix::io::fcntl_setfd(&write, rustix::io::FdFlags::empty()).unwrap();
+    assert!(fixture.command("start", &id).status().unwrap().success());
+    drop(write);
+    let mut end = Vec::new();
+    assert_eq!(read.read_to_end(&mut end).unwrap(), 0, "nobody holds the other end");
 }
 
 fn one_start_of_many_wins() {
