@@ -3,7 +3,7 @@
 
 use super::cache::{Cache, Entry};
 use super::cause::Cause;
-use super::config::{self, Allocation};
+use super::config::{self, Purpose};
 use super::confine;
 use super::error::Error;
 use super::kinds::Format;
@@ -29,8 +29,7 @@ pub fn precompile(
     let file = fsx::open(module).map_err(|e| Error::system("open the module", e))?;
     let metadata = file.metadata().map_err(|e| Error::system("examine the module", e))?;
     let found = locate::examine(file, module.display().to_string())?;
-    let engine = engine(Allocation::OnDemand)?;
-    let cache = Cache::new(root, &config::compatibility(&engine));
+    let cache = Cache::new(root, &config::compatibility());
     let immutable = metadata_if_layer(root, module, &metadata);
     let entry = cache.entry(&found.file, immutable)?;
     if entry.path.exists() {
@@ -49,8 +48,8 @@ fn metadata_if_layer<'a>(
     std::path::absolute(module).ok()?.starts_with(layers).then_some(metadata)
 }
 
-pub(super) fn engine(allocation: Allocation) -> Result<Engine, Error> {
-    Engine::new(&config::config(allocation)).map_err(|e| Error::system("set up wasmtime", e))
+pub(super) fn engine(purpose: Purpose) -> Result<Engine, Error> {
+    config::engine(purpose).map_err(|e| Error::system("set up wasmtime", e))
 }
 
 /// Compiles into the cache entry, in a child process.
@@ -111,7 +110,7 @@ fn in_child(found: &Found, output: &File) -> Result<(), Error> {
 }
 
 fn translate(found: &Found, mut output: &File) -> Result<(), Error> {
-    let engine = engine(Allocation::OnDemand)?;
+    let engine = engine(Purpose::Compile)?;
     let length = found.file.metadata().map_or(0, |m| m.len());
     let mut module = vec![0; length.try_into().unwrap_or(0)];
     found

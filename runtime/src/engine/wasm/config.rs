@@ -1,17 +1,23 @@
 //! The one place that configures wasmtime: the compiler and the runner must agree, or the runner refuses the file.
 
-use sha2::{Digest, Sha256};
-use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 use wasmtime::{Config, Engine, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
 
-/// How instances get their memory.
+/// The exact wasmtime that compiles. wasmtime itself takes files of any 48, but a fixed compiler must not leave the
+/// code of a faulty one in use.
+const WASMTIME: &str = "48.0.8";
+/// Raised when a setting below changes what is compiled.
+const SETTINGS: u32 = 1;
+
+/// What an engine is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Allocation {
-    /// As needed: one instance, started now.
-    OnDemand,
-    /// From a pool of slots that are reused: servers.
-    Pool { instances: u32 },
+pub(super) enum Purpose {
+    /// Compiling; it runs nothing.
+    Compile,
+    /// One instance, started now: memory as needed. Without a compiler, which alone would take a tenth of a start.
+    Run,
+    /// Many instances, one after the other, from a pool of slots.
+    Serve { instances: u32 },
 }
 
 /// Bytes of a guest's stack. As much as a Linux program's main thread has: interpreters recurse deeply. Only what
@@ -48,18 +54,27 @@ fn can_map(bytes: usize) -> bool {
     }
 }
 
-pub(super) fn config(allocation: Allocation) -> Config {
+/// An engine for this purpose. All of them agree on what compiled code looks like.
+pub(super) fn engine(purpose: Purpose) -> wasmtime::Result<Engine> {
+    Engine::new(&config(purpose))
+}
+
+fn config(purpose: Purpose) -> Config {
     let mut config = Config::new();
+    if purpose == Purpose::Compile {
+        config.cranelift_opt_level(OptLevel::Speed);
+    } else {
+        config.enable_compiler(false);
+    }
     config
         .epoch_interruption(true)
-        .cranelift_opt_level(OptLevel::Speed)
         .wasm_component_model(true)
         .wasm_component_model_async(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .async_stack_size(STACK)
         .max_wasm_stack(STACK - HOST_STACK)
         .memory_reservation(reservation());
-    if let Allocation::Pool { instances } = allocation {
+    if let Purpose::Serve { instances } = purpose {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)
             .total_core_instances(instances * 4)
@@ -79,20 +94,33 @@ pub(super) fn config(allocation: Allocation) -> Config {
     config
 }
 
-/// What a compiled file depends on beside its source, in 16 hexadecimal digits: wasmtime's version, the settings
-/// above, the processor's features.
-pub(super) fn compatibility(engine: &Engine) -> String {
-    struct Sha(Sha256);
-    impl Hasher for Sha {
-        fn write(&mut self, bytes: &[u8]) {
-            self.0.update(bytes);
-        }
-        fn finish(&self) -> u64 {
-            let digest = self.0.clone().finalize();
-            u64::from_be_bytes(digest[..8].try_into().unwrap_or_default())
+/// The name of what a compiled file depends on beside its source, as far as it is known without a compiler. The rest
+/// (the processor's features) is in the file; an engine that does not fit refuses it, and it is compiled again.
+pub(super) fn compatibility() -> String {
+    let arch = std::env::consts::ARCH;
+    format!("wasmtime-{WASMTIME}-{arch}-{SETTINGS}-{:x}", reservation() >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `Cargo.lock` names the wasmtime that is really linked.
+    #[test]
+    fn the_version_is_the_linked_one() {
+        let lock = include_str!("../../../../Cargo.lock");
+        let package = format!("name = \"wasmtime\"\nversion = \"{WASMTIME}\"\n");
+        assert!(lock.contains(&package), "WASMTIME in config.rs is not the version in Cargo.lock");
+    }
+
+    /// What one engine compiles, the others load.
+    #[test]
+    fn compiler_and_runners_agree() {
+        let module = engine(Purpose::Compile).unwrap().precompile_module(b"(module)").unwrap();
+        for purpose in [Purpose::Run, Purpose::Serve { instances: 2 }] {
+            let engine = engine(purpose).unwrap();
+            // SAFETY: compiled a moment ago.
+            unsafe { wasmtime::Module::deserialize(&engine, &module) }.unwrap();
         }
     }
-    let mut hasher = Sha(Sha256::new());
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
 }

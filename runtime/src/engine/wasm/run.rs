@@ -2,7 +2,7 @@
 
 use super::cache::Cache;
 use super::compile;
-use super::config::{self, Allocation};
+use super::config::{self, Purpose};
 use super::confine;
 use super::error::Error;
 use super::files::Tree;
@@ -216,8 +216,8 @@ fn settings(spec: &ContainerSpec) -> Result<serve::Settings, Error> {
 
 /// Maps the compiled module from the cache; compiles it first if it is not there.
 fn load(launch: &Launch<'_>, found: &Found, pipe: &mut Sender) -> Result<(Engine, Program), Error> {
-    let engine = compile::engine(Allocation::OnDemand)?;
-    let cache = Cache::new(launch.root, &config::compatibility(&engine));
+    let engine = compile::engine(Purpose::Run)?;
+    let cache = Cache::new(launch.root, &config::compatibility());
     let entry = cache.entry(&found.file, origin::in_layer(launch, found).as_ref())?;
     let mut progress = |event| pipe.send(&Message::Progress(event));
     let program = match map(&engine, &entry.path, found) {
@@ -236,7 +236,7 @@ fn load(launch: &Launch<'_>, found: &Found, pipe: &mut Sender) -> Result<(Engine
     if !world.is_server() {
         return Ok((engine, program));
     }
-    let pooled = compile::engine(Allocation::Pool { instances: serve::listen::INSTANCES })?;
+    let pooled = compile::engine(Purpose::Serve { instances: serve::listen::INSTANCES })?;
     let program = map(&pooled, &entry.path, found)
         .map_err(|e| Error::system("load the compiled module", e))?;
     Ok((pooled, program))

@@ -7,11 +7,8 @@
 
 use super::super::cause::Cause;
 use super::super::error::Error;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, apply_filter,
-};
-use std::collections::BTreeMap;
+use super::bpf::{Check, Filter};
+use seccompiler::apply_filter;
 
 /// Allowed with any arguments.
 const ALWAYS: &[i64] = &[
@@ -124,78 +121,37 @@ const NETWORK: &[i64] = &[
 /// Confines this thread and all that it will start.
 pub(super) fn guest(network: bool) -> Result<(), Error> {
     let failed = |e: seccompiler::Error| Error::confine("seccomp", Cause::of(&e));
-    let built = |e: seccompiler::BackendError| Error::confine("seccomp", Cause::of(&e));
-    let clone3 = no_clone3().map_err(built)?;
-    let calls = allowed(network).map_err(built)?;
-    // the stricter answer of the two counts
-    apply_filter(&clone3).map_err(failed)?;
-    apply_filter(&calls).map_err(failed)
+    apply_filter(&filter(network).assemble()).map_err(failed)
 }
 
-type Built<T> = Result<T, seccompiler::BackendError>;
-
-fn allowed(network: bool) -> Built<BpfProgram> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        ALWAYS.iter().chain(OLD).map(|call| (*call, Vec::new())).collect();
+fn filter(network: bool) -> Filter {
+    let mut filter = Filter::new();
+    // the usual ones first: the kernel goes through them in order where it cannot remember the answer
+    filter.allow(ALWAYS).allow(OLD);
     // no new executable memory: compiled code is mapped before this
-    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        rules.insert(call, vec![masked(2, libc::PROT_EXEC as u64, 0)?]);
-    }
+    let not_executable = Check::Masked { argument: 2, mask: libc::PROT_EXEC as u32, value: 0 };
+    filter.allow_if(libc::SYS_mmap, &[not_executable]);
+    filter.allow_if(libc::SYS_mprotect, &[not_executable]);
     // threads, not processes
-    let thread = (libc::CLONE_THREAD | libc::CLONE_VM) as u64;
-    rules.insert(libc::SYS_clone, vec![masked(0, thread, thread)?]);
-    rules.insert(libc::SYS_clone3, Vec::new()); // left to the other filter
+    let thread = (libc::CLONE_THREAD | libc::CLONE_VM) as u32;
+    let is_thread = Check::Masked { argument: 0, mask: thread, value: thread };
+    filter.allow_if(libc::SYS_clone, &[is_thread]);
+    // the flags of clone3 lie in memory, where no filter sees them: told that it is absent, libc uses clone
+    filter.fail(libc::SYS_clone3, libc::ENOSYS);
     // a signal to a thread of this process (abort), never to another process
-    let itself = u64::from(std::process::id());
-    rules.insert(libc::SYS_tgkill, vec![equal(0, itself)?]);
+    filter.allow_if(libc::SYS_tgkill, &[Check::equal(0, std::process::id())]);
     // reading limits, not setting them
-    let reading = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
-    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![reading])?]);
+    filter.allow_if(libc::SYS_prlimit64, &[Check::Null { argument: 2 }]);
     // names of threads and of memory
     let names = [libc::PR_SET_NAME, libc::PR_SET_VMA];
-    rules.insert(libc::SYS_prctl, each(0, &names.map(|name| name as u64))?);
+    filter.allow_if(libc::SYS_prctl, &names.map(|name| Check::equal(0, name as u32)));
     // what is the terminal, how large, how much can be read
     let requests = [libc::TCGETS, libc::TIOCGWINSZ, libc::FIONREAD, libc::FIONBIO, libc::FIOCLEX];
-    rules.insert(libc::SYS_ioctl, each(1, &requests)?);
+    filter.allow_if(libc::SYS_ioctl, &requests.map(|request| Check::equal(1, request as u32)));
     if network {
-        rules.extend(NETWORK.iter().map(|call| (*call, Vec::new())));
-        let families = [libc::AF_INET as u64, libc::AF_INET6 as u64];
-        rules.insert(libc::SYS_socket, each(0, &families)?);
+        filter.allow(NETWORK);
+        let families = [libc::AF_INET, libc::AF_INET6];
+        filter.allow_if(libc::SYS_socket, &families.map(|f| Check::equal(0, f as u32)));
     }
-    let denied = SeccompAction::Errno(libc::EPERM as u32);
-    SeccompFilter::new(rules, denied, SeccompAction::Allow, architecture()?)?.try_into()
-}
-
-/// The flags of clone3 lie in memory, where no filter sees them. Told that it does not exist, libc uses clone.
-fn no_clone3() -> Built<BpfProgram> {
-    let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    let absent = SeccompAction::Errno(libc::ENOSYS as u32);
-    SeccompFilter::new(rules, SeccompAction::Allow, absent, architecture()?)?.try_into()
-}
-
-fn architecture() -> Built<TargetArch> {
-    std::env::consts::ARCH.try_into()
-}
-
-fn masked(argument: u8, mask: u64, value: u64) -> Built<SeccompRule> {
-    let operation = SeccompCmpOp::MaskedEq(mask);
-    SeccompRule::new(vec![SeccompCondition::new(
-        argument,
-        SeccompCmpArgLen::Dword,
-        operation,
-        value,
-    )?])
-}
-
-fn equal(argument: u8, value: u64) -> Built<SeccompRule> {
-    SeccompRule::new(vec![SeccompCondition::new(
-        argument,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::Eq,
-        value,
-    )?])
-}
-
-fn each(argument: u8, values: &[u64]) -> Built<Vec<SeccompRule>> {
-    values.iter().map(|value| equal(argument, *value)).collect()
+    filter
 }
