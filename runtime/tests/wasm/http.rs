@@ -10,6 +10,10 @@ pub const TESTS: &[Test] = &[
     ("http::answers", answers),
     ("http::a_trap_ends_only_its_instance", a_trap_ends_only_its_instance),
     ("http::stop_drains", stop_drains),
+    ("http::stop_ends_what_does_not_end", stop_ends),
+    ("http::a_request_that_computes_holds_up_no_other", fair),
+    ("http::instances_are_reused_unless_isolated", reuse),
+    ("http::bodies_are_streamed", streams),
 ];
 
 const GUESTS: [&str; 3] = ["httpd.p2.wasm", "httpd.proxy.p2.wasm", "p3httpd.p3.wasm"];
@@ -103,7 +107,7 @@ fn a_trap_ends_only_its_instance() {
     let status = running.wait();
     let mut log = String::new();
     running.stderr.read_to_string(&mut log).unwrap();
-    assert_eq!(status.code(), Some(143), "{log}");
+    assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("as asked"), "{log}");
     assert!(log.contains("error: an instance trapped: unreachable"), "{log}");
     assert!(log.contains("\n  0: "), "{log}");
@@ -117,5 +121,63 @@ fn stop_drains() {
     assert_eq!(get(&running, "/").0, 200);
     running.kill(libc::SIGTERM);
     assert_eq!(receive(&mut slow), (200, "slept\n".into()));
-    assert_eq!(running.wait().code(), Some(143));
+    assert_eq!(running.wait().code(), Some(0));
+}
+
+fn stop_ends() {
+    for path in ["/sleep?ms=100000", "/spin"] {
+        let mut container = server("httpd.p2.wasm");
+        container.spec.process.stop_timeout = Some(1);
+        let mut running = container.start().unwrap();
+        let mut endless = connect(&running);
+        send(&mut endless, &format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        assert_eq!(get(&running, "/").0, 200);
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.wait().code(), Some(143), "{path}");
+    }
+}
+
+fn fair() {
+    let mut container = server("httpd.p2.wasm");
+    container.spec.limits.nano_cpus = Some(1_000_000_000); // one thread
+    let running = container.start().unwrap();
+    let mut spinning = connect(&running);
+    send(&mut spinning, "GET /spin HTTP/1.1\r\nHost: test\r\n\r\n");
+    for _ in 0..3 {
+        assert_eq!(get(&running, "/"), (200, "hello\n".into()));
+    }
+    assert_eq!(running.proc_status("Threads"), "1");
+}
+
+fn reuse() {
+    let mut container = server("httpd.p2.wasm");
+    container.spec.limits.nano_cpus = Some(1_000_000_000);
+    let counts = |container: &Container| {
+        let running = container.start().unwrap();
+        [1, 2, 3].map(|_| get(&running, "/count").1)
+    };
+    assert_eq!(counts(&container), ["1\n", "2\n", "3\n"]);
+    container.spec.wasm.isolate_requests = true;
+    assert_eq!(counts(&container), ["1\n", "1\n", "1\n"]);
+}
+
+fn streams() {
+    let running = server("httpd.p2.wasm").start().unwrap();
+    let mut stream = connect(&running);
+    send(&mut stream, "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut seen = String::new();
+    for part in ["one", "two", "three"] {
+        send(&mut stream, &format!("{:x}\r\n{part}\r\n", part.len()));
+        // the answer to a part comes before the next part is sent
+        while !seen.contains(part) {
+            let mut buffer = [0; 1024];
+            let n = stream.read(&mut buffer).unwrap();
+            assert_ne!(n, 0, "{seen}");
+            seen += &String::from_utf8_lossy(&buffer[..n]);
+        }
+    }
+    send(&mut stream, "0\r\n\r\n");
+    let mut rest = [0; 64];
+    let n = stream.read(&mut rest).unwrap();
+    assert_eq!(&rest[..n], b"0\r\n\r\n");
 }

@@ -29,7 +29,10 @@ impl View {
         let mut builder = WasiCtxBuilder::new();
         // files are local, and nothing else runs on this thread that a read could hold up
         builder.allow_blocking_current_thread(true);
-        builder.args(&self.args).envs(&self.env).initial_cwd(&self.cwd);
+        builder.args(&self.args).envs(&self.env);
+        if self.cwd != "/" {
+            builder.initial_cwd(&self.cwd);
+        }
         builder.stdin(Input).stdout(Output::Stdout).stderr(Output::Stderr);
         for preopen in &self.preopens {
             builder.preopened_dir(&preopen.host, &preopen.guest, preopen.permissions)?;

@@ -106,12 +106,12 @@ pub(super) fn world(engine: &Engine, component: &Component) -> Result<World, Vec
                 continue;
             }
         };
-        // a component with several entry points is a program before it is a server, and new before old
+        // a server before a program: toolchains give every binary a `main`, but nobody exports a handler by accident
         let rank = |world| match world {
-            World::Command3 => 0,
-            World::Command2 => 1,
-            World::Http3 => 2,
-            World::Http2 => 3,
+            World::Http3 => 0,
+            World::Http2 => 1,
+            World::Command3 => 2,
+            World::Command2 => 3,
         };
         if found.is_none_or(|best| rank(world) < rank(best)) {
             found = Some(world);

@@ -6,7 +6,8 @@ use super::super::host::{Host, Host1};
 use super::super::kinds::World;
 use super::super::stop::Stop;
 use super::super::trap;
-use super::{Subject, imports, invoke, unlinkable, until_stopped};
+use super::{Subject, end, imports, invoke, unlinkable, until_stopped};
+use std::convert::Infallible;
 use wasmtime::component::{Component, InstancePre};
 use wasmtime::{Module, Store};
 
@@ -17,7 +18,7 @@ pub(super) async fn module(
     function: Option<&str>,
     limits: Limits,
     announce: &mut dyn FnMut(),
-) -> Result<i32, Error> {
+) -> Result<Infallible, Error> {
     let linker = imports::of_module(subject, module)?;
     let pre =
         linker.instantiate_pre(module).map_err(|e| unlinkable::module(subject, &linker, e))?;
@@ -55,7 +56,7 @@ pub(super) async fn module(
             .ok_or_else(|| wasmtime::Error::msg("the export is gone"))?;
         entry.call_async(&mut store, &arguments, &mut results).await
     };
-    Ok(match until_stopped(subject.stop, call).await {
+    end(match until_stopped(subject.stop, call).await {
         Ok(Ok(())) => {
             invoke::print(&results);
             0
@@ -72,7 +73,7 @@ pub(super) async fn component(
     world: World,
     limits: Limits,
     announce: &mut dyn FnMut(),
-) -> Result<i32, Error> {
+) -> Result<Infallible, Error> {
     let (pre, mut store) = instantiable(subject, component, limits)?;
     let mismatch = |e| unlinkable::component(subject, component, e);
     let outcome = if world == World::Command3 {
@@ -95,7 +96,7 @@ pub(super) async fn component(
         };
         until_stopped(subject.stop, call).await
     };
-    Ok(match outcome {
+    end(match outcome {
         Ok(Ok(Ok(()))) => 0,
         Ok(Ok(Err(()))) => 1,
         Ok(Err(error)) => trap::exit_code(&error, store.data().limits.denied.as_ref()),
@@ -110,7 +111,7 @@ pub(super) async fn component_function(
     function: &str,
     limits: Limits,
     announce: &mut dyn FnMut(),
-) -> Result<i32, Error> {
+) -> Result<Infallible, Error> {
     let words = &subject.view.args[1..];
     let (arguments, mut results) =
         invoke::component_arguments(subject.engine, subject.path, component, function, words)?;
@@ -123,7 +124,7 @@ pub(super) async fn component_function(
             .ok_or_else(|| wasmtime::Error::msg("the export is gone"))?;
         entry.call_async(&mut store, &arguments, &mut results).await
     };
-    Ok(match until_stopped(subject.stop, call).await {
+    end(match until_stopped(subject.stop, call).await {
         Ok(Ok(())) => {
             invoke::print_component(&results);
             0

@@ -5,6 +5,7 @@ pub(super) mod imports;
 mod invoke;
 pub(super) mod unlinkable;
 
+use super::confine;
 use super::error::Error;
 use super::host::limits::Limits;
 use super::locate::Entrypoint;
@@ -13,9 +14,10 @@ use super::run::{Prepared, Program};
 use super::serve;
 use super::start::report;
 use super::stop::Stop;
+use std::convert::Infallible;
 use std::future::Future;
 
-/// Runs the program; the exit code.
+/// Runs the program, whose end is the process's; the exit code where it could not be started.
 pub(super) fn run(prepared: Prepared, mut pipe: Sender) -> i32 {
     let Prepared { runtime, engine, program, view, entrypoint, path, stop, memory, server, ready } =
         prepared;
@@ -25,13 +27,17 @@ pub(super) fn run(prepared: Prepared, mut pipe: Sender) -> i32 {
         pipe.send(&Message::Ready(ready.clone()));
         pipe.close();
     };
-    let result =
+    let Err(error) =
         runtime.block_on(start(&subject, program, &entrypoint, limits, server, &mut announce));
-    result.unwrap_or_else(|error| {
-        let code = i32::from(error.exit_code());
-        report(&mut pipe, error);
-        code
-    })
+    let code = i32::from(error.exit_code());
+    report(&mut pipe, error);
+    code
+}
+
+/// Ends the process with the guest. Nothing is taken down first: the kernel does that faster, and what writes, has
+/// written.
+pub(super) fn end(code: i32) -> ! {
+    confine::leave(code)
 }
 
 async fn start(
@@ -41,7 +47,7 @@ async fn start(
     limits: Limits,
     server: Option<serve::Settings>,
     announce: &mut dyn FnMut(),
-) -> Result<i32, Error> {
+) -> Result<Infallible, Error> {
     let function = entrypoint.function.as_deref();
     match (program, function) {
         (Program::Module(module), function) => {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 use wasmtime::component::GuestTaskId;
-use wasmtime::{Engine, Store, StoreContextMut, Trap, UpdateDeadline};
+use wasmtime::{Engine, Store, StoreContextMut};
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::{
     HandlerState, Instance, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
@@ -23,15 +23,6 @@ use wasmtime_wasi_http::handler::{
 const IDLE: Duration = Duration::from_secs(30);
 /// Requests that one 0.3 instance handles at the same time.
 const CONCURRENT: usize = 64;
-
-/// Set when the grace period is over: guests that still run are interrupted at their next yield.
-static OVER: AtomicBool = AtomicBool::new(false);
-
-/// Ends all guest code of this engine, wherever it is.
-pub(super) fn interrupt(engine: &Engine) {
-    OVER.store(true, Ordering::Relaxed);
-    engine.increment_epoch();
-}
 
 /// What instances are made of.
 pub(super) struct Blueprint {
@@ -70,14 +61,8 @@ impl HandlerState for Instances {
         let mut store = Store::new(&blueprint.engine, host);
         store.limiter(|host| &mut host.limits);
         store.set_epoch_deadline(1);
-        // a guest that computes for long lets the thread's other requests run, and ends with the grace period
-        store.epoch_deadline_callback(|_| {
-            if OVER.load(Ordering::Relaxed) {
-                Err(Trap::Interrupt.into())
-            } else {
-                Ok(UpdateDeadline::Yield(1))
-            }
-        });
+        // a guest that computes for long lets the thread's other requests run
+        store.epoch_deadline_async_yield_and_update(1);
         let proxy = blueprint.pre.instantiate_async(&mut store).await?;
         let first = !self.has_first.swap(true, Ordering::Relaxed);
         Ok(Instance {

@@ -16,10 +16,11 @@ use super::error::Error;
 use super::host::Host;
 use super::host::limits::Limits;
 use super::kinds::World;
-use super::link::{Subject, imports, unlinkable};
+use super::link::{Subject, end, imports, unlinkable};
 use connection::Connections;
 use instances::Blueprint;
 use listen::Listeners;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use threads::Threads;
@@ -39,7 +40,8 @@ pub(super) struct Settings {
     pub processors: usize,
 }
 
-/// Serves until the container is told to stop; the exit code.
+/// Serves until the container is told to stop: 0 when all requests were answered, 128 + the signal when some were cut
+/// off.
 pub(super) async fn run(
     subject: &Subject<'_>,
     component: &Component,
@@ -47,7 +49,7 @@ pub(super) async fn run(
     limits: Limits,
     settings: Settings,
     announce: &mut dyn FnMut(),
-) -> Result<i32, Error> {
+) -> Result<Infallible, Error> {
     let linker = imports::of_component(subject, component)?;
     let unlinkable = |e| unlinkable::component(subject, component, e);
     let pre = linker.instantiate_pre(component).map_err(unlinkable)?;
@@ -80,10 +82,8 @@ pub(super) async fn run(
     let signal = subject.stop.wait().await;
     accepting.shutdown().await;
     drop(threads);
-    if tokio::time::timeout(settings.grace, connections.drain()).await.is_err() {
-        instances::interrupt(subject.engine);
-    }
-    Ok(128 + signal)
+    let drained = tokio::time::timeout(settings.grace, connections.drain()).await.is_ok();
+    end(if drained { 0 } else { 128 + signal })
 }
 
 async fn accept(listener: TcpListener, threads: Arc<Threads>) {

@@ -5,6 +5,7 @@
 //! which are then copied to the guest.
 
 use super::super::Host1;
+use super::walk::is_itself;
 use wasmtime::{Caller, Extern, Linker};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::types::Errno;
@@ -140,6 +141,18 @@ pub(in crate::engine::wasm) fn shadow(
         "path_unlink_file" (fd: i32, start: i32, length: i32) =>
             Call { function: Function::UnlinkFile, path: at(fd, start, length), second: NONE, result: 0 };
     }
+    // a container always has a preopened directory, where a bare runtime has nothing open
+    linker.func_wrap(
+        module,
+        "sock_shutdown",
+        |mut caller: Caller<'_, Host1>, fd: i32, how: i32| {
+            let host = caller.data_mut();
+            if host.opened.path(fd as u32).is_some() {
+                return Ok(Errno::Badf as i32);
+            }
+            wasi::sock_shutdown(&mut host.wasi, &mut GuestMemory::Unshared(&mut []), fd, how)
+        },
+    )?;
     linker.func_wrap_async(
         module,
         "fd_renumber",
@@ -164,6 +177,11 @@ async fn run(mut caller: Caller<'_, Host1>, call: Call) -> wasmtime::Result<i32>
     };
     let (memory, host) = memory.data_and_store_mut(&mut caller);
     host.wasi.set_hostcall_fuel(FUEL);
+    if let Function::Link { .. } = call.function
+        && Other::of(call, memory).is_some_and(|other| is_itself(&other.path.1))
+    {
+        return Ok(Errno::Perm as i32);
+    }
     let relative = call.relative(host, memory);
     let mut errno = match &relative {
         Some(other) => other.perform(host, memory).await?,

@@ -1,6 +1,7 @@
 //! `wasi:filesystem/types@0.2`.
 
 use super::view::{Fd, View, borrow};
+use super::walk::is_itself;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{

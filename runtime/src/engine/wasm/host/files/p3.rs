@@ -2,6 +2,7 @@
 
 use super::super::Host;
 use super::view::{Fd, Files, View, borrow};
+use super::walk::is_itself;
 use wasmtime::AsContextMut;
 use wasmtime::component::{Access, Accessor, FutureReader, StreamReader};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
@@ -144,6 +145,9 @@ impl HostDescriptorWithStore<Host> for Files {
         new_fd: Fd,
         new: String,
     ) -> FilesystemResult<()> {
+        if is_itself(&old) {
+            return Err(ErrorCode::NotPermitted.into());
+        }
         retry_both!(store, (fd, old), (new_fd, new), |inner, f, p, t, q| Inner::link_at(
             inner, f, flags, p, t, q
         ))
