@@ -12,6 +12,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub struct Knarr {
     root: Option<tempfile::TempDir>,
@@ -227,7 +228,10 @@ pub struct NewUser(pub User);
 
 impl NewUser {
     pub fn new() -> Self {
-        let name = format!("knarr{}", std::process::id());
+        // tests may be threads of one process
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("knarr{}-{count}", std::process::id());
         let made = Command::new("useradd").args(["--no-create-home", &name]).status().unwrap();
         assert!(made.success(), "useradd {name}");
         let id = Command::new("id").args(["-u", &name]).output().unwrap();
