@@ -2,7 +2,7 @@
 # Builds Knarr and runs its main job: one image, two variants, the right one chosen. Needs no registry.
 set -eu
 cd "$(dirname "$0")/.."
-scripts/prerequisites.sh gcc libc6-dev libseccomp-dev pkg-config
+scripts/prerequisites.sh gcc libc6-dev
 
 cargo build --release --locked
 knarr=$PWD/target/release/knarr

@@ -2,7 +2,7 @@
 # Passes the tests: formatting, lints, unit and end-to-end tests. As root, since tests make namespaces, mounts and users.
 set -eu
 cd "$(dirname "$0")/.."
-scripts/prerequisites.sh gcc libc6-dev libseccomp-dev pkg-config \
+scripts/prerequisites.sh gcc libc6-dev \
     busybox-static skopeo umoci docker-registry uidmap python3-jsonschema
 
 unset RUST_BACKTRACE

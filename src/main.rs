@@ -32,7 +32,8 @@ fn run(arguments: Vec<OsString>) -> commands::Outcome {
     let root = match cli.root {
         Some(directory) => Root::at(absolute(&directory)?),
         None => Root::of_user(wiring::is_superuser(), |name| {
-            std::env::var_os(name).filter(|value| !value.is_empty()).map(Into::into)
+            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+            std::path::absolute(value).ok()
         })
         .ok_or_else(|| {
             Failure::new("there is no directory to keep images and containers in")

@@ -42,7 +42,7 @@ impl Root {
         &self.data
     }
 
-    /// Short-lived state: sockets, the OCI runtime's own records.
+    /// Short-lived state: sockets.
     pub fn run(&self) -> &Path {
         &self.run
     }
@@ -117,11 +117,6 @@ impl Root {
     pub fn wasm_cache(&self) -> PathBuf {
         self.data.join("wasm-cache")
     }
-
-    /// libcontainer's own records.
-    pub fn oci_runtime(&self) -> PathBuf {
-        self.run.join("oci")
-    }
 }
 
 /// Where one container's state is.
@@ -176,11 +171,6 @@ impl ContainerPaths {
     /// Where the monitor mounts the root file system, in its own mount namespace.
     pub fn rootfs(&self) -> PathBuf {
         self.data.join("rootfs")
-    }
-
-    /// The OCI runtime bundle that the native engine writes.
-    pub fn bundle(&self) -> PathBuf {
-        self.run.join("bundle")
     }
 }
 
