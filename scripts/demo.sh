@@ -4,8 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 scripts/prerequisites.sh gcc libc6-dev
 
-cargo build --release --locked
-knarr=$PWD/target/release/knarr
+knarr=$(scripts/build.sh)
 
 show() {
     printf '\n$ knarr'
