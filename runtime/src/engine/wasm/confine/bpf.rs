@@ -144,7 +144,7 @@ mod tests {
 
     /// What the kernel would answer.
     fn run(program: &[sock_filter], number: i64, arguments: [u64; 6]) -> u32 {
-        let mut data = vec![0; 64];
+        let mut data = [0; 64];
         data[..4].copy_from_slice(&(number as u32).to_ne_bytes());
         data[4..8].copy_from_slice(&NATIVE.to_ne_bytes());
         for (i, argument) in arguments.iter().enumerate() {

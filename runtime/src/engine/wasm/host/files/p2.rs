@@ -147,6 +147,9 @@ impl HostDescriptor for View<'_> {
         new_fd: Fd,
         new: String,
     ) -> FsResult<()> {
+        if is_itself(&old) {
+            return Err(ErrorCode::NotPermitted.into());
+        }
         let (old, new) = (self.placed(&fd, old), self.placed(&new_fd, new));
         let first =
             self.inner.link_at(borrow(&fd), flags, old.clone(), borrow(&new_fd), new.clone()).await;
