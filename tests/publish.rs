@@ -39,7 +39,8 @@ fn every_kind_of_http_component_is_served_on_its_published_port() {
         let template = r#"{{(index (index .NetworkSettings.Ports "8080/tcp") 0).HostPort}}"#;
         assert!(address.ends_with(&knarr.inspect(&id, template)));
         knarr.ok(&["stop", &id]);
-        assert_eq!(knarr.ok(&["wait", &id]), "143", "{name}");
+        // it had time to finish what it was doing
+        assert_eq!(knarr.ok(&["wait", &id]), "0", "{name}");
         assert_eq!(get(&address, path), None);
     }
 }
