@@ -22,6 +22,7 @@ use crate::engine::Launch;
 use knarr_core::spec::{ContainerSpec, NetworkMode};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::Pid;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -144,6 +145,11 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
         .enable_all()
         .build()
         .map_err(|e| Error::system("start the event loop", e))?;
+    // A static program cannot look the system call up by its name: the crate then reads /dev/urandom, which the confined
+    // process may not open. It keeps open what it opened once.
+    getrandom::fill(&mut [0; 1]).map_err(|e| {
+        Error::system("open the source of random numbers", io::Error::other(e.to_string()))
+    })?;
     let confined = confine::guest(launch, &tree, parent)?;
     let preopens = tree.preopens(confined.changed_root);
     let files = host::files::Tree::open(&preopens, cwd)
