@@ -10,12 +10,13 @@ export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
-as_root=
-[ "$(id -u)" = 0 ] || as_root="sudo --preserve-env=PATH,HOME"
+if [ "$(id -u)" != 0 ]; then
+    # cargo builds as this user, and the tests run as root
+    machine=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+    export "CARGO_TARGET_${machine}_RUNNER=sudo --preserve-env=PATH,HOME"
+fi
 if cargo nextest --version >/dev/null 2>&1; then
-    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$as_root CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$as_root \
-        cargo nextest run --workspace --locked "$@"
+    cargo nextest run --workspace --locked "$@"
 else
-    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$as_root CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$as_root \
-        cargo test --workspace --locked "$@"
+    cargo test --workspace --locked "$@"
 fi
