@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from timing import in_turn, milliseconds, pss_kib, processes_with
+from timing import in_turn, milliseconds, processes_of, pss_kib
 
 GUESTS = pathlib.Path(__file__).resolve().parent.parent / "tests" / "guests" / "built"
 
@@ -345,8 +345,7 @@ def memory(context, count=20):
     ):
         ids = [context.run(*context.knarr("run", "-d", *command)).strip() for _ in range(count)]
         try:
-            monitors = processes_with(context.program, str(context.root))
-            per = pss_kib(set(monitors)) / count / 1024
+            per = pss_kib(processes_of(context.program)) / count / 1024
             yield {"peer": f"the aim, {kind}", "knarr": per, "other": aim, "unit": "MiB/container"}
         finally:
             context.run(*context.knarr("rm", "-f", *ids))

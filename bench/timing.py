@@ -37,17 +37,14 @@ def pss_kib(pids):
     return total
 
 
-def processes_with(*words):
-    """Ids of processes whose command line holds all the words."""
+def processes_of(program):
+    """Ids of the processes that run a program, by its file."""
     found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
+    for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{entry}/cmdline", "rb") as f:
-                command = f.read().replace(b"\0", b" ").decode(errors="replace")
+            same = os.path.samefile(f"/proc/{entry}/exe", program)
         except OSError:
             continue
-        if all(word in command for word in words) and int(entry) != os.getpid():
+        if same:
             found.append(int(entry))
     return found
