@@ -2,11 +2,13 @@
 
 pub mod limits;
 pub mod mount;
+pub mod network;
 pub mod port;
 pub mod security;
 
 pub use limits::{Limits, Ulimit};
 pub use mount::{Mount, MountKind};
+pub use network::{Attachment, Dns, NetworkMode, Outbound};
 pub use port::{Port, Protocol};
 pub use security::{Seccomp, Security};
 
@@ -43,6 +45,11 @@ pub struct ContainerSpec {
     pub limits: Limits,
     pub security: Security,
     pub network: NetworkMode,
+    #[serde(default)]
+    pub dns: Dns,
+    /// `--allow-outbound`: where to the guest may connect; `None`: wherever its networks lead.
+    #[serde(default)]
+    pub outbound: Option<Vec<Outbound>>,
     pub ports: Vec<Port>,
     /// `EXPOSE` and `--expose`, in that order.
     pub exposed: Vec<(u16, Protocol)>,
@@ -103,16 +110,6 @@ impl Process {
     pub fn args(&self) -> Vec<String> {
         self.entrypoint.iter().chain(&self.cmd).cloned().collect()
     }
-}
-
-/// `--network`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NetworkMode {
-    /// The host's own network.
-    Host,
-    /// Only `lo`.
-    None,
 }
 
 /// Rotation of `log.jsonl`; on by default.

@@ -246,6 +246,8 @@ fn spec() -> ContainerSpec {
         limits: Limits::default(),
         security: Security::default(),
         network: NetworkMode::Host,
+        dns: Default::default(),
+        outbound: None,
         ports: Vec::new(),
         exposed: Vec::new(),
         extra_hosts: Vec::new(),

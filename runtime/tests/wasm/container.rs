@@ -84,6 +84,8 @@ impl Container {
             limits: Limits::default(),
             security: Security::default(),
             network: NetworkMode::Host,
+            dns: Default::default(),
+            outbound: None,
             ports: Vec::new(),
             exposed: Vec::new(),
             extra_hosts: Vec::new(),

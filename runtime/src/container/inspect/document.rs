@@ -59,7 +59,7 @@ pub struct State {
 pub struct HostConfig {
     pub binds: Vec<String>,
     pub log_config: LogConfig,
-    pub network_mode: &'static str,
+    pub network_mode: String,
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
     pub auto_remove: bool,
     pub cap_add: Vec<String>,
@@ -150,7 +150,7 @@ pub struct NetworkSettings {
     pub gateway: String,
     /// Published ports that are open, and exposed ones (`null`).
     pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
-    pub networks: BTreeMap<&'static str, Network>,
+    pub networks: BTreeMap<String, Network>,
 }
 
 #[derive(Debug, Clone, Serialize)]

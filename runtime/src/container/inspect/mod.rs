@@ -195,7 +195,7 @@ fn config(container: &Container) -> Config {
     Config {
         hostname: spec.hostname.clone().unwrap_or_else(|| match spec.network {
             NetworkMode::Host => String::new(),
-            NetworkMode::None => spec.id.short().to_owned(),
+            _ => spec.id.short().to_owned(),
         }),
         user: process.user.clone(),
         attach_stdin: process.open_stdin,

@@ -56,7 +56,7 @@ pub struct Summary {
     pub labels: BTreeMap<String, String>,
     /// Names of volumes, paths of the host.
     pub mounts: Vec<String>,
-    pub network: &'static str,
+    pub network: String,
     pub size: Option<Size>,
 }
 
@@ -105,10 +105,14 @@ impl Summary {
     }
 }
 
-pub(super) fn network_name(network: &NetworkMode) -> &'static str {
+pub(super) fn network_name(network: &NetworkMode) -> String {
     match network {
-        NetworkMode::Host => "host",
-        NetworkMode::None => "none",
+        NetworkMode::Host => "host".to_owned(),
+        NetworkMode::None => "none".to_owned(),
+        NetworkMode::Container(id) => format!("container:{id}"),
+        NetworkMode::Networks(all) => {
+            all.iter().map(|attachment| &*attachment.network).collect::<Vec<_>>().join(",")
+        }
     }
 }
 

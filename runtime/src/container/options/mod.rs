@@ -20,8 +20,8 @@ use knarr_core::id::ContainerId;
 use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::{
-    ContainerSpec, EngineKind, Limits, LogConfig, Mount, MountKind, NetworkMode, Port, Process,
-    Protocol, Security, SpecImage, WasmOptions,
+    ContainerSpec, Dns, EngineKind, Limits, LogConfig, Mount, MountKind, NetworkMode, Outbound,
+    Port, Process, Protocol, Security, SpecImage, WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -109,6 +109,8 @@ pub struct RunOptions {
     pub limits: Limits,
     pub security: Security,
     pub network: Option<NetworkMode>,
+    pub dns: Dns,
+    pub outbound: Option<Vec<Outbound>>,
     pub ports: Vec<Port>,
     /// `PORT[-PORT][/PROTOCOL]`
     pub expose: Vec<String>,
@@ -159,6 +161,8 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
             limits: options.limits.clone(),
             security: options.security.clone(),
             network: options.network.clone().unwrap_or(NetworkMode::Host),
+            dns: options.dns.clone(),
+            outbound: options.outbound.clone(),
             ports: options.ports.clone(),
             exposed: exposed(config, options)?,
             extra_hosts: extra_hosts(options)?,

@@ -38,7 +38,7 @@ impl View {
             builder.preopened_dir(&preopen.host, &preopen.guest, preopen.permissions)?;
         }
         match self.network {
-            NetworkMode::Host => {
+            NetworkMode::Host | NetworkMode::Container(_) | NetworkMode::Networks(_) => {
                 builder.inherit_network().allow_tcp(true).allow_udp(true);
             }
             NetworkMode::None => {
