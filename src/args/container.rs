@@ -226,6 +226,8 @@ impl Options {
             limits: self.limits()?,
             security: self.security()?,
             network: self.network.clone(),
+            dns: Default::default(),
+            outbound: None,
             ports: self.ports()?,
             expose: self.expose.clone(),
             extra_hosts: self.add_host.clone(),

@@ -102,7 +102,7 @@ fn row(container: &Summary, full: bool, now: Timestamp) -> Row {
         .text("Size", size.unwrap_or_default())
         .text("Mounts", mounts.join(","))
         .text("LocalVolumes", volumes.to_string())
-        .text("Networks", container.network)
+        .text("Networks", container.network.clone())
         .value("Platform", Value::Text(container.platform.to_string()))
         .text("Engine", engine(container))
         .labels(&container.labels)
