@@ -1,8 +1,9 @@
-//! Makes and moves images: registries, archives, packed Wasm modules.
+//! Makes and moves images: Dockerfiles, registries, archives, packed Wasm modules.
 //!
 //! Nothing here prints; what happens is told to a [`Progress`].
 
 pub mod archive;
+pub mod dockerfile;
 mod epoch;
 pub mod index;
 pub mod progress;
