@@ -64,6 +64,40 @@ pub struct ContainerSpec {
     pub wasm: WasmOptions,
 }
 
+impl ContainerSpec {
+    /// A new container of this image that runs this process, on the host's network, with nothing else asked for.
+    pub fn of(image: SpecImage, process: Process) -> Self {
+        let engine = match image.platform.is_wasm() {
+            true => EngineKind::Wasm,
+            false => EngineKind::Native,
+        };
+        Self {
+            id: ContainerId::random(),
+            created: Timestamp::now(),
+            image,
+            engine,
+            process,
+            hostname: None,
+            labels: BTreeMap::new(),
+            mounts: Vec::new(),
+            read_only_rootfs: false,
+            limits: Limits::default(),
+            security: Security::default(),
+            network: NetworkMode::Host,
+            dns: Dns::default(),
+            outbound: None,
+            ports: Vec::new(),
+            exposed: Vec::new(),
+            extra_hosts: Vec::new(),
+            init: false,
+            auto_remove: false,
+            log: LogConfig::default(),
+            healthcheck: None,
+            wasm: WasmOptions::default(),
+        }
+    }
+}
+
 /// The image and variant a container was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecImage {

@@ -3,9 +3,7 @@
 
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
-use knarr_core::spec::{
-    ContainerSpec, EngineKind, Limits, LogConfig, NetworkMode, Process, Security, SpecImage,
-};
+use knarr_core::spec::{ContainerSpec, Process, SpecImage};
 use knarr_runtime::engine::native::{self, Error};
 use knarr_runtime::engine::{Guest, Launch, MountSource, ResolvedMount, Stdio};
 use rustix::process::{Pid, WaitOptions};
@@ -226,35 +224,13 @@ fn busybox(rootfs: &Path) {
 
 fn spec() -> ContainerSpec {
     let digest = format!("sha256:{}", "0".repeat(64));
-    ContainerSpec {
-        id: ContainerId::random(),
-        created: jiff::Timestamp::now(),
-        image: SpecImage {
-            reference: "busybox".into(),
-            id: digest.parse().unwrap(),
-            manifest: digest.parse().unwrap(),
-            platform: "linux/amd64".parse().unwrap(),
-            reason: "test".into(),
-            layers: Vec::new(),
-        },
-        engine: EngineKind::Native,
-        process: Process::default(),
-        hostname: None,
-        labels: Default::default(),
-        mounts: Vec::new(),
-        read_only_rootfs: false,
-        limits: Limits::default(),
-        security: Security::default(),
-        network: NetworkMode::Host,
-        dns: Default::default(),
-        outbound: None,
-        ports: Vec::new(),
-        exposed: Vec::new(),
-        extra_hosts: Vec::new(),
-        init: false,
-        auto_remove: false,
-        log: LogConfig::default(),
-        healthcheck: None,
-        wasm: Default::default(),
-    }
+    let image = SpecImage {
+        reference: "busybox".into(),
+        id: digest.parse().unwrap(),
+        manifest: digest.parse().unwrap(),
+        platform: "linux/amd64".parse().unwrap(),
+        reason: "test".into(),
+        layers: Vec::new(),
+    };
+    ContainerSpec::of(image, Process::default())
 }

@@ -1,12 +1,7 @@
 //! A container for one test: a root file system in a temporary directory, a spec, and the started guest.
 
-use knarr_core::id::ContainerId;
-use knarr_core::image::Platform;
 use knarr_core::root::Root;
-use knarr_core::spec::{
-    ContainerSpec, EngineKind, Limits, LogConfig, NetworkMode, Process, Security, SpecImage,
-    WasmOptions,
-};
+use knarr_core::spec::{ContainerSpec, Process, SpecImage};
 use knarr_runtime::engine::wasm::{self, Error};
 use knarr_runtime::engine::{Guest, Launch, MountSource, ResolvedMount, Stdio};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -61,40 +56,17 @@ impl Container {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("rootfs")).unwrap();
         let digest = format!("sha256:{}", "0".repeat(64));
-        let spec = ContainerSpec {
-            id: ContainerId::random(),
-            created: jiff::Timestamp::UNIX_EPOCH,
-            image: SpecImage {
-                reference: "test".into(),
-                id: digest.parse().unwrap(),
-                manifest: digest.parse().unwrap(),
-                platform: "wasi/wasm".parse::<Platform>().unwrap(),
-                reason: String::new(),
-                layers: Vec::new(),
-            },
-            engine: EngineKind::Wasm,
-            process: Process {
-                entrypoint: args.iter().map(|a| (*a).to_owned()).collect(),
-                ..Process::default()
-            },
-            hostname: None,
-            labels: Default::default(),
-            mounts: Vec::new(),
-            read_only_rootfs: false,
-            limits: Limits::default(),
-            security: Security::default(),
-            network: NetworkMode::Host,
-            dns: Default::default(),
-            outbound: None,
-            ports: Vec::new(),
-            exposed: Vec::new(),
-            extra_hosts: Vec::new(),
-            init: false,
-            auto_remove: false,
-            log: LogConfig::default(),
-            healthcheck: None,
-            wasm: WasmOptions::default(),
+        let image = SpecImage {
+            reference: "test".into(),
+            id: digest.parse().unwrap(),
+            manifest: digest.parse().unwrap(),
+            platform: "wasi/wasm".parse().unwrap(),
+            reason: String::new(),
+            layers: Vec::new(),
         };
+        let entrypoint = args.iter().map(|a| (*a).to_owned()).collect();
+        let process = Process { entrypoint, ..Process::default() };
+        let spec = ContainerSpec::of(image, process);
         Self { directory, spec, mounts: Vec::new() }
     }
 

@@ -13,15 +13,13 @@ pub use mounts::{InvalidMount, parse_mount, parse_tmpfs, parse_volume};
 use crate::state;
 use crate::sys::signal::{InvalidSignal, Signal};
 use crate::volume;
-use jiff::Timestamp;
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
-use knarr_core::id::ContainerId;
 use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::{
-    ContainerSpec, Dns, EngineKind, Limits, LogConfig, Mount, MountKind, NetworkMode, Outbound,
-    Port, Process, Protocol, Security, SpecImage, WasmOptions,
+    ContainerSpec, Dns, Limits, LogConfig, Mount, MountKind, NetworkMode, Outbound, Port, Process,
+    Protocol, Security, SpecImage, WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -142,18 +140,9 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
     if let Some(name) = &options.hostname {
         check_hostname(name)?;
     }
-    let engine = match image.image.platform.is_wasm() {
-        true => EngineKind::Wasm,
-        false => EngineKind::Native,
-    };
     Ok(NewContainer {
         name: options.name.clone(),
         spec: ContainerSpec {
-            id: ContainerId::random(),
-            created: Timestamp::now(),
-            image: image.image.clone(),
-            engine,
-            process: process(config, options)?,
             hostname: options.hostname.clone(),
             labels: labels(config, options)?,
             mounts: all_mounts(config, options)?,
@@ -171,6 +160,7 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
             log: options.log.clone().unwrap_or_default(),
             healthcheck: healthcheck(config, options),
             wasm: options.wasm.clone(),
+            ..ContainerSpec::of(image.image.clone(), process(config, options)?)
         },
     })
 }
