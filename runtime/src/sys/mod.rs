@@ -2,6 +2,7 @@
 
 pub mod process;
 pub mod resolve;
+pub mod seccomp;
 pub mod signal;
 pub mod terminal;
 pub mod tree;

@@ -1,10 +1,68 @@
-//! From rules to the classic BPF that the kernel runs at every system call (seccomp(2)).
+//! System call filters: from rules to the classic BPF that the kernel runs at every system call (seccomp(2)).
 //!
 //! The number is found by binary search over ranges with the same verdict, so that an allowed call costs the guest
 //! some ten instructions, and the kernel's own precomputation at installation stays short.
 
-use super::super::sys::Instruction;
-use super::syscalls::{Architecture, X32_BIT};
+use rustix::io::{Errno, Result};
+
+/// Whose system calls: each has its own numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Architecture {
+    X86_64,
+    X86,
+    /// 32-bit pointers on x86-64: the same `AUDIT_ARCH`, told apart by a bit of the number.
+    X32,
+    Aarch64,
+    Arm,
+    Riscv64,
+}
+
+/// Set in the number of every system call of [`Architecture::X32`].
+pub const X32_BIT: u32 = 0x4000_0000;
+
+/// The architecture of this program, where its system calls are known.
+pub const NATIVE: Option<Architecture> = if cfg!(target_arch = "x86_64") {
+    Some(Architecture::X86_64)
+} else if cfg!(target_arch = "aarch64") {
+    Some(Architecture::Aarch64)
+} else if cfg!(target_arch = "riscv64") {
+    Some(Architecture::Riscv64)
+} else {
+    None
+};
+
+/// One instruction of classic BPF.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instruction {
+    code: u16,
+    jump_true: u8,
+    jump_false: u8,
+    k: u32,
+}
+
+/// Confines this thread, and all that it starts, by a filter (`SECCOMP_FILTER_FLAG_*` in `flags`). Without privileges
+/// it must have no_new_privs.
+pub fn install(program: &[Instruction], flags: u64) -> Result<()> {
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        instructions: *const Instruction,
+    }
+    let length = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
+    let program = Program { length, instructions: program.as_ptr() };
+    // SAFETY: the kernel copies the program, which outlives the call
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
+    };
+    match result {
+        -1 => {
+            let error = std::io::Error::last_os_error();
+            Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// The value a filter returns (`SECCOMP_RET_*`, linux/seccomp.h).
 pub type Verdict = u32;
@@ -247,6 +305,10 @@ fn tests(condition: &Condition) -> Vec<Test> {
             other(LOAD, low),
             jump(JUMP_EQUAL, low_value, Fail, Next),
         ],
+        // an `int`, of which the kernel ignores the upper half
+        Comparison::Masked { mask } if mask == u64::from(u32::MAX) && high_value == 0 => {
+            vec![other(LOAD, low), jump(JUMP_EQUAL, low_value, Next, Fail)]
+        }
         Comparison::Masked { mask } => vec![
             other(LOAD, low + 4),
             other(AND, (mask >> 32) as u32),
@@ -271,127 +333,4 @@ fn tests(condition: &Condition) -> Vec<Test> {
 }
 
 #[cfg(test)]
-pub(super) mod tests_support {
-    use super::*;
-
-    /// Runs a program on a call, as the kernel would.
-    pub fn run(
-        program: &[Instruction],
-        architecture: Architecture,
-        number: u32,
-        arguments: &[u64],
-    ) -> Verdict {
-        let load = |offset: u32| match offset {
-            NUMBER => number,
-            ARCHITECTURE => audit_number(architecture),
-            offset => {
-                let argument =
-                    arguments.get((offset - ARGUMENTS) as usize / 8).copied().unwrap_or(0);
-                if offset % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
-            }
-        };
-        let (mut at, mut a) = (0usize, 0u32);
-        loop {
-            let i = program[at];
-            at += 1;
-            let holds = match i.code {
-                LOAD => {
-                    a = load(i.k);
-                    continue;
-                }
-                AND => {
-                    a &= i.k;
-                    continue;
-                }
-                JUMP => {
-                    at += i.k as usize;
-                    continue;
-                }
-                RETURN => return i.k,
-                JUMP_EQUAL => a == i.k,
-                JUMP_GREATER => a > i.k,
-                JUMP_GREATER_OR_EQUAL => a >= i.k,
-                other => panic!("{other:x}"),
-            };
-            at += usize::from(if holds { i.jump_true } else { i.jump_false });
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tests_support::run;
-    use super::*;
-
-    fn section(rules: Vec<Rule>) -> Section {
-        Section {
-            architecture: Architecture::X86_64,
-            rules,
-            default: ERRNO | 1,
-            unknown: ERRNO | 38,
-        }
-    }
-
-    #[test]
-    fn every_number_gets_its_verdict() {
-        let numbers = [0, 1, 2, 5, 6, 9, 400, 401, 450];
-        let rules = numbers.map(|number| Rule { number, conditions: Vec::new(), verdict: ALLOW });
-        let program = compile(&[section(rules.to_vec())]);
-        for number in 0..600 {
-            let expected = match number {
-                n if numbers.contains(&n) => ALLOW,
-                451.. => ERRNO | 38,
-                _ => ERRNO | 1,
-            };
-            assert_eq!(run(&program, Architecture::X86_64, number, &[]), expected, "{number}");
-        }
-        assert_eq!(run(&program, Architecture::X86, 0, &[]), KILL_PROCESS);
-        assert_eq!(run(&program, Architecture::X86_64, X32_BIT, &[]), ERRNO | 38);
-    }
-
-    #[test]
-    fn long_programs_jump_far() {
-        let rule =
-            |number| Rule { number: 2 * number, conditions: Vec::new(), verdict: TRACE | number };
-        let program = compile(&[section((0..400).map(rule).collect())]);
-        for number in 0..400 {
-            assert_eq!(run(&program, Architecture::X86_64, 2 * number, &[]), TRACE | number);
-            let odd = if number == 399 { ERRNO | 38 } else { ERRNO | 1 };
-            assert_eq!(run(&program, Architecture::X86_64, 2 * number + 1, &[]), odd);
-        }
-    }
-
-    #[test]
-    fn comparisons_use_all_64_bits() {
-        const V: u64 = 0x5_0000_0007;
-        let values = [0, 6, 7, 8, V - 1, V, V + 1, 0x4_0000_0009, 0x6_0000_0000, u64::MAX];
-        type Holds = fn(u64) -> bool;
-        let cases: [(Comparison, Holds); 7] = [
-            (Comparison::Equal, |a| a == V),
-            (Comparison::NotEqual, |a| a != V),
-            (Comparison::Less, |a| a < V),
-            (Comparison::LessOrEqual, |a| a <= V),
-            (Comparison::Greater, |a| a > V),
-            (Comparison::GreaterOrEqual, |a| a >= V),
-            (Comparison::Masked { mask: 0xf_0000_000f }, |a| a & 0xf_0000_000f == V),
-        ];
-        for (comparison, holds) in cases {
-            let condition = Condition { argument: 1, comparison, value: V };
-            let also = Condition { argument: 0, comparison: Comparison::Equal, value: 3 };
-            let rules = vec![
-                Rule { number: 7, conditions: vec![condition, also], verdict: ALLOW },
-                Rule { number: 7, conditions: vec![also], verdict: LOG },
-            ];
-            let program = compile(&[section(rules)]);
-            for value in values {
-                let verdict = run(&program, Architecture::X86_64, 7, &[3, value]);
-                assert_eq!(
-                    verdict,
-                    if holds(value) { ALLOW } else { LOG },
-                    "{comparison:?} {value:x}"
-                );
-                assert_eq!(run(&program, Architecture::X86_64, 7, &[4, value]), ERRNO | 1);
-            }
-        }
-    }
-}
+pub(crate) mod tests;

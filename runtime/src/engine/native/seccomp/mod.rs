@@ -1,35 +1,23 @@
 //! Seccomp profiles in Docker's format: which system calls a container may make.
 //!
 //! A profile's conditions (`includes`, `excludes`: capabilities, architectures, kernel versions) are evaluated here,
-//! before the container exists; what the kernel gets is a program (see [`bpf`]).
+//! before the container exists; what the kernel gets is a program (see [`bpf`](crate::sys::seccomp)).
 
-mod bpf;
 mod syscalls;
 #[cfg(test)]
 mod tests;
 
 use super::capabilities::Capabilities;
 use super::error::Error;
-use super::sys::{self, Instruction};
-use bpf::{Comparison, Condition, Rule, Section, Verdict};
+use crate::sys::seccomp::{
+    self as bpf, Architecture, Comparison, Condition, Instruction, NATIVE, Rule, Section, Verdict,
+};
 use knarr_core::spec::{Seccomp, Security};
 use serde::Deserialize;
-use syscalls::Architecture;
 
 /// The profile that containers get by default. It allows what the default profile of Moby allows (Apache-2.0,
 /// github.com/moby/profiles, version of 2025).
 const DEFAULT: &str = include_str!("default.json");
-
-/// The architecture of this program, where its system calls are known.
-pub const NATIVE: Option<Architecture> = if cfg!(target_arch = "x86_64") {
-    Some(Architecture::X86_64)
-} else if cfg!(target_arch = "aarch64") {
-    Some(Architecture::Aarch64)
-} else if cfg!(target_arch = "riscv64") {
-    Some(Architecture::Riscv64)
-} else {
-    None
-};
 
 /// A compiled profile.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +46,7 @@ impl Filter {
     }
 
     pub fn install(&self) -> rustix::io::Result<()> {
-        sys::seccomp_filter(&self.program, self.flags)
+        bpf::install(&self.program, self.flags)
     }
 }
 

@@ -3,22 +3,9 @@
 //! From the kernel's tables (`arch/*/entry/syscalls/`, `include/uapi/asm-generic/unistd.h`), Linux 6.18. A user's
 //! profile may name any of them.
 
-/// The architectures of the table's columns, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Architecture {
-    X86_64,
-    X86,
-    /// 32-bit pointers on x86-64: the same `AUDIT_ARCH`, told apart by a bit of the number.
-    X32,
-    Aarch64,
-    Arm,
-    Riscv64,
-}
+use crate::sys::seccomp::Architecture;
 
-/// Set in the number of every system call of [`Architecture::X32`]; not part of the table.
-pub const X32_BIT: u32 = 0x4000_0000;
-
-/// A system call's numbers on all architectures.
+/// A system call's numbers, in the order of [`Architecture`].
 #[derive(Debug, Clone, Copy)]
 pub struct Numbers(&'static [i32; 6]);
 

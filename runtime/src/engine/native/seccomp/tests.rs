@@ -1,5 +1,5 @@
-use super::bpf::tests_support::run;
 use super::*;
+use crate::sys::seccomp::tests::run;
 
 fn capabilities(add: &[&str]) -> Capabilities {
     let cap_add = add.iter().map(|s| (*s).to_owned()).collect();
@@ -70,7 +70,7 @@ fn thirty_two_bit_programs_are_filtered_too() {
     let filter = Filter::compile(DEFAULT, capabilities(&[])).unwrap();
     let verdict = |filter: &Filter, name, architecture| {
         let number = syscalls::numbers(name).unwrap().on(architecture).unwrap();
-        let bit = if architecture == Architecture::X32 { syscalls::X32_BIT } else { 0 };
+        let bit = if architecture == Architecture::X32 { bpf::X32_BIT } else { 0 };
         run(&filter.program, architecture, number | bit, &[])
     };
     assert_eq!(verdict(&filter, "open", Architecture::X86), bpf::ALLOW);

@@ -1,4 +1,4 @@
-//! What a process may do: capabilities, keys, seccomp.
+//! What a process may do: capabilities and keys.
 
 use super::check;
 use rustix::io::{Errno, Result};
@@ -83,30 +83,4 @@ pub fn no_new_privileges() -> Result<()> {
 /// The signal this process gets when its parent dies.
 pub fn parent_death_signal(signal: c_int) -> Result<()> {
     prctl(libc::PR_SET_PDEATHSIG, signal as c_ulong).map(drop)
-}
-
-/// One instruction of classic BPF.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Instruction {
-    pub code: u16,
-    pub jump_true: u8,
-    pub jump_false: u8,
-    pub k: u32,
-}
-
-/// Confines this thread by a filter (`SECCOMP_FILTER_FLAG_*` in `flags`).
-pub fn seccomp_filter(program: &[Instruction], flags: c_ulong) -> Result<()> {
-    #[repr(C)]
-    struct Program {
-        length: u16,
-        instructions: *const Instruction,
-    }
-    let length = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
-    let program = Program { length, instructions: program.as_ptr() };
-    // SAFETY: the kernel copies the program, which outlives the call
-    check(unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
-    })
-    .map(drop)
 }

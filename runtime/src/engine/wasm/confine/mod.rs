@@ -4,7 +4,6 @@
 //! no new privileges, the image's user, no file outside the root file system and the volumes, few system calls.
 //! It works for an ordinary user as well; what only the superuser can drop is then not there to drop.
 
-mod bpf;
 mod end;
 mod landlock;
 mod limits;

@@ -7,8 +7,10 @@
 
 use super::super::cause::Cause;
 use super::super::error::Error;
-use super::bpf::{Check, Filter};
-use seccompiler::apply_filter;
+use crate::sys::seccomp::{
+    ALLOW, Architecture, Comparison, Condition, ERRNO, Instruction, NATIVE, Rule, Section, compile,
+    install,
+};
 
 /// Allowed with any arguments.
 const ALWAYS: &[i64] = &[
@@ -118,40 +120,116 @@ const NETWORK: &[i64] = &[
     libc::SYS_shutdown,
 ];
 
+/// What is not named.
+const DENIED: u32 = ERRNO | libc::EPERM as u32;
+
 /// Confines this thread and all that it will start.
 pub(super) fn guest(network: bool) -> Result<(), Error> {
-    let failed = |e: seccompiler::Error| Error::confine("seccomp", Cause::of(&e));
-    apply_filter(&filter(network).assemble()).map_err(failed)
+    let architecture = NATIVE.ok_or_else(|| {
+        Error::confine("seccomp", Cause::new("this processor's system calls are unknown"))
+    })?;
+    install(&filter(architecture, network), 0).map_err(|e| Error::confine("seccomp", e))
 }
 
-fn filter(network: bool) -> Filter {
-    let mut filter = Filter::new();
-    // the usual ones first: the kernel goes through them in order where it cannot remember the answer
-    filter.allow(ALWAYS).allow(OLD);
+fn filter(architecture: Architecture, network: bool) -> Vec<Instruction> {
+    let mut rules = Rules::default();
+    rules.allow(ALWAYS);
+    rules.allow(OLD);
     // no new executable memory: compiled code is mapped before this
-    let not_executable = Check::Masked { argument: 2, mask: libc::PROT_EXEC as u32, value: 0 };
-    filter.allow_if(libc::SYS_mmap, &[not_executable]);
-    filter.allow_if(libc::SYS_mprotect, &[not_executable]);
+    rules.allow_if(libc::SYS_mmap, &[masked(2, libc::PROT_EXEC, 0)]);
+    rules.allow_if(libc::SYS_mprotect, &[masked(2, libc::PROT_EXEC, 0)]);
     // threads, not processes
-    let thread = (libc::CLONE_THREAD | libc::CLONE_VM) as u32;
-    let is_thread = Check::Masked { argument: 0, mask: thread, value: thread };
-    filter.allow_if(libc::SYS_clone, &[is_thread]);
+    let thread = libc::CLONE_THREAD | libc::CLONE_VM;
+    rules.allow_if(libc::SYS_clone, &[masked(0, thread, thread)]);
     // the flags of clone3 lie in memory, where no filter sees them: told that it is absent, libc uses clone
-    filter.fail(libc::SYS_clone3, libc::ENOSYS);
+    rules.add(libc::SYS_clone3, Vec::new(), ERRNO | libc::ENOSYS as u32);
     // a signal to a thread of this process (abort), never to another process
-    filter.allow_if(libc::SYS_tgkill, &[Check::equal(0, std::process::id())]);
+    rules.allow_if(libc::SYS_tgkill, &[int(0, std::process::id())]);
     // reading limits, not setting them
-    filter.allow_if(libc::SYS_prlimit64, &[Check::Null { argument: 2 }]);
+    let null = Condition { argument: 2, comparison: Comparison::Equal, value: 0 };
+    rules.allow_if(libc::SYS_prlimit64, &[null]);
     // names of threads and of memory
     let names = [libc::PR_SET_NAME, libc::PR_SET_VMA];
-    filter.allow_if(libc::SYS_prctl, &names.map(|name| Check::equal(0, name as u32)));
+    rules.allow_if(libc::SYS_prctl, &names.map(|name| int(0, name as u32)));
     // what is the terminal, how large, how much can be read
     let requests = [libc::TCGETS, libc::TIOCGWINSZ, libc::FIONREAD, libc::FIONBIO, libc::FIOCLEX];
-    filter.allow_if(libc::SYS_ioctl, &requests.map(|request| Check::equal(1, request as u32)));
+    rules.allow_if(libc::SYS_ioctl, &requests.map(|request| int(1, request as u32)));
     if network {
-        filter.allow(NETWORK);
+        rules.allow(NETWORK);
         let families = [libc::AF_INET, libc::AF_INET6];
-        filter.allow_if(libc::SYS_socket, &families.map(|f| Check::equal(0, f as u32)));
+        rules.allow_if(libc::SYS_socket, &families.map(|family| int(0, family as u32)));
     }
-    filter
+    compile(&[Section { architecture, rules: rules.0, default: DENIED, unknown: DENIED }])
+}
+
+#[derive(Default)]
+struct Rules(Vec<Rule>);
+
+impl Rules {
+    fn add(&mut self, call: i64, conditions: Vec<Condition>, verdict: u32) {
+        self.0.push(Rule { number: call as u32, conditions, verdict });
+    }
+
+    /// Whatever their arguments.
+    fn allow(&mut self, calls: &[i64]) {
+        calls.iter().for_each(|call| self.add(*call, Vec::new(), ALLOW));
+    }
+
+    /// If any of the conditions holds.
+    fn allow_if(&mut self, call: i64, any: &[Condition]) {
+        any.iter().for_each(|condition| self.add(call, vec![*condition], ALLOW));
+    }
+}
+
+/// A 32-bit argument has this value.
+fn int(argument: u32, value: u32) -> Condition {
+    let comparison = Comparison::Masked { mask: u32::MAX.into() };
+    Condition { argument, comparison, value: value.into() }
+}
+
+/// These bits of an argument have this value.
+fn masked(argument: u32, mask: i32, value: i32) -> Condition {
+    let comparison = Comparison::Masked { mask: mask as u64 };
+    Condition { argument, comparison, value: value as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::seccomp::tests::run;
+
+    #[test]
+    fn decides_by_number_and_arguments() {
+        let native = NATIVE.unwrap();
+        let program = filter(native, true);
+        let verdict = |call: i64, arguments: &[u64]| run(&program, native, call as u32, arguments);
+        let exec = libc::PROT_EXEC as u64;
+        let thread = (libc::CLONE_THREAD | libc::CLONE_VM) as u64;
+        for (call, arguments, expected) in [
+            (libc::SYS_read, &[9, 9, 9][..], ALLOW),
+            (libc::SYS_execve, &[], DENIED),
+            (libc::SYS_ptrace, &[], DENIED),
+            (libc::SYS_io_uring_setup, &[], DENIED),
+            (libc::SYS_mmap, &[0, 0, 3], ALLOW),
+            (libc::SYS_mmap, &[0, 0, 3 | exec], DENIED),
+            (libc::SYS_mprotect, &[0, 0, exec], DENIED),
+            (libc::SYS_clone, &[thread | libc::CLONE_FS as u64], ALLOW),
+            (libc::SYS_clone, &[libc::SIGCHLD as u64], DENIED),
+            (libc::SYS_clone, &[libc::CLONE_VM as u64], DENIED),
+            (libc::SYS_clone3, &[], ERRNO | libc::ENOSYS as u32),
+            (libc::SYS_tgkill, &[std::process::id().into(), 5, 6], ALLOW),
+            (libc::SYS_tgkill, &[1, 1, 9], DENIED),
+            (libc::SYS_prlimit64, &[0, 7, 0], ALLOW),
+            (libc::SYS_prlimit64, &[0, 7, 1 << 32], DENIED),
+            (libc::SYS_ioctl, &[0, libc::TIOCGWINSZ], ALLOW),
+            (libc::SYS_ioctl, &[0, libc::TIOCSTI], DENIED),
+            (libc::SYS_socket, &[libc::AF_INET6 as u64], ALLOW),
+            (libc::SYS_socket, &[libc::AF_UNIX as u64], DENIED),
+            (100_000, &[], DENIED),
+        ] {
+            assert_eq!(verdict(call, arguments), expected, "{call} {arguments:x?}");
+        }
+        let alone = filter(native, false);
+        assert_eq!(run(&alone, native, libc::SYS_socket as u32, &[2]), DENIED);
+    }
 }
