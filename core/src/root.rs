@@ -111,11 +111,69 @@ impl Root {
         self.data.join("volumes")
     }
 
+    // --- runtime::net
+
+    /// Its lock is held by those who make or remove a network.
+    pub fn networks(&self) -> PathBuf {
+        self.data.join("networks")
+    }
+
+    pub fn network(&self, name: &str) -> NetworkPaths {
+        NetworkPaths { data: self.networks().join(name), run: self.run.join("n").join(name) }
+    }
+
     // --- runtime::engine
 
     /// Modules compiled ahead of time. Loading one trusts it: mode 0700.
     pub fn wasm_cache(&self) -> PathBuf {
         self.data.join("wasm-cache")
+    }
+}
+
+/// Where one network's state is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkPaths {
+    data: PathBuf,
+    run: PathBuf,
+}
+
+impl NetworkPaths {
+    /// Its lock is held while addresses are given out.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// What does not survive a reboot: the shared namespace of the Wasm containers.
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+
+    pub fn record(&self) -> PathBuf {
+        self.data.join("network.json")
+    }
+
+    /// One file for each address that is taken, with the id of the container that has it.
+    pub fn leases(&self) -> PathBuf {
+        self.data.join("leases")
+    }
+
+    /// One record for each container that belongs to the network.
+    pub fn endpoints(&self) -> PathBuf {
+        self.data.join("endpoints")
+    }
+
+    pub fn endpoint(&self, id: &ContainerId) -> PathBuf {
+        self.endpoints().join(format!("{id}.json"))
+    }
+
+    /// Where the search for a free address begins: after the last one that was given out.
+    pub fn cursor(&self) -> PathBuf {
+        self.data.join("next-address")
+    }
+
+    /// The network namespace that the network's Wasm containers share, as a mounted file.
+    pub fn shared_namespace(&self) -> PathBuf {
+        self.run.join("namespace")
     }
 }
 

@@ -10,7 +10,7 @@
 
 use crate::engine::{cgroup, native};
 use crate::state::{self, Container, Exit, Locked, Status};
-use crate::volume;
+use crate::{net, volume};
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::id::ContainerId;
@@ -28,6 +28,8 @@ pub enum Error {
     #[error("cannot clear away what is left of container {}", id.short())]
     Engine { id: ContainerId, source: native::Error },
     #[error(transparent)]
+    Net(#[from] net::Error),
+    #[error(transparent)]
     Volume(#[from] volume::Error),
 }
 
@@ -36,6 +38,7 @@ impl Hint for Error {
         match self {
             Self::State(e) => e.hint(),
             Self::Engine { source, .. } => source.hint(),
+            Self::Net(e) => e.hint(),
             Self::Volume(e) => e.hint(),
             Self::File(_) => None,
         }
@@ -103,6 +106,7 @@ pub fn is_suspect(root: &Root, container: &Container) -> bool {
 
 fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {
     clear_engine(root, &unowned.container.spec)?;
+    net::detach(root, unowned.container.id())?;
     if unowned.state.state().is_alive() {
         let error = Some("its monitor was killed, or the machine was restarted".to_owned());
         unowned.state.apply(|s| s.exited(Exit { code: KILLED, oom_killed: false, error }))?;
@@ -144,7 +148,7 @@ pub(crate) fn hide(
     volumes: bool,
 ) -> Result<(), Error> {
     let paths = root.container(container.id());
-    let mut result = Ok(());
+    let mut result = net::leave_all(root, container.id()).map_err(Error::from);
     for mount in container.spec.mounts.iter().filter(|_| volumes) {
         if let MountKind::Volume { name, anonymous: true, .. } = &mount.kind {
             match volume::remove(root, name, Vec::new) {

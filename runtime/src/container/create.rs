@@ -4,13 +4,13 @@ use super::options::NewContainer;
 use super::{Error, Result};
 use crate::engine::{cgroup, native, wasm};
 use crate::state::{self, Claim, ContainerState};
-use crate::volume;
+use crate::{net, volume};
 use knarr_core::fsx::Durability;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::record;
 use knarr_core::root::Root;
-use knarr_core::spec::{ContainerSpec, EngineKind, MountKind};
+use knarr_core::spec::{ContainerSpec, EngineKind, MountKind, NetworkMode};
 use knarr_core::store::Store;
 use knarr_core::sys;
 use knarr_core::undo::Undo;
@@ -44,6 +44,12 @@ pub fn create(store: &Store, new: NewContainer) -> Result<ContainerId> {
     sys::create_private_dir_all(paths.data())?;
     undo.push(|| drop(sys::remove_tree(paths.data())));
     record::write(&paths.state(), &ContainerState::created(name.clone()), Durability::Process)?;
+    undo.push(|| drop(net::leave_all(root, &spec.id)));
+    if let NetworkMode::Networks(wishes) = &spec.network {
+        for wish in wishes {
+            net::join(root, &spec.id, &name, wish)?;
+        }
+    }
     // last: now it exists
     record::write(&paths.spec(), &spec, Durability::Process)?;
     undo.commit();

@@ -1,7 +1,7 @@
 use super::{list, options};
 use crate::engine::{native, wasm};
 use crate::sys::signal::InvalidSignal;
-use crate::{monitor, reconcile, state, volume};
+use crate::{monitor, net, reconcile, state, volume};
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::image::Digest;
@@ -53,6 +53,8 @@ pub enum Error {
     #[error(transparent)]
     Volume(#[from] volume::Error),
     #[error(transparent)]
+    Net(#[from] net::Error),
+    #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
     Record(#[from] record::Error),
@@ -99,6 +101,7 @@ impl Hint for Error {
             Self::State(e) => e.hint(),
             Self::Reconcile(e) => e.hint(),
             Self::Monitor(e) => e.hint(),
+            Self::Net(e) => e.hint(),
             Self::Volume(e) => e.hint(),
             Self::Store(e) => e.hint(),
             Self::Record(e) => e.hint(),

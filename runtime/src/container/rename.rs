@@ -1,10 +1,11 @@
 //! `rename`: gives a container another name.
 
 use super::Result;
-use crate::state;
+use crate::{net, state};
 use knarr_core::id::ContainerId;
 use knarr_core::store::Store;
 
 pub fn rename(store: &Store, id: &ContainerId, name: &str) -> Result<()> {
-    Ok(state::rename(store.root(), id, name)?)
+    state::rename(store.root(), id, name)?;
+    Ok(net::rename(store.root(), id, name)?)
 }

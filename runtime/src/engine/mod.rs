@@ -7,6 +7,7 @@ pub mod wasm;
 
 pub use host::{HostSupport, UserNamespaces, host_support};
 
+use crate::net::Attached;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::spec::ContainerSpec;
@@ -24,6 +25,8 @@ pub struct Launch<'a> {
     /// In order; a later one may lie inside an earlier one.
     pub mounts: &'a [ResolvedMount],
     pub stdio: Stdio,
+    /// The namespace to join, and the addresses in it that are the guest's own.
+    pub network: &'a Attached,
 }
 
 /// A mount whose source is a path of the host.

@@ -1,7 +1,7 @@
 use super::report::{self, Failure, Kind};
 use crate::engine::{native, wasm};
 use crate::sys::signal::InvalidSignal;
-use crate::{reconcile, state, volume};
+use crate::{net, reconcile, state, volume};
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::id::ContainerId;
@@ -54,6 +54,8 @@ pub enum Error {
     #[error(transparent)]
     Volume(#[from] volume::Error),
     #[error(transparent)]
+    Net(#[from] net::Error),
+    #[error(transparent)]
     Native(#[from] native::Error),
     #[error(transparent)]
     Wasm(#[from] wasm::Error),
@@ -101,6 +103,7 @@ impl Hint for Error {
             Self::Reconcile(e) => e.hint(),
             Self::Store(e) => e.hint(),
             Self::Volume(e) => e.hint(),
+            Self::Net(e) => e.hint(),
             Self::Native(e) => e.hint(),
             Self::Wasm(e) => e.hint(),
             _ => None,

@@ -9,11 +9,11 @@ use super::session::Session;
 use super::sink::Sink;
 use super::{client, mounts, streams};
 use crate::engine::{Guest, Launch, cgroup, native, wasm};
-use crate::reconcile;
 use crate::state::{self, Container, Exit, RunningGuest};
 use crate::sys::process::{self, Process};
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
+use crate::{net, reconcile};
 use knarr_core::id::ContainerId;
 use knarr_core::root::{ContainerPaths, Root};
 use knarr_core::spec::{EngineKind, Port, Protocol};
@@ -43,6 +43,8 @@ pub struct Start<'a> {
 pub enum Step {
     /// The locks are held, the socket listens.
     Owned,
+    /// The container has its place on its networks.
+    Attached,
     /// In a mount namespace of its own.
     Separated,
     /// Root file system and volumes are ready.
@@ -113,7 +115,7 @@ impl<'a> Life<'a> {
     fn begin<'s>(
         &mut self,
         foreground: bool,
-        attached: Option<OwnedFd>,
+        client: Option<OwnedFd>,
         size: (u16, u16),
         signals: &'s SignalQueue,
         observe: &mut dyn FnMut(Step),
@@ -124,6 +126,12 @@ impl<'a> Life<'a> {
         let (root, spec) = (self.root, &self.container.spec);
         let rootfs = self.paths.rootfs();
         let mut undo = Undo::new();
+        // outside of the mount namespace: others are to see the namespaces that are mounted
+        let id = self.container.id();
+        undo.push(move || drop(net::detach(root, id)));
+        let name = &self.container.state.name;
+        let attached = net::attach(root, spec, name, &mut |_| Ok(()))?;
+        observe(Step::Attached);
         match sys::is_superuser() {
             true => sys::enter_mount_namespace()?,
             false => sys::enter_user_namespace()?,
@@ -138,7 +146,14 @@ impl<'a> Life<'a> {
         let (stdio, ends) = streams::make(&spec.process, size)?;
         observe(Step::Mounted);
         undo.push(move || drop(reconcile::clear_engine(root, spec)));
-        let launch = Launch { root: self.root, spec, rootfs: &rootfs, mounts: &resolved, stdio };
+        let launch = Launch {
+            root: self.root,
+            spec,
+            rootfs: &rootfs,
+            mounts: &resolved,
+            stdio,
+            network: &attached,
+        };
         let mut guest = match spec.engine {
             EngineKind::Native => native::start(launch)?,
             EngineKind::Wasm => wasm::start(launch)?,
@@ -162,10 +177,10 @@ impl<'a> Life<'a> {
         let ends = streams::of_guest(ends, &mut guest, &spec.process)?;
         let failed =
             |e: rustix::io::Errno| Error::Stream { operation: "take the input", source: e.into() };
-        let stdin_once = foreground || attached.is_some();
+        let stdin_once = foreground || client.is_some();
         let stdin = ends.stdin.map(Sink::own).transpose().map_err(failed)?;
         let feeds = spec.process.open_stdin;
-        let clients = attached.map(|fd| Client::attached(fd, feeds)).transpose().map_err(failed)?;
+        let clients = client.map(|fd| Client::attached(fd, feeds)).transpose().map_err(failed)?;
         state::apply(self.root, &spec.id, |s| s.running(running))?;
         observe(Step::Recorded);
         undo.commit();
@@ -198,7 +213,8 @@ impl<'a> Life<'a> {
         };
         session.announce(&exit);
         observe(Step::Announced);
-        let cleared = reconcile::clear_engine(self.root, spec);
+        let cleared = reconcile::clear_engine(self.root, spec)
+            .and(net::detach(self.root, &spec.id).map_err(reconcile::Error::from));
         session.farewell();
         observe(Step::Cleared);
         // what is not written or cleared is left with the mark of unfinished work, and the next command tries again

@@ -1,1 +1,24 @@
-//! TODO
+//! Networks: an address, names and published ports for every container.
+//!
+//! ```text
+//! <data>/networks/<name>/network.json        written last at create, removed first at remove
+//!                        endpoints/<id>.json a container that belongs to it; addresses while it runs
+//!                        leases/<address>    created O_EXCL, holds the id of the container that has the address
+//! <run>/n/<name>/namespace                   the namespace that the network's Wasm containers share, mounted
+//! ```
+//!
+//! Locks: the networks' folder's while a network is made or removed, a network's own while its addresses are given out.
+//! Whoever holds one never waits for a container's lock: clearing up after a dead monitor takes them the other way round.
+
+mod address;
+mod attach;
+mod endpoint;
+mod error;
+#[allow(dead_code)] // attach is about to give out addresses
+mod lease;
+mod store;
+
+pub use attach::{Attached, Observe, Step, attach, detach};
+pub use endpoint::{Endpoint, endpoints, join, leave, leave_all, memberships, rename};
+pub use error::{Error, Result};
+pub use store::{NewNetwork, create, ensure_default, find, list, load, prune, remove, unused};

@@ -22,6 +22,7 @@ crate::tests![
 
 const STEPS: &[Step] = &[
     Step::Owned,
+    Step::Attached,
     Step::Separated,
     Step::Mounted,
     Step::Started,
@@ -54,7 +55,7 @@ fn check_every_step(fixture: &Fixture, id: &ContainerId) {
         assert!(cgroups_of(id).is_empty(), "{step:?}");
         let exit = fixture.load(id).state.exit;
         match step {
-            Step::Owned | Step::Separated | Step::Mounted | Step::Started => {
+            Step::Owned | Step::Attached | Step::Separated | Step::Mounted | Step::Started => {
                 // as it was before
                 assert!(matches!(status, Some(Status::Created | Status::Exited)), "{step:?}");
             }

@@ -126,6 +126,7 @@ impl Fixture {
             rootfs: &self.rootfs,
             mounts: &self.mounts,
             stdio,
+            network: &Default::default(),
         })
     }
 

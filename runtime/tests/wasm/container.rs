@@ -97,6 +97,7 @@ impl Container {
             rootfs: &self.rootfs(),
             mounts: &self.mounts,
             stdio,
+            network: &Default::default(),
         })
     }
 

@@ -16,7 +16,7 @@ use knarr_core::sys::is_superuser;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Checks that what a container asks for is well-formed and can be enforced on this host, without changing anything.
@@ -34,7 +34,7 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Error> {
 ///
 /// The caller has a single thread and a mount namespace of its own. The guest is its child, and dies with it.
 pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
-    let Launch { root, spec, rootfs, mounts, stdio } = launch;
+    let Launch { root, spec, rootfs, mounts, stdio, network } = launch;
     let superuser = is_superuser();
     if !rustix::process::geteuid().is_root() {
         return Err(Error::NotInUserNamespace { namespaces: UserNamespaces::detect() });
@@ -55,7 +55,10 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     let (streams, master, devpts, console) = streams(stdio, !superuser)?;
     let etc = etc::write(root, spec)?;
     let files = etc::FILES.iter().map(|(name, target)| mounts::of_file(&etc.join(name), target));
-    let own_network = spec.network == NetworkMode::None;
+    // joined: made and set up already
+    let joined = network.namespace.as_ref().map(AsFd::as_fd);
+    let new_network = spec.network == NetworkMode::None;
+    let own_network = new_network || matches!(spec.network, NetworkMode::Networks(_));
     let plan = Plan {
         rootfs: rootfs.to_owned(),
         is_mount: is_mount(rootfs),
@@ -79,11 +82,11 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     let doors = cgroup.v1_doors()?;
     let mut namespaces =
         libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
-    if own_network {
+    if new_network {
         namespaces |= libc::CLONE_NEWNET;
     }
     let pid = spawn::spawn(namespaces, birthplace.as_ref().map(AsFd::as_fd), &program, |report| {
-        match enter(&plan, &doors, &hostname, own_network) {
+        match enter(&plan, &doors, &hostname, (new_network, joined)) {
             Ok(()) => program.exec(&streams, report),
             Err(error) => (error, report),
         }
@@ -93,7 +96,12 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
 }
 
 /// The child: from its new namespaces into the container.
-fn enter(plan: &Plan, doors: &[File], hostname: &str, own_network: bool) -> Result<(), Error> {
+fn enter(
+    plan: &Plan,
+    doors: &[File],
+    hostname: &str,
+    (new_network, joined): (bool, Option<BorrowedFd<'_>>),
+) -> Result<(), Error> {
     // the monitor's memory and program are none of the container's business
     reset_oom_score();
     sys::set_dumpable(false).doing("protect", "the container's process")?;
@@ -101,7 +109,10 @@ fn enter(plan: &Plan, doors: &[File], hostname: &str, own_network: bool) -> Resu
     // its root is the cgroup the process is in now; made by clone3, it would be the parent's
     sys::unshare(libc::CLONE_NEWCGROUP).doing("create", "a cgroup namespace")?;
     rustix::system::sethostname(hostname.as_bytes()).doing("set the host name", hostname)?;
-    if own_network {
+    if let Some(network) = joined {
+        sys::setns(network, libc::CLONE_NEWNET).doing("join", "the container's network")?;
+    }
+    if new_network {
         sys::loopback_up().doing("switch on", "the loopback interface")?;
     }
     plan.enter()

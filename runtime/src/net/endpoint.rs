@@ -1,0 +1,157 @@
+//! A container's place on a network.
+
+use super::error::{Error, Result};
+use super::{lease, store};
+use knarr_core::fsx::{self, Durability};
+use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
+use knarr_core::record::{self, Record};
+use knarr_core::root::Root;
+use knarr_core::spec::Attachment;
+use knarr_core::spec::network::NetworkSpec;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The record of a container's place on a network (`endpoints/<id>.json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub container: ContainerId,
+    /// The container's name.
+    pub name: String,
+    /// Further names under which others find it.
+    pub aliases: Vec<String>,
+    /// Its addresses, as long as it runs.
+    pub ipv4: Option<Ipv4Addr>,
+    pub ipv6: Option<Ipv6Addr>,
+    /// Of its interface; Wasm containers share one.
+    pub mac: Option<[u8; 6]>,
+    /// The addresses it is to have (`--ip`, `--ip6`).
+    #[serde(default)]
+    pub wished_ipv4: Option<Ipv4Addr>,
+    #[serde(default)]
+    pub wished_ipv6: Option<Ipv6Addr>,
+}
+
+impl Record for Endpoint {
+    const KIND: &'static str = "endpoint";
+    const VERSION: u32 = 1;
+}
+
+impl Endpoint {
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.ipv4.map(IpAddr::V4).into_iter().chain(self.ipv6.map(IpAddr::V6))
+    }
+
+    /// Whether the container runs, as far as the record knows.
+    pub fn is_up(&self) -> bool {
+        self.addresses().next().is_some()
+    }
+
+    /// All names under which others find the container, its short id included.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [self.name.as_str(), self.container.short()]
+            .into_iter()
+            .chain(self.aliases.iter().map(String::as_str))
+    }
+}
+
+/// The containers that belong to a network, running or not, by id. Those that have addresses are running.
+pub fn endpoints(root: &Root, network: &str) -> Result<Vec<Endpoint>> {
+    let folder = root.network(network).endpoints();
+    let mut endpoints = Vec::new();
+    for file in fsx::list(&folder)?.iter().filter(|file| file.ends_with(".json")) {
+        // one that vanished meanwhile is none
+        endpoints.extend(record::read(&folder.join(file))?);
+    }
+    Ok(endpoints)
+}
+
+pub(super) fn load(root: &Root, network: &str, id: &ContainerId) -> Result<Option<Endpoint>> {
+    Ok(record::read(&root.network(network).endpoint(id))?)
+}
+
+/// The caller holds the network's lock.
+pub(super) fn write(root: &Root, network: &str, endpoint: &Endpoint) -> Result<()> {
+    let path = root.network(network).endpoint(&endpoint.container);
+    Ok(record::write(&path, endpoint, Durability::Process)?)
+}
+
+/// Makes a container that does not run a member of a network: it gets its addresses at its start.
+pub fn join(root: &Root, id: &ContainerId, name: &str, wish: &Attachment) -> Result<()> {
+    let network = store::find(root, &wish.network)?;
+    check(&network, wish)?;
+    let paths = root.network(&network.name);
+    let _lock = Lock::exclusive_directory(paths.data())?;
+    if load(root, &network.name, id)?.is_some() {
+        return Err(Error::JoinedTwice { network: network.name, container: id.clone() });
+    }
+    let endpoint = Endpoint {
+        container: id.clone(),
+        name: name.to_owned(),
+        aliases: wish.aliases.clone(),
+        ipv4: None,
+        ipv6: None,
+        mac: None,
+        wished_ipv4: wish.ipv4,
+        wished_ipv6: wish.ipv6,
+    };
+    write(root, &network.name, &endpoint)
+}
+
+/// What a network cannot give is refused when it is asked for.
+pub(super) fn check(network: &NetworkSpec, wish: &Attachment) -> Result<()> {
+    let no_family = |family| Error::NoFamily { network: network.name.clone(), family };
+    if let Some(address) = wish.ipv4 {
+        let subnet = network.ipv4.as_ref().ok_or_else(|| no_family("IPv4"))?;
+        lease::check(&network.name, address.into(), subnet.subnet.into(), subnet.gateway.into())?;
+    }
+    if let Some(address) = wish.ipv6 {
+        let subnet = network.ipv6.as_ref().ok_or_else(|| no_family("IPv6"))?;
+        lease::check(&network.name, address.into(), subnet.subnet.into(), subnet.gateway.into())?;
+    }
+    Ok(())
+}
+
+/// Ends the membership of a container that does not run.
+pub fn leave(root: &Root, id: &ContainerId, network: &str) -> Result<()> {
+    let paths = root.network(network);
+    let _lock = match Lock::exclusive_directory(paths.data()) {
+        Ok(lock) => lock,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    lease::release_all(root, network, id)?;
+    Ok(fsx::remove_file(&paths.endpoint(id))?)
+}
+
+/// Ends all memberships of a container that is removed.
+pub fn leave_all(root: &Root, id: &ContainerId) -> Result<()> {
+    for (network, _) in memberships(root, id)? {
+        leave(root, id, &network.name)?;
+    }
+    Ok(())
+}
+
+/// The networks a container belongs to, by name.
+pub fn memberships(root: &Root, id: &ContainerId) -> Result<Vec<(NetworkSpec, Endpoint)>> {
+    let mut found = Vec::new();
+    for name in fsx::list(&root.networks())? {
+        if let Some(endpoint) = load(root, &name, id)?
+            && let Some(network) = store::load(root, &name)?
+        {
+            found.push((network, endpoint));
+        }
+    }
+    Ok(found)
+}
+
+/// Follows a container's new name.
+pub fn rename(root: &Root, id: &ContainerId, name: &str) -> Result<()> {
+    for (network, _) in memberships(root, id)? {
+        let _lock = Lock::exclusive_directory(root.network(&network.name).data())?;
+        if let Some(endpoint) = load(root, &network.name, id)? {
+            write(root, &network.name, &Endpoint { name: name.to_owned(), ..endpoint })?;
+        }
+    }
+    Ok(())
+}

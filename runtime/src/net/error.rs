@@ -1,0 +1,91 @@
+use super::attach::Step;
+use ipnet::IpNet;
+use knarr_core::fsx;
+use knarr_core::hint::Hint;
+use knarr_core::id::ContainerId;
+use knarr_core::record;
+use std::io;
+use std::net::IpAddr;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a network, or a container's place on one, cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no network {text:?}")]
+    NotFound { text: String },
+    #[error("{prefix:?} is the start of several network ids: {}", candidates.join(", "))]
+    Ambiguous { prefix: String, candidates: Vec<String> },
+    #[error("{name:?} is not a valid network name")]
+    InvalidName { name: String },
+    #[error("there is a network {name} already")]
+    NameTaken { name: String },
+    #[error("network {name} is used by {}", users.join(", "))]
+    InUse { name: String, users: Vec<String> },
+    #[error("a network has at most one subnet of each family, and {subnet} is one too many")]
+    TooManySubnets { subnet: IpNet },
+    #[error("{subnet} is too small for a network")]
+    SubnetTooSmall { subnet: IpNet },
+    #[error("{what} {address} lies in no subnet of the network")]
+    OutsideSubnet { what: &'static str, address: String },
+    #[error("{subnet} overlaps {other}, which {owner} uses")]
+    Overlap { subnet: IpNet, other: IpNet, owner: String },
+    #[error("no subnet is free for network {name}")]
+    NoFreeSubnet { name: String },
+    #[error("no address is free in {subnet} of network {network}")]
+    NoFreeAddress { network: String, subnet: String },
+    #[error("network {network} has no {family} addresses")]
+    NoFamily { network: String, family: &'static str },
+    #[error("{address} on network {network} is used by {owner}")]
+    AddressTaken { network: String, address: IpAddr, owner: String },
+    #[error("{address} cannot be given to a container: it is network {network}'s own")]
+    AddressReserved { network: String, address: IpAddr },
+    #[error("container {} is on network {network} already", container.short())]
+    JoinedTwice { network: String, container: ContainerId },
+    #[error("container {} is not on network {network}", container.short())]
+    NotJoined { network: String, container: ContainerId },
+    #[error("{option}={value:?} is not a valid option of a network")]
+    Option { option: String, value: String },
+    #[error("cannot {step} on network {network}")]
+    Setup { step: Step, network: String, source: io::Error },
+    #[error("this process may not make a bridge, which network {network} needs")]
+    NotPermitted { network: String },
+    #[error(transparent)]
+    Record(#[from] record::Error),
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::NotFound { .. } => "'knarr network ls' lists all networks".into(),
+            Self::Ambiguous { .. } => "give more digits, or the network's name".into(),
+            Self::InvalidName { .. } => {
+                "begin with a letter or a digit, and go on with letters, digits, '_', '.' and '-'; \
+                 'host' and 'none' have a meaning of their own"
+                    .into()
+            }
+            Self::NameTaken { name } => {
+                format!("take another name, or remove that one: knarr network rm {name}")
+            }
+            Self::InUse { users, .. } => format!("stop the container first: knarr stop {}", users.first()?),
+            Self::Overlap { .. } => "choose another one with --subnet".into(),
+            Self::SubnetTooSmall { .. } => "use a prefix of 30 bits or fewer (IPv6: 126)".into(),
+            Self::NoFreeSubnet { .. } => {
+                "remove networks that are not used (knarr network prune), or give one with --subnet".into()
+            }
+            Self::NoFreeAddress { .. } => {
+                "remove containers, or make a network with a larger --subnet".into()
+            }
+            Self::NoFamily { family: "IPv6", .. } => "make the network with --ipv6".into(),
+            Self::NotPermitted { .. } => {
+                "run it as the superuser with CAP_NET_ADMIN, or use the host's network: --network host".into()
+            }
+            Self::Record(e) => return e.hint(),
+            Self::File(e) => return e.hint(),
+            _ => return None,
+        };
+        Some(text)
+    }
+}

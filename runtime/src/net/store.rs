@@ -1,0 +1,292 @@
+//! The records of networks.
+
+use super::address::{self, Block, overlap};
+use super::error::{Error, Result};
+use super::{endpoint, lease};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use jiff::Timestamp;
+use knarr_core::fsx::{self, Durability};
+use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
+use knarr_core::record;
+use knarr_core::root::Root;
+use knarr_core::spec::network::{DEFAULT_NETWORK, Driver, NetworkSpec, Subnet};
+use knarr_core::sys;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What `network create` was asked for; the default leaves everything to Knarr.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewNetwork {
+    pub name: String,
+    /// `None`: the bridge.
+    pub driver: Option<Driver>,
+    /// `--subnet`: at most one of each family.
+    pub subnets: Vec<IpNet>,
+    /// `--gateway`, for the subnets they lie in.
+    pub gateways: Vec<IpAddr>,
+    /// `--ip-range`, for the subnets they lie in.
+    pub ranges: Vec<IpNet>,
+    /// Addresses of IPv6 as well.
+    pub ipv6: bool,
+    pub internal: bool,
+    pub labels: BTreeMap<String, String>,
+    /// `-o`
+    pub options: BTreeMap<String, String>,
+}
+
+/// Docker's rule for names, without those that `--network` understands in another way.
+fn validate(name: &str) -> Result<()> {
+    let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let taken = ["host", "none", "default"].contains(&name);
+    if first && rest && !taken && name.len() <= 255 {
+        Ok(())
+    } else {
+        Err(Error::InvalidName { name: name.to_owned() })
+    }
+}
+
+/// Makes a network.
+pub fn create(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
+    validate(&new.name)?;
+    sys::create_private_dir_all(&root.networks())?;
+    let _lock = Lock::exclusive_directory(&root.networks())?;
+    make(root, new)
+}
+
+/// The default network, made on first use.
+pub fn ensure_default(root: &Root) -> Result<NetworkSpec> {
+    if let Some(network) = load(root, DEFAULT_NETWORK)? {
+        return Ok(network);
+    }
+    let new = NewNetwork { name: DEFAULT_NETWORK.to_owned(), ..NewNetwork::default() };
+    match create(root, new) {
+        // somebody else was faster
+        Err(Error::NameTaken { .. }) => load(root, DEFAULT_NETWORK)?
+            .ok_or_else(|| Error::NotFound { text: DEFAULT_NETWORK.to_owned() }),
+        result => result,
+    }
+}
+
+/// The caller holds the networks' lock.
+fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
+    let paths = root.network(&new.name);
+    if load(root, &new.name)?.is_some() {
+        return Err(Error::NameTaken { name: new.name });
+    }
+    let networks = list(root)?;
+    let driver = new.driver.unwrap_or(Driver::Bridge);
+    let network = NetworkSpec {
+        id: ContainerId::random(),
+        created: Timestamp::now(),
+        driver,
+        ipv4: Some(ipv4(&new, &networks)?),
+        ipv6: ipv6(&new, &networks)?,
+        internal: new.internal,
+        labels: new.labels,
+        options: new.options,
+        name: new.name,
+    };
+    // what a removal that was cut short has left
+    sys::remove_tree(paths.data())?;
+    sys::create_private_dir_all(&paths.leases())?;
+    sys::create_private_dir_all(&paths.endpoints())?;
+    // last: now it exists
+    record::write(&paths.record(), &network, Durability::Process)?;
+    Ok(network)
+}
+
+fn ipv4(new: &NewNetwork, networks: &[NetworkSpec]) -> Result<Subnet<Ipv4Net, Ipv4Addr>> {
+    let wished: Vec<Ipv4Net> = new
+        .subnets
+        .iter()
+        .filter_map(|s| if let IpNet::V4(s) = s { Some(s.trunc()) } else { None })
+        .collect();
+    if let Some(second) = wished.get(1) {
+        return Err(Error::TooManySubnets { subnet: (*second).into() });
+    }
+    let subnet = match wished.first() {
+        Some(subnet) => *subnet,
+        None => address::pool()
+            .find(|subnet| conflict((*subnet).into(), networks).is_none())
+            .ok_or_else(|| Error::NoFreeSubnet { name: new.name.clone() })?,
+    };
+    let (gateway, range) = parts(new, subnet.into(), networks)?;
+    let gateway = match gateway {
+        IpAddr::V4(gateway) => gateway,
+        IpAddr::V6(_) => subnet.network(),
+    };
+    let range = range.and_then(|r| if let IpNet::V4(r) = r { Some(r) } else { None });
+    Ok(Subnet { subnet, gateway, range })
+}
+
+fn ipv6(new: &NewNetwork, networks: &[NetworkSpec]) -> Result<Option<Subnet<Ipv6Net, Ipv6Addr>>> {
+    let wished: Vec<Ipv6Net> = new
+        .subnets
+        .iter()
+        .filter_map(|s| if let IpNet::V6(s) = s { Some(s.trunc()) } else { None })
+        .collect();
+    if let Some(second) = wished.get(1) {
+        return Err(Error::TooManySubnets { subnet: (*second).into() });
+    }
+    let subnet = match wished.first() {
+        Some(subnet) => *subnet,
+        None if !new.ipv6 => return Ok(None),
+        None => unique_local(),
+    };
+    let (gateway, range) = parts(new, subnet.into(), networks)?;
+    let gateway = match gateway {
+        IpAddr::V6(gateway) => gateway,
+        IpAddr::V4(_) => subnet.network(),
+    };
+    let range = range.and_then(|r| if let IpNet::V6(r) = r { Some(r) } else { None });
+    Ok(Some(Subnet { subnet, gateway, range }))
+}
+
+/// A random /64 of the unique local addresses (RFC 4193, section 3.2.2).
+fn unique_local() -> Ipv6Net {
+    let id = ContainerId::random();
+    let digits = u128::from_str_radix(&id.as_str()[..14], 16).unwrap_or_default();
+    Ipv6Net::new_assert(((0xfd << 120) | (digits << 64)).into(), 64)
+}
+
+/// Checks a subnet; its gateway and the range to take addresses from.
+fn parts(
+    new: &NewNetwork,
+    subnet: IpNet,
+    networks: &[NetworkSpec],
+) -> Result<(IpAddr, Option<IpNet>)> {
+    if subnet.prefix_len() + 2 > subnet.max_prefix_len() {
+        return Err(Error::SubnetTooSmall { subnet });
+    }
+    if let Some((other, owner)) = conflict(subnet, networks) {
+        return Err(Error::Overlap { subnet, other, owner });
+    }
+    let of_family = |gateway: &&IpAddr| gateway.is_ipv4() == subnet.addr().is_ipv4();
+    let gateway = match new.gateways.iter().find(of_family) {
+        Some(gateway) if Block::of(subnet).has(*gateway) => *gateway,
+        Some(gateway) => {
+            return Err(Error::OutsideSubnet { what: "gateway", address: gateway.to_string() });
+        }
+        None => Block::of(subnet).after(None).next().ok_or(Error::SubnetTooSmall { subnet })?,
+    };
+    let range = new.ranges.iter().find(|r| r.addr().is_ipv4() == subnet.addr().is_ipv4());
+    match range {
+        Some(range) if subnet.contains(range) => Ok((gateway, Some(range.trunc()))),
+        Some(range) => Err(Error::OutsideSubnet { what: "the range", address: range.to_string() }),
+        None => Ok((gateway, None)),
+    }
+}
+
+/// Who uses a part of this subnet already.
+fn conflict(subnet: IpNet, networks: &[NetworkSpec]) -> Option<(IpNet, String)> {
+    networks.iter().find_map(|network| {
+        let used = subnets(network).find(|used| overlap(*used, subnet))?;
+        Some((used, format!("network {}", network.name)))
+    })
+}
+
+/// A network's subnets, IPv4 first.
+pub(super) fn subnets(network: &NetworkSpec) -> impl Iterator<Item = IpNet> {
+    let ipv4 = network.ipv4.as_ref().map(|s| s.subnet.into());
+    ipv4.into_iter().chain(network.ipv6.as_ref().map(|s| s.subnet.into()))
+}
+
+/// All networks, by name.
+pub fn list(root: &Root) -> Result<Vec<NetworkSpec>> {
+    let mut networks = Vec::new();
+    for name in fsx::list(&root.networks())? {
+        // one without a record is being made, or was being removed
+        networks.extend(load(root, &name)?);
+    }
+    Ok(networks)
+}
+
+/// The network of this name, if there is one.
+pub fn load(root: &Root, name: &str) -> Result<Option<NetworkSpec>> {
+    if validate(name).is_err() {
+        return Ok(None);
+    }
+    Ok(record::read(&root.network(name).record())?)
+}
+
+/// The network that a user means: by its name, its id, or the beginning of its id. The default network, whose name is
+/// `default` as well, is made on first use.
+pub fn find(root: &Root, text: &str) -> Result<NetworkSpec> {
+    if text == DEFAULT_NETWORK || text == "default" {
+        return ensure_default(root);
+    }
+    if let Some(network) = load(root, text)? {
+        return Ok(network);
+    }
+    let is_prefix = !text.is_empty() && text.len() <= 64;
+    let mut networks = list(root)?;
+    networks.retain(|network| is_prefix && network.id.as_str().starts_with(text));
+    match networks.len() {
+        1 => Ok(networks.remove(0)),
+        0 => Err(Error::NotFound { text: text.to_owned() }),
+        _ => Err(Error::Ambiguous {
+            prefix: text.to_owned(),
+            candidates: networks.iter().map(|n| n.id.short().to_owned()).collect(),
+        }),
+    }
+}
+
+/// Removes a network that no running container uses.
+pub fn remove(root: &Root, name: &str) -> Result<()> {
+    let _all = match Lock::exclusive_directory(&root.networks()) {
+        Ok(lock) => lock,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NotFound { text: name.to_owned() });
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let network = load(root, name)?.ok_or_else(|| Error::NotFound { text: name.to_owned() })?;
+    let paths = root.network(name);
+    let _lock = Lock::exclusive_directory(paths.data())?;
+    let users = users(root, &network)?;
+    if !users.is_empty() {
+        return Err(Error::InUse { name: name.to_owned(), users });
+    }
+    // first: from here on it does not exist
+    fsx::remove_file(&paths.record())?;
+    Ok(sys::remove_tree(paths.data())?)
+}
+
+/// The names of the running containers on a network.
+fn users(root: &Root, network: &NetworkSpec) -> Result<Vec<String>> {
+    let mut users = Vec::new();
+    for endpoint in endpoint::endpoints(root, &network.name)? {
+        if endpoint.is_up() && lease::is_alive(root, &endpoint.container)? {
+            users.push(endpoint.name);
+        }
+    }
+    Ok(users)
+}
+
+/// The networks that [`prune`] would remove: those to which no container belongs, the default one excepted.
+pub fn unused(root: &Root) -> Result<Vec<NetworkSpec>> {
+    let mut unused = Vec::new();
+    for network in list(root)? {
+        let empty = endpoint::endpoints(root, &network.name)?.is_empty();
+        if network.name != DEFAULT_NETWORK && empty {
+            unused.push(network);
+        }
+    }
+    Ok(unused)
+}
+
+/// Removes the networks to which no container belongs, and returns their names. `wanted` says which may go.
+pub fn prune(root: &Root, wanted: &dyn Fn(&NetworkSpec) -> bool) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for network in unused(root)?.into_iter().filter(wanted) {
+        match remove(root, &network.name) {
+            Ok(()) => removed.push(network.name),
+            // joined or removed meanwhile
+            Err(Error::InUse { .. } | Error::NotFound { .. }) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(removed)
+}
