@@ -3,6 +3,7 @@
 //! Nothing here prints; what happens is told to a [`Progress`].
 
 pub mod archive;
+pub mod build;
 pub mod dockerfile;
 mod epoch;
 pub mod index;
