@@ -3,15 +3,36 @@
 //! Pure: bytes in, values out. Nothing here opens a file, knows an image or prints.
 //!
 //! ```text
-//! bytes ─ lines ─► logical lines ─ tree ─► nodes ─ instructions ─► Dockerfile ─ expand(scope) ─► words
-//!         (continuations, comments,  (keyword, flags,   (typed, checked)        └─ lint ─► warnings
+//! bytes ─ lines ─► logical lines ─ tree ─► nodes ─ typed ─► Dockerfile ─ expand(scope) ─► words
+//!         (continuations, comments,  (keyword, flags,   (checked)       └─ lint ─► warnings
 //!          heredocs, directives)      arguments by form)
 //! ```
 //!
 //! Every value knows its [`Span`] of the source, so that every error can show the place.
 
 pub mod ast;
+mod directives;
+mod error;
+mod excerpt;
+mod expand;
+mod heredoc;
+mod lines;
+mod parse;
 mod source;
+mod suggest;
+mod tree;
+mod typed;
+mod words;
 
 pub use ast::{Dockerfile, Instruction, Stage};
+pub use error::{Error, Problem, Result};
+pub use excerpt::Excerpt;
+pub use expand::{Expansion, Scope, document, expand, split};
+pub use parse::{Trigger, parse, parse_trigger};
 pub use source::{Located, Source, Span, Word};
+pub use suggest::nearest;
+pub use typed::expose;
+pub use typed::mount::{Mount, Owner, Sharing};
+
+#[cfg(test)]
+mod cases;

@@ -73,11 +73,29 @@ pub type Word = Located<String>;
 pub struct Source {
     name: Arc<str>,
     text: Arc<str>,
+    damaged: bool,
 }
 
 impl Source {
     pub fn new(name: &str, text: &str) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), damaged: false }
+    }
+
+    /// Takes the bytes of a file: a byte order mark is dropped, and bytes that are no UTF-8 become U+FFFD. They are an
+    /// error only where they matter, which is not in a comment. UTF-16, as Windows editors like to write it, is `None`.
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return None;
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let damaged = matches!(text, std::borrow::Cow::Owned(_));
+        Some(Self { damaged, ..Self::new(name, &text) })
+    }
+
+    /// Whether some U+FFFD of the text stand for bytes that are no UTF-8.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged
     }
 
     /// What messages call it: the path as the user gave it.
