@@ -1,12 +1,13 @@
 //! Containers: their records, the processes that own them, the engines that run them.
 //!
 //! From the ground up; nothing imports upwards: [`state`], [`volume`], [`net`], [`engine`], [`reconcile`],
-//! [`monitor`], [`container`].
+//! [`monitor`], [`oneshot`], [`container`].
 
 pub mod container;
 pub mod engine;
 pub mod monitor;
 pub mod net;
+pub mod oneshot;
 pub mod reconcile;
 pub mod state;
 pub mod sys;

@@ -4,11 +4,12 @@ use super::copy::copy_merged;
 use super::{Error, Result, merged};
 use crate::fsx;
 use crate::sys::{self, Overlay};
+use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where the parts of a root file system are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The layers' trees, top first; none for an image without layers.
     pub lower: Vec<PathBuf>,
@@ -39,6 +40,15 @@ pub fn mount(snapshot: &Snapshot, volatile: bool) -> Result<Mounted> {
     if is_copied(snapshot) {
         return Ok(Mounted::Copy);
     }
+    match overlay(snapshot, volatile) {
+        Ok(()) => Ok(Mounted::Overlay),
+        Err(Error::Mount { source, .. }) if is_refusal(&source) => copy(snapshot),
+        Err(e) => Err(e),
+    }
+}
+
+/// As [`mount`], for those who need what changes apart from the layers: no copy where the host refuses.
+pub fn overlay(snapshot: &Snapshot, volatile: bool) -> Result<()> {
     for directory in [&snapshot.upper, &snapshot.work, &snapshot.target] {
         create(directory, snapshot)?;
     }
@@ -71,11 +81,7 @@ pub fn mount(snapshot: &Snapshot, volatile: bool) -> Result<Mounted> {
         }
         other => other,
     };
-    match mounted {
-        Ok(()) => Ok(Mounted::Overlay),
-        Err(e) if is_refusal(&e) => copy(snapshot),
-        Err(source) => Err(Error::Mount { target: snapshot.target.clone(), source }),
-    }
+    mounted.map_err(|source| Error::Mount { target: snapshot.target.clone(), source })
 }
 
 /// Makes the root file system as a copy, whatever the host allows.
