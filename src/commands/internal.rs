@@ -3,18 +3,24 @@
 use crate::error::Failure;
 use crate::ui;
 use knarr_core::hint::Hint;
-use knarr_runtime::monitor;
+use knarr_runtime::{monitor, oneshot};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs `knarr internal …`; `None` if this is something else.
 pub fn entry(arguments: &[OsString]) -> Option<ExitCode> {
     let [_, group, name, rest @ ..] = arguments else { return None };
-    if group != "internal" || name != "monitor" {
+    if group != "internal" {
         return None;
     }
-    let mut complain = |error: &monitor::Error| {
-        ui::failure(&Failure::of(error, error.hint()));
-    };
-    Some(monitor::entry(rest.iter().cloned(), &mut complain))
+    match name.to_str()? {
+        "monitor" => {
+            let mut complain = |error: &monitor::Error| {
+                ui::failure(&Failure::of(error, error.hint()));
+            };
+            Some(monitor::entry(rest.iter().cloned(), &mut complain))
+        }
+        "step" => Some(oneshot::entry(rest.iter().cloned())),
+        _ => None,
+    }
 }

@@ -29,7 +29,11 @@ pub fn run(
     send(&mut control, step)?;
     let read = helper.follow(&control, cancel, output);
     let mut message = Vec::new();
-    let read = read.and_then(|()| control.read_to_end(&mut message));
+    let read = read.and_then(|()| match control.read_to_end(&mut message) {
+        // it ended before it read our wish that it end; what it had said has come
+        Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ok(()),
+        other => other.map(drop),
+    });
     let status = helper.0.wait().map_err(failed)?;
     read.map_err(|e| Error::system("read what the step wrote", e))?;
     match serde_json::from_slice(&message) {
@@ -123,8 +127,11 @@ impl Helper {
 /// Waits until at least one of the descriptors can be read, and says which.
 fn ready<const N: usize>(wanted: [Option<BorrowedFd<'_>>; N]) -> io::Result<[bool; N]> {
     let at: Vec<usize> = (0..N).filter(|at| wanted[*at].is_some()).collect();
-    let mut fds: Vec<_> =
-        wanted.into_iter().flatten().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let mut fds: Vec<_> = wanted
+        .into_iter()
+        .flatten()
+        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+        .collect();
     while let Err(error) = poll(&mut fds, None) {
         if error != Errno::INTR {
             return Err(error.into());

@@ -1,25 +1,23 @@
 //! The process that runs a step: `knarr internal step`.
 
+use super::agent::Relay;
+use super::mounts::{self, Resolved};
 use super::request::{Ended, Report, Step};
 use super::sweep::{Claimed, claim};
-use super::{Error, apart, mounts, overlay};
+use super::{Error, apart, overlay};
 use crate::engine::{Guest, Launch, Stdio, native, wasm};
 use crate::sys::process::{self, Process};
 use crate::sys::signal::Signal;
-use jiff::Timestamp;
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::image::{Digest, Platform};
 use knarr_core::root::Root;
-use knarr_core::spec::{
-    ContainerSpec, EngineKind, LogConfig, Process as ProcessSpec, SpecImage, WasmOptions,
-};
+use knarr_core::spec::{ContainerSpec, EngineKind, Process as ProcessSpec, SpecImage};
 use knarr_core::sys;
 use knarr_core::undo::Undo;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -92,16 +90,20 @@ fn live(
     // before what is mounted is unmounted, whatever was started has ended
     overlay(&step.rootfs)?;
     undo.push(|| unmount(rootfs));
-    let resolved = mounts::resolve(&step.mounts, folder)?;
     undo.push(|| unmount_below(folder));
+    let Resolved { mounts, relays } = mounts::resolve(&step.mounts, folder)?;
     undo.push(|| drop(native::cleanup(root, id)));
-    let launch = Launch { root, spec: &spec, rootfs, mounts: &resolved, stdio };
+    let launch = Launch { root, spec: &spec, rootfs, mounts: &mounts, stdio };
     let Guest { pid, .. } = match step.engine {
         EngineKind::Native => native::start(launch)?,
         EngineKind::Wasm => wasm::start(launch)?,
     };
     let guest = Process::open(pid).map_err(|e| Error::system("watch the step", e))?;
-    let asked = follow(&guest, control);
+    // no fork is to come: there may be threads from here on
+    let asked = match relays.into_iter().try_for_each(Relay::start) {
+        Ok(()) => follow(&guest, control).map_err(|e| Error::system("wait for the step", e)),
+        Err(e) => Err(e),
+    };
     // a native guest is the first of its pid namespace: when it is reaped, all others have ended
     if !matches!(asked, Ok(false)) {
         let _ = guest.signal(Signal::KILL);
@@ -110,7 +112,7 @@ fn live(
     let starved = step.limits.memory.is_some()
         && step.engine == EngineKind::Native
         && native::was_oom_killed(root, id).unwrap_or(false);
-    let cancelled = asked.map_err(|e| Error::system("wait for the end of the step", e))?;
+    let cancelled = asked?;
     let ended = ended.map_err(|e| Error::system("wait for the end of the step", e))?;
     Ok((!cancelled).then_some(match ended {
         Ended::Code(0) => ended,
@@ -164,42 +166,32 @@ fn unmount_below(folder: &Path) {
 
 /// The engines speak of containers: what a step is, as one.
 fn spec(step: &Step, id: &ContainerId) -> Result<ContainerSpec, Error> {
+    let image = SpecImage {
+        reference: String::new(),
+        id: nothing()?,
+        manifest: nothing()?,
+        platform: Platform::host(),
+        reason: String::new(),
+        layers: Vec::new(),
+    };
+    let process = ProcessSpec {
+        cmd: step.args.clone(),
+        env: step.env.clone(),
+        cwd: step.cwd.clone(),
+        user: step.user.clone(),
+        ..ProcessSpec::default()
+    };
     Ok(ContainerSpec {
         id: id.clone(),
-        created: Timestamp::now(),
-        image: SpecImage {
-            reference: String::new(),
-            id: nothing()?,
-            manifest: nothing()?,
-            platform: Platform::host(),
-            reason: String::new(),
-            layers: Vec::new(),
-        },
         engine: step.engine,
-        process: ProcessSpec {
-            cmd: step.args.clone(),
-            env: step.env.clone(),
-            cwd: step.cwd.clone(),
-            user: step.user.clone(),
-            ..ProcessSpec::default()
-        },
         hostname: step.hostname.clone(),
-        labels: BTreeMap::new(),
-        mounts: Vec::new(),
-        read_only_rootfs: false,
         limits: step.limits.clone(),
         security: step.security.clone(),
         network: step.network.clone(),
         dns: step.dns.clone(),
-        outbound: None,
-        ports: Vec::new(),
-        exposed: Vec::new(),
         extra_hosts: step.extra_hosts.clone(),
-        init: false,
         auto_remove: true,
-        log: LogConfig::default(),
-        healthcheck: None,
-        wasm: WasmOptions::default(),
+        ..ContainerSpec::of(image, process)
     })
 }
 

@@ -10,6 +10,7 @@
 //! namespace; mounts go with the helper's namespace. What may be left then is an empty cgroup and a run folder, which
 //! [`sweep`] removes.
 
+mod agent;
 mod caller;
 mod cancel;
 mod error;

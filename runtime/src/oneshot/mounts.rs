@@ -1,5 +1,6 @@
 //! From a step's mounts to paths of the host, in the helper's own mount namespace.
 
+use super::agent::Relay;
 use super::request::{Source, StepMount};
 use super::{Error, overlay};
 use crate::engine::{MountSource, ResolvedMount};
@@ -14,9 +15,16 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+/// What is to be mounted, and the sockets to be served when the guest runs.
+pub(super) struct Resolved {
+    pub mounts: Vec<ResolvedMount>,
+    pub relays: Vec<Relay>,
+}
+
 /// Makes ready what is to be mounted. `scratch` is a folder of the step's own, for mount points.
-pub(super) fn resolve(mounts: &[StepMount], scratch: &Path) -> Result<Vec<ResolvedMount>, Error> {
+pub(super) fn resolve(mounts: &[StepMount], scratch: &Path) -> Result<Resolved, Error> {
     let mut memory = None;
+    let mut relays = Vec::new();
     let mut resolved = Vec::with_capacity(mounts.len());
     for (number, wanted) in mounts.iter().enumerate() {
         let place = scratch.join(format!("mount-{number}"));
@@ -43,11 +51,16 @@ pub(super) fn resolve(mounts: &[StepMount], scratch: &Path) -> Result<Vec<Resolv
                 write_secret(&file, content, *mode, *uid, *gid)?;
                 of_path(file)
             }
+            Source::Agent { socket, mode, uid, gid } => {
+                let name = format!("agent-{number}");
+                relays.push(Relay::listen(scratch, &name, socket, (*mode, *uid, *gid))?);
+                of_path(scratch.join(name))
+            }
         };
         let target = wanted.target.clone();
         resolved.push(ResolvedMount { source, target, read_only: wanted.read_only });
     }
-    Ok(resolved)
+    Ok(Resolved { mounts: resolved, relays })
 }
 
 fn of_path(path: PathBuf) -> MountSource {
@@ -66,12 +79,7 @@ fn failed(operation: &'static str, subject: &Path) -> impl FnOnce(Errno) -> Erro
 
 /// Binds what lies at a path of other layers to `place`: the engines take paths, and this one leads through a tree that
 /// somebody else made.
-fn within(
-    tree: &Snapshot,
-    path: &str,
-    wanted: &StepMount,
-    place: &Path,
-) -> Result<PathBuf, Error> {
+fn within(tree: &Snapshot, path: &str, wanted: &StepMount, place: &Path) -> Result<PathBuf, Error> {
     overlay(tree)?;
     let root = open_root(&tree.target).map_err(failed("open", &tree.target))?;
     let found = match open_in(&root, Path::new(path), OFlags::PATH, Mode::empty()) {
@@ -100,7 +108,8 @@ fn bind(what: &OwnedFd, place: &Path) -> rustix::io::Result<()> {
 fn in_memory(folder: &Path) -> Result<PathBuf, Error> {
     fsx::create_dir(folder)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("tmpfs", folder, "tmpfs", flags, c"mode=700").map_err(failed("mount memory at", folder))?;
+    mount("tmpfs", folder, "tmpfs", flags, c"mode=700")
+        .map_err(failed("mount memory at", folder))?;
     Ok(folder.to_owned())
 }
 
@@ -110,7 +119,8 @@ fn write_secret(file: &Path, content: &[u8], mode: u32, uid: u32, gid: u32) -> R
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut open = fsx::open_with(file, options.write(true).create_new(true))?;
     open.write_all(content).at("write", file)?;
-    fchown(&open, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed("chown", file))?;
+    fchown(&open, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+        .map_err(failed("chown", file))?;
     fchmod(&open, Mode::from_raw_mode(mode)).map_err(failed("chmod", file))?;
     Ok(())
 }

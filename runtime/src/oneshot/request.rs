@@ -52,6 +52,8 @@ pub enum Source {
     Tmpfs { size: Option<u64>, mode: Option<u32> },
     /// A file that exists in memory only, for as long as the step runs.
     Secret { content: Vec<u8>, mode: u32, uid: u32, gid: u32 },
+    /// A socket whose connections are handed on to an agent's of the host.
+    Agent { socket: PathBuf, mode: u32, uid: u32, gid: u32 },
 }
 
 /// Where a step wrote something.

@@ -13,6 +13,9 @@ pub fn dispatch() -> Option<ExitCode> {
     let mut words = std::env::args_os().skip(1);
     match (words.next()?.to_str()?, words.next()?.to_str()?) {
         ("internal", "monitor") => Some(monitor::entry(words, &mut |e| eprintln!("{e}"))),
+        ("internal", "step") => Some(knarr_runtime::oneshot::entry(words)),
+        ("command", "step-to-be-killed") => Some(crate::steps::to_be_killed(words.collect())),
+        ("command", "step-of-a-user") => Some(crate::steps::of_a_user()),
         ("command", "scenario-of-a-user") => {
             crate::users::scenario();
             Some(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ mod copying;
 mod deaths;
 mod fixture;
 mod many;
+mod steps;
 mod users;
 mod verbs;
 
@@ -22,5 +23,12 @@ fn main() -> ExitCode {
     if let Some(code) = command::dispatch() {
         return code;
     }
-    harness::run(&[copying::TESTS, deaths::TESTS, many::TESTS, users::TESTS, verbs::TESTS])
+    harness::run(&[
+        copying::TESTS,
+        deaths::TESTS,
+        many::TESTS,
+        steps::TESTS,
+        users::TESTS,
+        verbs::TESTS,
+    ])
 }
