@@ -1,5 +1,6 @@
 use crate::engine::{native, wasm};
 use crate::monitor::Failure;
+use crate::net;
 use knarr_core::hint::Hint;
 use knarr_core::{fsx, store};
 use std::io;
@@ -30,6 +31,8 @@ pub enum Error {
     File(#[from] fsx::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
+    #[error(transparent)]
+    Net(#[from] net::Error),
     #[error(transparent)]
     Native(#[from] native::Error),
     #[error(transparent)]
@@ -69,6 +72,7 @@ impl Hint for Error {
             Self::Failed(e) => e.hint(),
             Self::File(e) => e.hint(),
             Self::Store(e) => e.hint(),
+            Self::Net(e) => e.hint(),
             Self::Native(e) => e.hint(),
             Self::Wasm(e) => e.hint(),
             _ => None,

@@ -6,13 +6,14 @@ use super::request::{Ended, Report, Step};
 use super::sweep::{Claimed, claim};
 use super::{Error, apart, overlay};
 use crate::engine::{Guest, Launch, Stdio, native, wasm};
+use crate::net;
 use crate::sys::process::{self, Process};
 use crate::sys::signal::Signal;
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::image::{Digest, Platform};
 use knarr_core::root::Root;
-use knarr_core::spec::{ContainerSpec, EngineKind, Process as ProcessSpec, SpecImage};
+use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode, Process as ProcessSpec, SpecImage};
 use knarr_core::sys;
 use knarr_core::undo::Undo;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -30,7 +31,7 @@ pub fn entry(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let (Some(data), Some(run)) = (arguments.next(), arguments.next()) else {
         return ExitCode::from(2);
     };
-    let root = apart(&Root::new(PathBuf::from(data), PathBuf::from(run)));
+    let root = Root::new(PathBuf::from(data), PathBuf::from(run));
     let Ok((mut control, stdio)) = take_streams() else { return ExitCode::FAILURE };
     let report = match receive(&mut control).and_then(|step| live(&root, &step, &control, stdio)) {
         Ok(Some(ended)) => Report::Ended(ended),
@@ -72,28 +73,34 @@ fn receive(control: &mut UnixStream) -> Result<Step, Error> {
 
 /// Everything from the request to the end of what it started; `None` if the caller wanted no more of it.
 fn live(
-    root: &Root,
+    networks: &Root,
     step: &Step,
     control: &UnixStream,
     stdio: Stdio,
 ) -> Result<Option<Ended>, Error> {
-    match sys::is_superuser() {
-        true => sys::enter_mount_namespace()?,
-        false => sys::enter_user_namespace()?,
-    }
+    let root = &apart(networks);
     let claimed = claim(root)?;
     let Claimed { id, folder, .. } = &claimed;
     let mut undo = Undo::new();
     undo.push(|| drop(sys::remove_tree(folder)));
     let spec = spec(step, id)?;
     let rootfs = &step.rootfs.target;
+    undo.push(|| drop(net::detach(networks, id).and_then(|()| net::leave_all(networks, id))));
+    if let NetworkMode::Networks(wishes) = &step.network {
+        wishes.iter().try_for_each(|wish| net::join(networks, id, id.short(), wish))?;
+    }
+    let network = net::attach(networks, &spec, id.short(), &mut |_| Ok(()))?;
+    match sys::is_superuser() {
+        true => sys::enter_mount_namespace()?,
+        false => sys::enter_user_namespace()?,
+    }
     // before what is mounted is unmounted, whatever was started has ended
     overlay(&step.rootfs)?;
     undo.push(|| unmount(rootfs));
     undo.push(|| unmount_below(folder));
     let Resolved { mounts, relays } = mounts::resolve(&step.mounts, folder)?;
     undo.push(|| drop(native::cleanup(root, id)));
-    let launch = Launch { root, spec: &spec, rootfs, mounts: &mounts, stdio };
+    let launch = Launch { root, spec: &spec, rootfs, mounts: &mounts, stdio, network: &network };
     let Guest { pid, .. } = match step.engine {
         EngineKind::Native => native::start(launch)?,
         EngineKind::Wasm => wasm::start(launch)?,

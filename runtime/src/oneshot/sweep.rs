@@ -2,6 +2,7 @@
 
 use super::{Error, apart};
 use crate::engine::native;
+use crate::net;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
@@ -43,6 +44,7 @@ pub(super) fn claim(root: &Root) -> Result<Claimed, Error> {
 
 /// Clears away the cgroups and run folders of steps whose helper is dead. What is in use is left alone.
 pub fn sweep(root: &Root) -> Result<(), Error> {
+    let networks = root;
     let root = apart(root);
     let folders = root.run().join("c");
     for name in fsx::list(&folders)? {
@@ -57,6 +59,8 @@ pub fn sweep(root: &Root) -> Result<(), Error> {
         // without a name nothing was made yet
         if let Ok(id) = String::from_utf8_lossy(&name).parse() {
             native::cleanup(&root, &id)?;
+            net::detach(networks, &id)?;
+            net::leave_all(networks, &id)?;
         }
         sys::remove_tree(&folder)?;
         drop(lock);
