@@ -148,6 +148,10 @@ pub enum Problem {
     #[error("the value is larger than {limit} bytes")]
     TooLarge { limit: usize },
 
+    // .dockerignore
+    #[error("'{pattern}' is no pattern for file names")]
+    Pattern { pattern: String },
+
     // ports
     #[error("'{port}' is no port")]
     Port { port: String },
@@ -235,6 +239,7 @@ impl Hint for Problem {
             Self::PatternEscape { .. } => {
                 "in a pattern \\*, \\? and \\\\ stand for the characters themselves"
             }
+            Self::Pattern { .. } => "close brackets, and write \\[ for a bracket of the name",
             Self::Port { .. } => "a port looks like 80, 53/udp or 8000-8010",
             _ => return None,
         };

@@ -16,6 +16,7 @@ mod error;
 mod excerpt;
 mod expand;
 mod heredoc;
+pub mod ignore;
 mod lines;
 mod parse;
 mod source;
