@@ -55,6 +55,8 @@ pub enum Error {
     Volume(#[from] volume::Error),
     #[error(transparent)]
     Net(#[from] net::Error),
+    #[error("cannot serve the container's names")]
+    Names { source: io::Error },
     #[error(transparent)]
     Native(#[from] native::Error),
     #[error(transparent)]

@@ -147,6 +147,7 @@ fn execute(
         log: None,
         terminal: execution.tty,
         kill_at: None,
+        names: None,
     };
     let code = session.run().map_err(|source| Error::Watch { source })?;
     let exit = Exit { code, oom_killed: false, error: None };

@@ -130,7 +130,9 @@ impl<'a> Life<'a> {
         let id = self.container.id();
         undo.push(move || drop(net::detach(root, id)));
         let name = &self.container.state.name;
-        let attached = net::attach(root, spec, name, &mut |_| Ok(()))?;
+        let mut attached = net::attach(root, spec, name, &mut |_| Ok(()))?;
+        let names = net::names::serve(root, spec, &mut attached)
+            .map_err(|source| Error::Names { source })?;
         observe(Step::Attached);
         match sys::is_superuser() {
             true => sys::enter_mount_namespace()?,
@@ -158,6 +160,8 @@ impl<'a> Life<'a> {
             EngineKind::Native => native::start(launch)?,
             EngineKind::Wasm => wasm::start(launch)?,
         };
+        // the guest has it; while we have it too, its end would not show
+        attached.channel = None;
         let process = Process::open(guest.pid).map_err(|source| Error::Watch { source })?;
         let pid = guest.pid;
         let running = RunningGuest {
@@ -197,6 +201,7 @@ impl<'a> Life<'a> {
             log: Some(log),
             terminal: spec.process.tty,
             kill_at: None,
+            names,
         })
     }
 

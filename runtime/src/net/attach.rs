@@ -2,6 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::error::{Error, Result};
+use super::names;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::spec::network::NetworkSpec;
@@ -53,7 +54,7 @@ impl fmt::Display for Step {
 }
 
 /// What a container was given.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Attached {
     /// Native: its own; Wasm: the one that the containers of its first network share; `None`: the host's network, or
     /// nothing but `lo`.
@@ -64,6 +65,12 @@ pub struct Attached {
     pub ports: Vec<Port>,
     /// Hold those ports on the host.
     pub reserved: Vec<OwnedFd>,
+    /// Native: where the container asks for names, opened in its namespace.
+    pub sockets: Option<names::Sockets>,
+    /// Opens the way to addresses that `--allow-outbound` names turn out to have.
+    pub learnt: Option<names::Learnt>,
+    /// Wasm: the guest's end of the channel on which it asks its monitor.
+    pub channel: Option<OwnedFd>,
 }
 
 /// Called before each step; an error makes the step fail with it.
@@ -98,6 +105,7 @@ pub fn detach(root: &Root, id: &ContainerId) -> Result<()> {
         let _lock =
             knarr_core::lock::Lock::exclusive_directory(root.network(&network.name).data())?;
         super::lease::release_all(root, &network.name, id)?;
+        super::loopback::forget(root, &network.name, id)?;
         if endpoint.is_up() {
             let down = Endpoint { ipv4: None, ipv6: None, mac: None, ..endpoint };
             super::endpoint::write(root, &network.name, &down)?;

@@ -16,9 +16,12 @@ mod endpoint;
 mod error;
 #[allow(dead_code)] // attach is about to give out addresses
 mod lease;
+pub(crate) mod loopback;
+pub mod names;
 mod store;
 
 pub use attach::{Attached, Observe, Step, attach, detach};
 pub use endpoint::{Endpoint, endpoints, join, leave, leave_all, memberships, rename};
 pub use error::{Error, Result};
+pub(crate) use store::subnets;
 pub use store::{NewNetwork, create, ensure_default, find, list, load, prune, remove, unused};

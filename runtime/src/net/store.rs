@@ -188,7 +188,7 @@ fn conflict(subnet: IpNet, networks: &[NetworkSpec]) -> Option<(IpNet, String)> 
 }
 
 /// A network's subnets, IPv4 first.
-pub(super) fn subnets(network: &NetworkSpec) -> impl Iterator<Item = IpNet> {
+pub(crate) fn subnets(network: &NetworkSpec) -> impl Iterator<Item = IpNet> {
     let ipv4 = network.ipv4.as_ref().map(|s| s.subnet.into());
     ipv4.into_iter().chain(network.ipv6.as_ref().map(|s| s.subnet.into()))
 }

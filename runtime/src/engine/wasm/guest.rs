@@ -3,7 +3,7 @@
 use super::files::Preopen;
 use super::host::files::Tree;
 use super::host::names::Names;
-use super::host::ports::Ports;
+use super::host::sockets::Place;
 use super::host::stdio::{Input, Output};
 use knarr_core::spec::NetworkMode;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) struct View {
     pub tree: Arc<Tree>,
     pub network: NetworkMode,
     pub names: Arc<Names>,
-    pub ports: Arc<Ports>,
+    pub place: Arc<Place>,
 }
 
 impl View {
@@ -39,7 +39,12 @@ impl View {
         }
         match self.network {
             NetworkMode::Host | NetworkMode::Container(_) | NetworkMode::Networks(_) => {
-                builder.inherit_network().allow_tcp(true).allow_udp(true);
+                builder.allow_tcp(true).allow_udp(true);
+                let place = self.place.clone();
+                builder.socket_addr_check(move |address, reason| {
+                    let permitted = place.permits(address, reason);
+                    Box::pin(std::future::ready(permitted))
+                });
             }
             NetworkMode::None => {
                 builder.allow_tcp(false).allow_udp(false);

@@ -17,6 +17,7 @@ mod kinds;
 mod link;
 mod locate;
 mod message;
+mod network;
 mod options;
 mod origin;
 mod run;

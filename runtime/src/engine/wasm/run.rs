@@ -8,12 +8,13 @@ use super::error::Error;
 use super::files::Tree;
 use super::guest::{View, environment};
 use super::host;
-use super::host::names::Names;
-use super::host::ports::Ports;
+use super::host::names::{Circumstances, Names};
+use super::host::sockets::Where;
 use super::kinds;
 use super::link;
 use super::locate::{Entrypoint, Found, locate};
 use super::message::{Message, Ready, Sender};
+use super::network::{self, Network};
 use super::origin;
 use super::serve;
 use super::start::report;
@@ -45,9 +46,13 @@ pub(super) fn child(
     pipe: OwnedFd,
     parent: Pid,
 ) -> i32 {
-    let Ok(pipe) = descriptors(stdio, terminal, pipe) else { return 125 };
+    let entered = network::enter(launch.network);
+    let channel = launch.network.channel.as_ref();
+    let Ok((pipe, channel)) = descriptors(stdio, terminal, pipe, channel) else { return 125 };
     let mut pipe = Sender::new(pipe);
-    let run = std::panic::AssertUnwindSafe(|| prepare(launch, parent, &mut pipe));
+    let run = std::panic::AssertUnwindSafe(|| {
+        entered.and_then(|()| prepare(launch, parent, channel, &mut pipe))
+    });
     let result = match std::panic::catch_unwind(run) {
         Ok(result) => result,
         Err(_) => return 125, // the panic's message is on standard error, the parent says that we died
@@ -65,13 +70,21 @@ pub(super) fn child(
     }
 }
 
-/// Puts the streams at 0 to 2 and the pipe at 3, and closes everything else that the monitor has open.
-fn descriptors(stdio: [OwnedFd; 3], terminal: bool, pipe: OwnedFd) -> Result<OwnedFd, Errno> {
+/// Puts the streams at 0 to 2, the pipe at 3 and the channel, if there is one, at 4; closes everything else that the
+/// monitor has open.
+fn descriptors(
+    stdio: [OwnedFd; 3],
+    terminal: bool,
+    pipe: OwnedFd,
+    channel: Option<&OwnedFd>,
+) -> Result<(OwnedFd, Option<OwnedFd>), Errno> {
     stop::reset_signals();
     let _ = rustix::process::setsid();
     // out of the way first: the numbers wanted may be among those held
-    let high = |fd: &OwnedFd| fcntl_dupfd_cloexec(fd, 10);
-    let copies = [high(&stdio[0])?, high(&stdio[1])?, high(&stdio[2])?, high(&pipe)?];
+    let wanted = stdio.iter().chain([&pipe]).chain(channel);
+    let copies: Vec<OwnedFd> =
+        wanted.map(|fd| fcntl_dupfd_cloexec(fd, 10)).collect::<Result<_, Errno>>()?;
+    let count = copies.len() as u32;
     for (number, copy) in copies.iter().enumerate() {
         // SAFETY: both descriptors are open; what was at `number` is not used by anyone in this process.
         if unsafe { libc::dup2(copy.as_raw_fd(), number as i32) } < 0 {
@@ -79,11 +92,11 @@ fn descriptors(stdio: [OwnedFd; 3], terminal: bool, pipe: OwnedFd) -> Result<Own
         }
     }
     std::mem::forget((stdio, pipe, copies));
-    // SAFETY: everything from 4 on belongs to the parent's objects, which this process never touches again: the
-    // owners live in stack frames that the child does not return to.
+    // SAFETY: all these belong to the parent's objects, which this process never touches again: the owners live in
+    // stack frames that the child does not return to.
     unsafe {
-        if libc::close_range(4, u32::MAX, 0) != 0 {
-            for fd in 4..1024 {
+        if libc::close_range(count, u32::MAX, 0) != 0 {
+            for fd in count as i32..1024 {
                 libc::close(fd);
             }
         }
@@ -91,8 +104,9 @@ fn descriptors(stdio: [OwnedFd; 3], terminal: bool, pipe: OwnedFd) -> Result<Own
     if terminal {
         rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
     }
-    // SAFETY: descriptor 3 is the copy of the pipe made above and owned by nobody else.
-    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(3) })
+    // SAFETY: descriptors 3 and 4 are the copies made above and owned by nobody else.
+    let owned = |fd: i32| unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) };
+    Ok((owned(3), channel.map(|_| owned(4))))
 }
 
 /// Everything that a guest needs, in a confined process.
@@ -113,7 +127,12 @@ pub(super) struct Prepared {
     pub ready: Ready,
 }
 
-fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepared, Error> {
+fn prepare(
+    launch: &Launch<'_>,
+    parent: Pid,
+    channel: Option<OwnedFd>,
+    pipe: &mut Sender,
+) -> Result<Prepared, Error> {
     let spec = launch.spec;
     let args = spec.process.args();
     let Some(word) = args.first() else { return Err(Error::NoCommand) };
@@ -127,19 +146,21 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
     let (engine, program) = load(launch, &found, pipe)?;
     let stop = Stop::install(stop::number(spec.process.stop_signal.as_deref()))
         .map_err(|e| Error::system("handle signals", e))?;
-    let server = match &program {
-        Program::Component(_, Ok(world)) if world.is_server() && entrypoint.function.is_none() => {
-            Some(settings(spec)?)
-        }
-        _ => None,
-    };
+    let serves = entrypoint.function.is_none()
+        && matches!(&program, Program::Component(_, Ok(world)) if world.is_server());
+    let is_component = matches!(program, Program::Component(..));
+    let network = Network::prepare(launch, channel, is_component && !serves)?;
+    let server = if serves { Some(settings(spec, &network)?) } else { None };
     if server.is_some() {
         Stop::tick(&engine).map_err(|e| Error::system("set a timer", e))?;
     }
-    let listens = server.is_none() && matches!(program, Program::Component(..));
-    let own = if listens { Ports::reserve(spec)? } else { Arc::default() };
-    let reached = server.as_ref().map_or_else(|| own.reached(), |s| s.listeners.ports.clone());
-    let names = names(spec, &tree, &engine, &program)?;
+    let reached = match (&server, &network.place.at) {
+        (Some(server), _) => server.listeners.ports.clone(),
+        (None, Where::Alone(published)) => published.reached(),
+        (None, Where::Carried(carried)) => carried.published.reached(),
+        (None, Where::Shared(_)) => Vec::new(),
+    };
+    let names = names(spec, &tree, &engine, &program, &network)?;
     // its own pipe for signals is a kind of socket that the guest's process may not make
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -162,7 +183,7 @@ fn prepare(launch: &Launch<'_>, parent: Pid, pipe: &mut Sender) -> Result<Prepar
         preopens,
         network: spec.network.clone(),
         names,
-        ports: own,
+        place: network.place,
     };
     Ok(Prepared {
         runtime,
@@ -184,6 +205,7 @@ fn names(
     tree: &Tree,
     engine: &Engine,
     program: &Program,
+    network: &Network,
 ) -> Result<Arc<Names>, Error> {
     let asks = |import: &str| {
         [
@@ -204,15 +226,21 @@ fn names(
     if !wanted || spec.network == NetworkMode::None {
         return Ok(Arc::default());
     }
-    Ok(Arc::new(Names::load(tree, &spec.extra_hosts, spec.hostname.as_deref())?))
+    let given = Circumstances {
+        spec,
+        own: &network.own,
+        monitor: network.monitor.clone(),
+        only: network.only.clone(),
+    };
+    Ok(Arc::new(Names::load(tree, given)?))
 }
 
-fn settings(spec: &ContainerSpec) -> Result<serve::Settings, Error> {
+fn settings(spec: &ContainerSpec, network: &Network) -> Result<serve::Settings, Error> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let quota = spec.limits.nano_cpus.map(|n| n.div_ceil(1_000_000_000) as usize);
     let grace = Duration::from_secs(spec.process.stop_timeout.unwrap_or(10).into());
     Ok(serve::Settings {
-        listeners: serve::listen::Listeners::open(spec)?,
+        listeners: serve::listen::Listeners::open(spec, &network.place)?,
         isolate: spec.wasm.isolate_requests,
         // the monitor kills when the time is over: be done before
         grace: grace.mul_f32(0.9),

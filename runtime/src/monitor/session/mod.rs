@@ -11,6 +11,7 @@ use super::log::{Log, Stream};
 use super::report::Failure;
 use super::server::{self, Client, Event, Gone};
 use super::sink::Sink;
+use crate::net::names::Resolver;
 use crate::state::Exit;
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
@@ -59,6 +60,8 @@ pub(super) struct Session<'a> {
     pub log: Option<Log>,
     pub terminal: bool,
     pub kill_at: Option<Instant>,
+    /// Answers the container's questions for names.
+    pub names: Option<Resolver>,
 }
 
 impl Session<'_> {
@@ -77,6 +80,11 @@ impl Session<'_> {
             if ready.contains(&Source::Guest) {
                 self.drain(&mut buffer);
                 return self.guest.reap();
+            }
+            if let Some(names) = &mut self.names
+                && names.deadline().is_some_and(|at| at <= Instant::now())
+            {
+                names.tick();
             }
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
                 self.kill_at = None;
@@ -146,6 +154,11 @@ impl Session<'_> {
             Source::OwnStdin => self.read_own_stdin(buffer),
             Source::OwnStdout | Source::OwnStderr => self.flush_own(),
             Source::Client(at) => self.serve(at),
+            Source::Names(source) => {
+                if let Some(names) = &mut self.names {
+                    names.ready(source);
+                }
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::Session;
 use crate::monitor::server::Client;
 use crate::monitor::sink::Sink;
+use crate::net::names;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::io;
@@ -21,6 +22,7 @@ pub(super) enum Source {
     OwnStdout,
     OwnStderr,
     Client(usize),
+    Names(names::Source),
 }
 
 impl Session<'_> {
@@ -68,11 +70,17 @@ impl Session<'_> {
             }
             more.push((Source::Client(at), client.as_fd(), flags));
         }
+        if let Some(names) = &self.names {
+            more.extend(
+                names.wanted().map(|(source, fd, flags)| (Source::Names(source), fd, flags)),
+            );
+        }
         for (source, fd, flags) in more {
             sources.push(source);
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         }
-        let left = timeout(self.kill_at);
+        let answer_by = self.names.as_ref().and_then(names::Resolver::deadline);
+        let left = timeout(self.kill_at.into_iter().chain(answer_by).min());
         match poll(&mut fds, left.as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(Vec::new()),

@@ -38,7 +38,7 @@ pub(super) fn guest(launch: &Launch<'_>, tree: &Tree, parent: Pid) -> Result<Con
     let changed_root = tree.is_whole() && change_root(tree)?;
     privileges::drop(&identity)?;
     die_with(parent)?;
-    let network = launch.spec.network == NetworkMode::Host;
+    let network = launch.spec.network != NetworkMode::None;
     let lacking = rules.enforce(network)?.into_iter().collect();
     seccomp::guest(network)?;
     Ok(Confined { changed_root, lacking })

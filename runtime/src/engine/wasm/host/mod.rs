@@ -1,10 +1,12 @@
 //! What the guest may call: WASI, with Knarr's own view of streams, files, sockets and requests.
 
+pub(super) mod denial;
 pub(super) mod files;
 pub(super) mod http;
 pub(super) mod limits;
+pub(super) mod monitor;
 pub(super) mod names;
-pub(super) mod ports;
+pub(super) mod sockets;
 pub(super) mod stdio;
 
 use super::guest::View;
@@ -12,6 +14,7 @@ use limits::Limits;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::sockets::{WasiSocketsCtxView, WasiSocketsView};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -22,7 +25,7 @@ pub(super) struct Host {
     http: WasiHttpCtx,
     requests: http::Requests,
     names: Arc<names::Names>,
-    ports: Arc<ports::Ports>,
+    place: Arc<sockets::Place>,
     tree: Arc<files::Tree>,
     opened: files::Opened,
     pub limits: Limits,
@@ -34,9 +37,9 @@ impl Host {
             wasi: view.context()?.build(),
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
-            requests: http::Requests::new(&view.network, &view.names),
+            requests: http::Requests::new(view),
             names: view.names.clone(),
-            ports: view.ports.clone(),
+            place: view.place.clone(),
             tree: view.tree.clone(),
             opened: files::Opened::default(),
             limits,
@@ -59,6 +62,11 @@ impl Host {
 }
 
 impl Host {
+    /// The guest's sockets, and where they are.
+    fn sockets_and_place(&mut self) -> (Arc<sockets::Place>, WasiSocketsCtxView<'_>) {
+        (self.place.clone(), self.sockets())
+    }
+
     /// What names are looked up in.
     pub fn lookup(&mut self) -> names::lookup::View<'_> {
         names::lookup::View { table: &mut self.table, names: &self.names }

@@ -3,7 +3,8 @@
 use super::super::error::Error;
 use super::super::host::files::{self, Files};
 use super::super::host::names::lookup::Lookup;
-use super::super::host::{Host, Host1, ports};
+use super::super::host::sockets::{p2, p3};
+use super::super::host::{Host, Host1};
 use super::Subject;
 use wasmtime::component::{self, Component};
 use wasmtime::{Linker, Module};
@@ -47,7 +48,7 @@ pub(in crate::engine::wasm) fn of_component(
 ) -> Result<component::Linker<Host>, Error> {
     let mut linker = component::Linker::new(subject.engine);
     let generations = Generations::of(subject, component);
-    add(&mut linker, &generations, !subject.view.ports.is_empty())
+    add(&mut linker, &generations, subject.view.place.rewrites())
         .map_err(|e| Error::system("link WASI", e))?;
     Ok(linker)
 }
@@ -85,7 +86,7 @@ impl Generations {
 fn add(
     linker: &mut component::Linker<Host>,
     generations: &Generations,
-    published: bool,
+    rewrites: bool,
 ) -> wasmtime::Result<()> {
     if generations.p2 {
         let mut options = wasmtime_wasi::p2::bindings::LinkOptions::default();
@@ -98,8 +99,8 @@ fn add(
         types::add_to_linker::<Host, Files>(linker, Host::files)?;
         ip_name_lookup::add_to_linker::<Host, Lookup>(linker, Host::lookup)?;
         linker.allow_shadowing(false);
-        if published {
-            ports::shadow2(linker)?;
+        if rewrites {
+            p2::wrap(linker)?;
         }
     }
     if generations.p3 {
@@ -111,8 +112,8 @@ fn add(
         types::add_to_linker::<Host, Files>(linker, Host::files)?;
         ip_name_lookup::add_to_linker::<Host, Lookup>(linker, Host::lookup)?;
         linker.allow_shadowing(false);
-        if published {
-            ports::shadow3(linker)?;
+        if rewrites {
+            p3::wrap(linker)?;
         }
     }
     if generations.http2 {

@@ -1,7 +1,8 @@
 //! Where a server listens: the published ports on the host, or the exposed one where nothing is published.
 
 use super::super::error::Error;
-use knarr_core::spec::{ContainerSpec, NetworkMode, Protocol};
+use super::super::host::sockets::{Place, Where};
+use knarr_core::spec::{ContainerSpec, NetworkMode, Port, Protocol};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
@@ -23,35 +24,76 @@ pub(in crate::engine::wasm) struct Listeners {
 }
 
 impl Listeners {
-    /// Listens as the container's ports are published; before the process gives up the right to use low ports.
-    pub fn open(spec: &ContainerSpec) -> Result<Self, Error> {
+    /// Listens where the container is reached; before the process gives up the right to use low ports.
+    pub fn open(spec: &ContainerSpec, place: &Place) -> Result<Self, Error> {
         let mut listeners = Self::default();
         if spec.network == NetworkMode::None {
             return Ok(listeners); // nobody could reach it
         }
         let exposed = spec.exposed.iter().find(|(_, protocol)| *protocol == Protocol::Tcp);
-        let published = spec.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
-        let mut wanted: Vec<(Option<IpAddr>, u16, u16)> = published
-            .map(|port| (port.host_ip, port.host_port.unwrap_or(0), port.container_port))
-            .collect();
-        if wanted.is_empty() {
-            let port = exposed.map_or(DEFAULT_PORT, |(port, _)| *port);
-            wanted.push((None, port, port));
-        }
-        for (ip, host, container) in wanted {
-            let socket = bind(ip, host).map_err(|e| {
-                let ip = ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-                Error::Listen { address: SocketAddr::new(ip, host).to_string(), source: e.into() }
-            })?;
-            let mut address =
-                socket.local_addr().map_err(|e| Error::system("examine a socket", e))?;
-            if ip.is_none() {
-                address.set_ip(Ipv4Addr::UNSPECIFIED.into());
+        let own = exposed.map_or(DEFAULT_PORT, |(port, _)| *port);
+        let published: Vec<&Port> =
+            spec.ports.iter().filter(|port| port.protocol == Protocol::Tcp).collect();
+        match &place.at {
+            Where::Alone(_) if spec.network != NetworkMode::Host => {
+                for port in ports(own, &published) {
+                    listeners.add(None, port, port)?;
+                }
             }
-            listeners.ports.push((container, address));
-            listeners.sockets.push(socket);
+            Where::Alone(_) => {
+                for port in &published {
+                    let host = port.host_port.unwrap_or(0);
+                    listeners.add(port.host_ip, host, port.container_port)?;
+                }
+                if published.is_empty() {
+                    listeners.add(None, own, own)?;
+                }
+            }
+            Where::Shared(shared) => {
+                for port in ports(own, &published) {
+                    for address in shared.addresses() {
+                        listeners.add(Some(address), port, port)?;
+                    }
+                    shared.listens_everywhere(Protocol::Tcp, port);
+                }
+                // the host's ports lead here: that is not ours to tell
+                listeners.ports.clear();
+            }
+            Where::Carried(carried) => {
+                let tell = |port, outside| {
+                    carried.listens(port, outside).map_err(|e| Error::system("tell of a port", e))
+                };
+                for port in &published {
+                    let host = port.host_port.unwrap_or(0);
+                    tell(
+                        port.container_port,
+                        listeners.add(port.host_ip, host, port.container_port)?,
+                    )?;
+                }
+                if published.iter().all(|port| port.container_port != own) {
+                    let free = carried.free(Ipv4Addr::UNSPECIFIED.into());
+                    tell(own, listeners.add(Some(free.ip()), 0, own)?)?;
+                    // published is what the user asked for
+                    listeners.ports.pop();
+                }
+            }
         }
         Ok(listeners)
+    }
+
+    /// Listens on one more address, and returns it.
+    fn add(&mut self, ip: Option<IpAddr>, host: u16, container: u16) -> Result<SocketAddr, Error> {
+        let socket = bind(ip, host).map_err(|e| {
+            let ip = ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+            Error::Listen { address: SocketAddr::new(ip, host).to_string(), source: e.into() }
+        })?;
+        let mut address = socket.local_addr().map_err(|e| Error::system("examine a socket", e))?;
+        if ip.is_none() {
+            address.set_ip(Ipv4Addr::UNSPECIFIED.into());
+        }
+        self.ports.push((container, address));
+        self.sockets.push(socket);
+        Ok(address)
     }
 
     /// For the event loop of the calling thread.
@@ -64,6 +106,15 @@ impl Listeners {
             })
             .collect()
     }
+}
+
+/// The container's ports to listen on: its own, and those that others are led to.
+fn ports(own: u16, published: &[&Port]) -> Vec<u16> {
+    let mut ports = vec![own];
+    ports.extend(published.iter().map(|port| port.container_port));
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 /// Without an address: all of them, of both families where the host has both.

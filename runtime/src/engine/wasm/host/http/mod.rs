@@ -6,7 +6,9 @@
 mod connect;
 mod tls;
 
+use super::super::guest::View;
 use super::names::Names;
+use super::sockets::Place;
 use bytes::Bytes;
 use connect::Stream;
 use http::uri::Scheme;
@@ -33,11 +35,16 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub(in crate::engine::wasm) struct Requests {
     allowed: bool,
     names: Arc<Names>,
+    place: Arc<Place>,
 }
 
 impl Requests {
-    pub fn new(network: &NetworkMode, names: &Arc<Names>) -> Self {
-        Self { allowed: *network != NetworkMode::None, names: names.clone() }
+    pub fn new(view: &View) -> Self {
+        Self {
+            allowed: view.network != NetworkMode::None,
+            names: view.names.clone(),
+            place: view.place.clone(),
+        }
     }
 }
 
@@ -51,12 +58,12 @@ impl WasiHttpHooks for Requests {
         options: Option<RequestOptions>,
         _body_sent: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Rest), Error>> + Send> {
-        let (allowed, names) = (self.allowed, self.names.clone());
+        let (allowed, names, place) = (self.allowed, self.names.clone(), self.place.clone());
         Box::new(async move {
             if !allowed {
                 return Err(Error::HttpRequestDenied);
             }
-            send(request, options, &names).await
+            send(request, options, &names, &place).await
         })
     }
 }
@@ -65,11 +72,12 @@ async fn send(
     mut request: Request<WasiBody>,
     options: Option<RequestOptions>,
     names: &Names,
+    place: &Place,
 ) -> Result<(Response<WasiBody>, Rest), Error> {
     let limit = |pick: fn(&RequestOptions) -> Option<Duration>| {
         options.as_ref().and_then(pick).unwrap_or(PATIENCE)
     };
-    let stream = timeout(limit(|o| o.connect_timeout), connect(request.uri(), names))
+    let stream = timeout(limit(|o| o.connect_timeout), connect(request.uri(), names, place))
         .await
         .map_err(|_| Error::ConnectionTimeout)??;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -107,11 +115,11 @@ async fn send(
     Ok((response, Box::new(rest)))
 }
 
-async fn connect(uri: &Uri, names: &Names) -> Result<Box<dyn Stream>, Error> {
+async fn connect(uri: &Uri, names: &Names, place: &Place) -> Result<Box<dyn Stream>, Error> {
     let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
     let encrypted = uri.scheme() == Some(&Scheme::HTTPS);
     let port = authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
-    let stream = connect::connect(names, authority.host(), port).await?;
+    let stream = connect::connect(names, place, authority.host(), port).await?;
     if encrypted { tls::secure(stream, authority.host()).await } else { Ok(Box::new(stream)) }
 }
 

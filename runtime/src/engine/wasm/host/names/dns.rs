@@ -1,73 +1,119 @@
-//! Asking name servers (RFC 1035), for addresses only: A and AAAA over UDP, over TCP where the answer is cut short.
+//! Asking for the addresses of a name: the monitor, where the container has networks of its own; name servers over UDP,
+//! and over TCP where an answer is cut short, on the host's network.
 
+use super::super::monitor::Monitor;
 use super::Failure;
+use crate::net::names::channel::NAMES;
+use crate::net::names::message::{self, A, AAAA, Code, Query};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-const A: u16 = 1;
-const AAAA: u16 = 28;
-const INTERNET: u16 = 1;
-/// The longest name (RFC 1035, 2.3.4), as text.
-const LONGEST: usize = 253;
 /// More than a server sends over UDP that was not told of larger buffers.
 const DATAGRAM: usize = 1500;
 
+/// Who is asked.
+#[derive(Debug, Clone)]
+pub(super) enum Servers {
+    /// It asks others for as long as it takes.
+    Monitor(Arc<Monitor>),
+    Addresses {
+        servers: Vec<SocketAddr>,
+        patience: Duration,
+        attempts: u32,
+    },
+}
+
+impl Default for Servers {
+    fn default() -> Self {
+        Self::Addresses { servers: Vec::new(), patience: Duration::ZERO, attempts: 0 }
+    }
+}
+
 /// What a server said.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
     Addresses(Vec<IpAddr>),
     NoSuchName,
-    /// The server failed, or refuses; another may not.
+    /// The server failed; another may not.
     Failed,
+    Refused,
     Truncated,
 }
 
 /// The addresses of an absolute name, of both families.
-pub(super) async fn addresses(
-    name: &str,
-    servers: &[SocketAddr],
-    patience: Duration,
-    attempts: u32,
-) -> Result<Vec<IpAddr>, Failure> {
-    if name.len() > LONGEST || name.split('.').any(|label| label.is_empty() || label.len() > 63) {
+pub(super) async fn addresses(name: &str, servers: &Servers) -> Result<Vec<IpAddr>, Failure> {
+    if message::question(0, name, A).is_none() {
         return Err(Failure::Invalid);
     }
-    for _ in 0..attempts {
-        for server in servers {
-            let (v4, v6) = tokio::join!(
-                timeout(patience, ask(name, A, *server)),
-                timeout(patience, ask(name, AAAA, *server)),
-            );
-            let mut found = Vec::new();
-            let mut unknown = 0;
-            let mut empty = 0;
-            for answer in [v4, v6] {
-                match answer {
-                    Ok(Ok(Answer::Addresses(addresses))) if addresses.is_empty() => empty += 1,
-                    Ok(Ok(Answer::Addresses(addresses))) => found.extend(addresses),
-                    Ok(Ok(Answer::NoSuchName)) => unknown += 1,
-                    Ok(Ok(Answer::Failed | Answer::Truncated) | Err(_)) | Err(_) => {}
+    match servers {
+        Servers::Monitor(monitor) => {
+            let (v4, v6) =
+                tokio::join!(ask_monitor(monitor, name, A), ask_monitor(monitor, name, AAAA));
+            let answers = [v4, v6].map(|answer| answer.unwrap_or(Answer::Failed));
+            judge(answers).unwrap_or(Err(Failure::Unanswered))
+        }
+        Servers::Addresses { servers, patience, attempts } => {
+            for _ in 0..*attempts {
+                for server in servers {
+                    let (v4, v6) = tokio::join!(
+                        timeout(*patience, ask(name, A, *server)),
+                        timeout(*patience, ask(name, AAAA, *server)),
+                    );
+                    let answers = [v4, v6].map(|answer| match answer {
+                        Ok(Ok(answer)) => answer,
+                        Ok(Err(_)) | Err(_) => Answer::Failed,
+                    });
+                    if let Some(result) = judge(answers) {
+                        return result;
+                    }
                 }
             }
-            if !found.is_empty() {
-                return Ok(found);
-            }
-            if unknown + empty == 2 {
-                return Err(Failure::Unknown);
-            }
+            Err(Failure::Unanswered)
         }
     }
-    Err(Failure::Unanswered)
+}
+
+/// What the answers for the two families come to; `None`: somebody else has to be asked.
+fn judge(answers: [Answer; 2]) -> Option<Result<Vec<IpAddr>, Failure>> {
+    let refused = answers.iter().all(|answer| *answer == Answer::Refused);
+    let no_more = |answer: &Answer| match answer {
+        Answer::NoSuchName => true,
+        Answer::Addresses(addresses) => addresses.is_empty(),
+        _ => false,
+    };
+    let unknown = answers.iter().all(no_more);
+    let found: Vec<IpAddr> = answers
+        .into_iter()
+        .filter_map(|answer| if let Answer::Addresses(found) = answer { Some(found) } else { None })
+        .flatten()
+        .collect();
+    match (found.is_empty(), unknown, refused) {
+        (false, ..) => Some(Ok(found)),
+        (_, true, _) => Some(Err(Failure::Unknown)),
+        (.., true) => Some(Err(Failure::Denied)),
+        _ => None,
+    }
+}
+
+async fn ask_monitor(monitor: &Monitor, name: &str, kind: u16) -> io::Result<Answer> {
+    // the mark stands where a DNS message has its id
+    let question = |id| message::question(id, name, kind).unwrap_or_default().split_off(2);
+    let mut answer = monitor.ask(NAMES, question).await?;
+    answer.splice(0..0, [0, 0]);
+    Ok(read(&answer))
 }
 
 async fn ask(name: &str, kind: u16, server: SocketAddr) -> io::Result<Answer> {
     let mut id = [0; 2];
     rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())?;
-    let query = query(u16::from_be_bytes(id), name, kind);
+    let id = u16::from_be_bytes(id);
+    let question = message::question(id, name, kind).ok_or(io::ErrorKind::InvalidInput)?;
+    let query = Query::parse(&question).map_err(|_| io::ErrorKind::InvalidInput)?;
     let local: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -75,126 +121,67 @@ async fn ask(name: &str, kind: u16, server: SocketAddr) -> io::Result<Answer> {
     // a port of the kernel's choice for each question: with the id, 32 bits to guess
     let socket = UdpSocket::bind((local, 0)).await?;
     socket.connect(server).await?;
-    socket.send(&query).await?;
+    socket.send(&question).await?;
     let mut buffer = [0; DATAGRAM];
     loop {
         let n = socket.recv(&mut buffer).await?;
         // a datagram that is no answer to this question is somebody else's
-        match parse(&buffer[..n], &query) {
-            Some(Answer::Truncated) => break,
-            Some(answer) => return Ok(answer),
-            None => {}
+        if !query.is_answered_by(&buffer[..n], id) {
+            continue;
+        }
+        match read(&buffer[..n]) {
+            Answer::Truncated => break,
+            answer => return Ok(answer),
         }
     }
     let mut stream = TcpStream::connect(server).await?;
-    stream.write_all(&(query.len() as u16).to_be_bytes()).await?;
-    stream.write_all(&query).await?;
-    let mut message = vec![0; stream.read_u16().await?.into()];
-    stream.read_exact(&mut message).await?;
-    parse(&message, &query).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    stream.write_all(&(question.len() as u16).to_be_bytes()).await?;
+    stream.write_all(&question).await?;
+    let mut answer = vec![0; stream.read_u16().await?.into()];
+    stream.read_exact(&mut answer).await?;
+    if query.is_answered_by(&answer, id) { Ok(read(&answer)) } else { Ok(Answer::Failed) }
 }
 
-/// A question with recursion desired.
-fn query(id: u16, name: &str, kind: u16) -> Vec<u8> {
-    let mut message = Vec::with_capacity(18 + name.len());
-    for field in [id, 0x0100, 1, 0, 0, 0] {
-        message.extend(field.to_be_bytes());
+/// Reads a response.
+fn read(answer: &[u8]) -> Answer {
+    if message::is_truncated(answer) {
+        return Answer::Truncated;
     }
-    for label in name.split('.') {
-        message.push(label.len() as u8);
-        message.extend(label.bytes());
-    }
-    message.push(0);
-    message.extend(kind.to_be_bytes());
-    message.extend(INTERNET.to_be_bytes());
-    message
-}
-
-/// Reads a response; `None` if it is not one to this query.
-fn parse(message: &[u8], query: &[u8]) -> Option<Answer> {
-    let field = |i: usize| Some(u16::from_be_bytes([*message.get(i)?, *message.get(i + 1)?]));
-    let flags = field(2)?;
-    let is_response = flags & 0x8000 != 0;
-    let same_question = message.get(12..query.len())?.eq_ignore_ascii_case(&query[12..]);
-    if message[..2] != query[..2] || !is_response || field(4)? != 1 || !same_question {
-        return None;
-    }
-    if flags & 0x0200 != 0 {
-        return Some(Answer::Truncated);
-    }
-    match flags & 0x000f {
-        0 => {}
-        3 => return Some(Answer::NoSuchName),
-        _ => return Some(Answer::Failed),
-    }
-    let mut addresses = Vec::new();
-    let mut at = query.len();
-    for _ in 0..field(6)? {
-        // the servers that are asked resolve aliases themselves, so any address in the answer is the name's
-        at = skip_name(message, at)?;
-        let (kind, class, length) = (field(at)?, field(at + 2)?, usize::from(field(at + 8)?));
-        let data = message.get(at + 10..at + 10 + length)?;
-        at += 10 + length;
-        match (kind, class) {
-            (A, INTERNET) => addresses.push(<[u8; 4]>::try_from(data).ok()?.into()),
-            (AAAA, INTERNET) => addresses.push(<[u8; 16]>::try_from(data).ok()?.into()),
-            _ => {}
-        }
-    }
-    Some(Answer::Addresses(addresses))
-}
-
-/// Past a name, which may end in a pointer (RFC 1035, 4.1.4).
-fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match *message.get(at)? {
-            0 => return Some(at + 1),
-            length if length & 0xc0 == 0xc0 => return Some(at + 2),
-            length if length & 0xc0 == 0 => at += 1 + usize::from(length),
-            _ => return None,
-        }
+    match message::code(answer) {
+        Code::Done => message::addresses(answer).map_or(Answer::Failed, Answer::Addresses),
+        Code::NoSuchName => Answer::NoSuchName,
+        Code::Refused => Answer::Refused,
+        Code::Malformed | Code::Failed | Code::NotImplemented => Answer::Failed,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::names::message::Data;
 
-    /// A response with an alias and two addresses.
-    fn response(query: &[u8], flags: u16) -> Vec<u8> {
-        let mut message = query.to_vec();
-        message[2..4].copy_from_slice(&flags.to_be_bytes());
-        message[6..8].copy_from_slice(&3u16.to_be_bytes());
-        let record = |message: &mut Vec<u8>, kind: u16, data: &[u8]| {
-            message.extend([0xc0, 12]);
-            message.extend(kind.to_be_bytes());
-            message.extend([0, 1, 0, 0, 0, 60]);
-            message.extend((data.len() as u16).to_be_bytes());
-            message.extend(data);
-        };
-        record(&mut message, 5, b"\x01x\xc0\x0c");
-        record(&mut message, A, &[10, 0, 0, 1]);
-        record(&mut message, A, &[10, 0, 0, 2]);
-        message
+    fn response(question: &[u8], code: Code, octets: &[u8]) -> Vec<u8> {
+        let address = |last: &u8| Data::Address(Ipv4Addr::new(10, 0, 0, *last).into());
+        let data: Vec<Data> = octets.iter().map(address).collect();
+        Query::parse(question).unwrap().answer(code, &data, false)
     }
 
     #[test]
     fn answers() {
-        let query = query(0x1234, "db.example", A);
-        let good = response(&query, 0x8180);
+        let question = message::question(0x1234, "db.example", A).unwrap();
         let two = vec!["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
-        assert_eq!(parse(&good, &query), Some(Answer::Addresses(two)));
-        assert_eq!(parse(&response(&query, 0x8183), &query), Some(Answer::NoSuchName));
-        assert_eq!(parse(&response(&query, 0x8182), &query), Some(Answer::Failed));
-        assert_eq!(parse(&response(&query, 0x8380), &query), Some(Answer::Truncated));
-        assert_eq!(parse(&query, &query), None);
-        let mut other = good.clone();
-        other[0] ^= 1;
-        assert_eq!(parse(&other, &query), None);
-        // never a panic, wherever it ends
-        for end in 0..good.len() {
-            assert!(!matches!(parse(&good[..end], &query), Some(Answer::Addresses(_))));
-        }
+        let good = response(&question, Code::Done, &[1, 2]);
+        assert_eq!(read(&good), Answer::Addresses(two.clone()));
+        assert_eq!(read(&response(&question, Code::NoSuchName, &[])), Answer::NoSuchName);
+        assert_eq!(read(&response(&question, Code::Failed, &[])), Answer::Failed);
+        let mut cut = good.clone();
+        cut[2] |= 2;
+        assert_eq!(read(&cut), Answer::Truncated);
+        let none = || Answer::Addresses(Vec::new());
+        assert_eq!(judge([Answer::Addresses(two.clone()), Answer::Failed]), Some(Ok(two)));
+        assert_eq!(judge([none(), Answer::NoSuchName]), Some(Err(Failure::Unknown)));
+        assert_eq!(judge([Answer::Refused, Answer::Refused]), Some(Err(Failure::Denied)));
+        assert_eq!(judge([none(), Answer::Failed]), None);
     }
 
     #[test]
@@ -203,22 +190,27 @@ mod tests {
         runtime.block_on(async {
             let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-            let servers = [silent.local_addr().unwrap(), server.local_addr().unwrap()];
+            let addresses_of = |servers: Vec<&UdpSocket>| Servers::Addresses {
+                servers: servers.into_iter().map(|s| s.local_addr().unwrap()).collect(),
+                patience: Duration::from_millis(50),
+                attempts: 1,
+            };
             let serve = async {
                 let mut buffer = [0; 512];
                 loop {
                     let (n, from) = server.recv_from(&mut buffer).await.unwrap();
                     server.send_to(b"noise", from).await.unwrap();
-                    server.send_to(&response(&buffer[..n], 0x8180), from).await.unwrap();
+                    let good = response(&buffer[..n], Code::Done, &[1, 2]);
+                    server.send_to(&good, from).await.unwrap();
                 }
             };
-            let short = Duration::from_millis(50);
+            let both = addresses_of(vec![&silent, &server]);
             let found = tokio::select! {
-                found = addresses("db.example", &servers, short, 1) => found,
+                found = addresses("db.example", &both) => found,
                 () = serve => unreachable!(),
             };
             assert_eq!(found.unwrap().len(), 4);
-            let none = addresses("db.example", &servers[..1], short, 1).await;
+            let none = addresses("db.example", &addresses_of(vec![&silent])).await;
             assert_eq!(none, Err(Failure::Unanswered));
         });
     }

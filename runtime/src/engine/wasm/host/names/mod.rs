@@ -8,17 +8,19 @@ pub(in crate::engine::wasm) mod lookup;
 
 use super::super::error::Error;
 use super::super::files::Tree;
+use super::denial::Denials;
+use super::monitor::Monitor;
+use crate::net::names::Allowed;
+use crate::net::names::servers::Configuration;
+use dns::Servers;
 use knarr_core::fsx;
+use knarr_core::spec::ContainerSpec;
 use std::collections::HashMap;
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
-/// The port of name servers.
-const PORT: u16 = 53;
-/// `resolv.conf(5)`: no more are used.
-const SERVERS: usize = 3;
 /// More than any real hosts file.
 const LIMIT: u64 = 8 << 20;
 
@@ -31,52 +33,70 @@ pub(in crate::engine::wasm) enum Failure {
     Unknown,
     #[error("the name servers did not answer")]
     Unanswered,
-    #[error("the container has no network")]
+    #[error("the container may not look it up")]
     Denied,
 }
 
 /// What names are looked up in.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(in crate::engine::wasm) struct Names {
     /// False where there is no network.
     allowed: bool,
     hosts: HashMap<String, Vec<IpAddr>>,
-    servers: Vec<SocketAddr>,
-    search: Vec<String>,
-    /// A name with fewer dots is tried in the search domains first.
-    dots: usize,
-    timeout: Duration,
-    attempts: u32,
+    configuration: Configuration,
+    servers: Servers,
+    /// `--allow-outbound`
+    only: Option<(Arc<Allowed>, Arc<Denials>)>,
+}
+
+/// What a container's names depend on besides its files.
+pub(in crate::engine::wasm) struct Circumstances<'a> {
+    pub spec: &'a ContainerSpec,
+    /// The container's addresses; empty on the host's network.
+    pub own: &'a [IpAddr],
+    /// Knows the names on the container's networks.
+    pub monitor: Option<Arc<Monitor>>,
+    pub only: Option<(Arc<Allowed>, Arc<Denials>)>,
 }
 
 impl Names {
     /// Reads the container's `/etc/hosts` and `/etc/resolv.conf`, the host's `resolv.conf` where the container has
     /// none. Before the process is confined.
-    pub fn load(
-        tree: &Tree,
-        extra_hosts: &[(String, String)],
-        hostname: Option<&str>,
-    ) -> Result<Self, Error> {
-        let mut names =
-            Self { dots: 1, timeout: Duration::from_secs(5), attempts: 2, ..Self::default() };
-        names.allowed = true;
+    pub fn load(tree: &Tree, given: Circumstances<'_>) -> Result<Self, Error> {
+        let mut names = Self { allowed: true, only: given.only, ..Self::default() };
         names.read_hosts(&of_container(tree, "/etc/hosts")?);
-        for (name, address) in extra_hosts {
+        for (name, address) in &given.spec.extra_hosts {
             if let Ok(address) = address.parse() {
                 names.hosts.insert(name.to_ascii_lowercase(), vec![address]);
             }
         }
-        for name in std::iter::once("localhost").chain(hostname) {
-            let both = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            names.hosts.entry(name.to_ascii_lowercase()).or_insert(both);
+        // a guest on a network has its own loopback, of IPv4
+        let mut local = vec![Ipv4Addr::LOCALHOST.into()];
+        if given.own.is_empty() {
+            local.push(Ipv6Addr::LOCALHOST.into());
+        } else {
+            names.hosts.remove("localhost");
+        }
+        let hostname = given.spec.hostname.as_deref().unwrap_or(given.spec.id.short());
+        let own = if given.own.is_empty() { local.clone() } else { given.own.to_vec() };
+        for (name, addresses) in [("localhost", local), (hostname, own)] {
+            names.hosts.entry(name.to_ascii_lowercase()).or_insert(addresses);
         }
         let mut resolver = of_container(tree, "/etc/resolv.conf")?;
-        if resolver.is_empty() {
+        if resolver.is_empty() || given.monitor.is_some() {
             let own = fsx::read_optional(Path::new("/etc/resolv.conf"))
                 .map_err(|e| Error::system("read resolv.conf", e))?;
             resolver = String::from_utf8_lossy(&own.unwrap_or_default()).into_owned();
         }
-        names.read_resolver(&resolver);
+        names.configuration = Configuration::parse(&resolver).overridden(&given.spec.dns);
+        names.servers = match given.monitor {
+            Some(monitor) => Servers::Monitor(monitor),
+            None => Servers::Addresses {
+                servers: names.configuration.servers.clone(),
+                patience: names.configuration.timeout,
+                attempts: names.configuration.attempts,
+            },
+        };
         Ok(names)
     }
 
@@ -88,38 +108,6 @@ impl Names {
             for name in words {
                 self.hosts.entry(name.to_ascii_lowercase()).or_default().push(address);
             }
-        }
-    }
-
-    fn read_resolver(&mut self, text: &str) {
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            match words.next() {
-                Some("nameserver") => {
-                    let address = words.next().and_then(|word| word.parse::<IpAddr>().ok());
-                    self.servers.extend(address.map(|ip| SocketAddr::new(ip, PORT)));
-                }
-                Some("search" | "domain") => self.search = words.map(str::to_owned).collect(),
-                Some("options") => words.for_each(|option| self.read_option(option)),
-                _ => {}
-            }
-        }
-        if self.servers.is_empty() {
-            self.servers.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT));
-        }
-        self.servers.truncate(SERVERS);
-    }
-
-    fn read_option(&mut self, option: &str) {
-        let Some((name, Ok(value))) = option.split_once(':').map(|(n, v)| (n, v.parse::<u32>()))
-        else {
-            return;
-        };
-        match name {
-            "ndots" => self.dots = value.min(15) as usize,
-            "timeout" => self.timeout = Duration::from_secs(value.clamp(1, 30).into()),
-            "attempts" => self.attempts = value.clamp(1, 5),
-            _ => {}
         }
     }
 
@@ -139,37 +127,39 @@ impl Names {
         if !self.allowed {
             return Err(Failure::Denied);
         }
-        let plain = name.trim_end_matches('.');
-        if let Some(addresses) = self.hosts.get(&plain.to_ascii_lowercase()) {
+        let plain = name.trim_end_matches('.').to_ascii_lowercase();
+        if let Some((only, denials)) = &self.only
+            && plain != "localhost"
+            && only.ports_of_name(&plain).is_empty()
+        {
+            denials.note(&format!("looking up {plain}"));
+            return Err(Failure::Denied);
+        }
+        let addresses = self.search(&name, &plain).await?;
+        if let Some((only, _)) = &self.only {
+            only.learn(&plain, &addresses);
+        }
+        Ok(addresses)
+    }
+
+    async fn search(&self, name: &str, plain: &str) -> Result<Vec<IpAddr>, Failure> {
+        if let Some(addresses) = self.hosts.get(plain) {
             return Ok(addresses.clone());
         }
         let mut failure = Failure::Unknown;
-        for candidate in self.candidates(&name) {
-            match dns::addresses(&candidate, &self.servers, self.timeout, self.attempts).await {
+        for candidate in self.configuration.candidates(name) {
+            match dns::addresses(&candidate, &self.servers).await {
                 Ok(mut addresses) => {
                     addresses.sort_by_key(IpAddr::is_ipv6);
                     return Ok(addresses);
                 }
                 Err(Failure::Unanswered) => failure = Failure::Unanswered,
+                // what the list does not have below a search domain may be in it without
+                Err(Failure::Denied) if self.only.is_some() => {}
                 Err(other) => failure = other,
             }
         }
         Err(failure)
-    }
-
-    /// The absolute names to try, in order (`resolv.conf(5)`, "search").
-    fn candidates(&self, name: &str) -> Vec<String> {
-        if let Some(absolute) = name.strip_suffix('.') {
-            return vec![absolute.to_owned()];
-        }
-        let mut candidates: Vec<String> = self
-            .search
-            .iter()
-            .map(|domain| format!("{name}.{}", domain.trim_matches('.')))
-            .collect();
-        let is_full = name.matches('.').count() >= self.dots;
-        candidates.insert(if is_full { 0 } else { candidates.len() }, name.to_owned());
-        candidates
     }
 }
 
@@ -190,20 +180,11 @@ mod tests {
 
     #[test]
     fn files_of_the_container() {
-        let mut names = Names { dots: 1, ..Names::default() };
+        let mut names = Names::default();
         names.read_hosts(
             "127.0.0.1 localhost # me\n::1 localhost\n\n10.0.0.2\tDb db.local\nbad x\n",
         );
         assert_eq!(names.hosts["localhost"].len(), 2);
         assert_eq!(names.hosts["db"], names.hosts["db.local"]);
-        names.read_resolver(
-            "# comment\nsearch a.example b.example\nnameserver 10.0.0.1\nnameserver ::1\n\
-             options ndots:2 timeout:1\nnameserver x\n",
-        );
-        assert_eq!(names.servers.len(), 2);
-        assert_eq!(names.timeout, Duration::from_secs(1));
-        assert_eq!(names.candidates("db"), ["db.a.example", "db.b.example", "db"]);
-        assert_eq!(names.candidates("a.b.c"), ["a.b.c", "a.b.c.a.example", "a.b.c.b.example"]);
-        assert_eq!(names.candidates("db."), ["db"]);
     }
 }

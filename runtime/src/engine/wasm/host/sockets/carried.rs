@@ -1,0 +1,208 @@
+//! On a network that the host's loopback carries ([`crate::net::loopback`]).
+
+use super::{Published, Refusal, lock};
+use crate::engine::wasm::host::monitor::Monitor;
+use crate::net::loopback;
+use crate::net::names::channel::Request;
+use ipnet::IpNet;
+use knarr_core::spec::Protocol;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long it is remembered where a port is reached: a datagram is not worth a question.
+const KEPT: Duration = Duration::from_secs(1);
+/// Addresses remembered, at most.
+const REMEMBERED: usize = 10_000;
+
+#[derive(Debug)]
+pub(in crate::engine::wasm) struct Carried {
+    own: Vec<IpAddr>,
+    subnets: Vec<IpNet>,
+    pub published: Published,
+    monitor: Arc<Monitor>,
+    /// From where the guest connects, and where it listens.
+    local: Ipv4Addr,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the guest has bound, by where that really is.
+    bound: HashMap<(Protocol, SocketAddr), SocketAddr>,
+    /// Where the ports of others really are, and since when that is known.
+    found: HashMap<(Protocol, SocketAddr), (SocketAddr, Instant)>,
+    /// And back.
+    peers: HashMap<(Protocol, SocketAddr), SocketAddr>,
+}
+
+impl Carried {
+    pub fn new(
+        own: Vec<IpAddr>,
+        subnets: Vec<IpNet>,
+        published: Published,
+        monitor: Arc<Monitor>,
+    ) -> Self {
+        let v4 = own.iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None });
+        // a host whose loopback has one address only
+        let exists = |ip: &Ipv4Addr| UdpSocket::bind((*ip, 0)).is_ok();
+        let local = v4.map(loopback::source).filter(exists).unwrap_or(Ipv4Addr::LOCALHOST);
+        Self { own, subnets, published, monitor, local, state: Mutex::default() }
+    }
+
+    pub fn is_own(&self, ip: IpAddr) -> bool {
+        self.own.contains(&ip)
+    }
+
+    fn of_family(&self, like: IpAddr) -> Option<IpAddr> {
+        self.own.iter().copied().find(|ip| ip.is_ipv4() == like.is_ipv4())
+    }
+
+    /// Any port of the loopback.
+    pub fn free(&self, like: IpAddr) -> SocketAddr {
+        match like {
+            IpAddr::V4(_) => (self.local, 0).into(),
+            IpAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
+        }
+    }
+
+    pub fn outside(&self, protocol: Protocol, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
+        let ip = wanted.ip();
+        if ip.is_loopback() {
+            return Ok(self.free(ip));
+        }
+        if !ip.is_unspecified() && !self.is_own(ip) {
+            return Err(Refusal::Denied);
+        }
+        self.of_family(ip).ok_or(Refusal::NotOwn)?;
+        let everywhere = SocketAddr::new(super::unspecified(ip), wanted.port());
+        match self.published.outside(protocol, everywhere) {
+            same if same == everywhere => Ok(self.free(ip)),
+            published => Ok(published),
+        }
+    }
+
+    pub async fn bound(&self, protocol: Protocol, wanted: SocketAddr, outside: SocketAddr) {
+        let request = self.note_bound(protocol, wanted, outside);
+        if let Some(request) = request {
+            self.monitor.address(&request).await;
+        }
+    }
+
+    /// As [`Self::bound`], before the guest runs.
+    pub fn listens(&self, port: u16, outside: SocketAddr) -> std::io::Result<()> {
+        let wanted = SocketAddr::new(super::unspecified(outside.ip()), port);
+        let request = self.note_bound(Protocol::Tcp, wanted, outside);
+        request.map_or(Ok(()), |request| self.monitor.tell(&request))
+    }
+
+    fn note_bound(
+        &self,
+        protocol: Protocol,
+        wanted: SocketAddr,
+        outside: SocketAddr,
+    ) -> Option<Request> {
+        let port = if wanted.port() == 0 { outside.port() } else { wanted.port() };
+        let ip = match wanted.ip() {
+            ip if ip.is_unspecified() => self.of_family(ip)?,
+            IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        let inside = SocketAddr::new(ip, port);
+        lock(&self.state).bound.insert((protocol, outside), inside);
+        // published on all addresses of the host, it is on the loopback as well
+        let mut reached = outside;
+        if outside.ip().is_unspecified() {
+            reached.set_ip(match outside.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        (!ip.is_loopback()).then_some(Request::Publish { protocol, inside, outside: reached })
+    }
+
+    pub fn inside(&self, protocol: Protocol, bound: SocketAddr) -> SocketAddr {
+        if let Some(inside) = lock(&self.state).bound.get(&(protocol, bound)) {
+            return *inside;
+        }
+        match bound.ip() {
+            // the near end of a connection
+            ip if ip.is_loopback() => {
+                SocketAddr::new(self.of_family(ip).unwrap_or(ip), bound.port())
+            }
+            _ => self.published.inside(protocol, bound),
+        }
+    }
+
+    pub fn peer(&self, protocol: Protocol, peer: SocketAddr) -> SocketAddr {
+        let state = lock(&self.state);
+        let known = state.peers.get(&(protocol, peer)).or(state.bound.get(&(protocol, peer)));
+        if let Some(inside) = known {
+            return *inside;
+        }
+        match loopback::of_source(peer.ip(), &self.subnets) {
+            Some(ip) => SocketAddr::new(ip, peer.port()),
+            None => peer,
+        }
+    }
+
+    pub async fn target(
+        &self,
+        protocol: Protocol,
+        wanted: SocketAddr,
+    ) -> Result<SocketAddr, Refusal> {
+        let ip = wanted.ip();
+        if ip.is_loopback() || self.is_own(ip) {
+            return self.own_port(protocol, wanted).ok_or(Refusal::Refused);
+        }
+        if !self.subnets.iter().any(|subnet| subnet.contains(&ip)) {
+            return Ok(wanted);
+        }
+        let place = (protocol, wanted);
+        if let Some((outside, since)) = lock(&self.state).found.get(&place)
+            && since.elapsed() < KEPT
+        {
+            return Ok(*outside);
+        }
+        let request = Request::Find { protocol, inside: wanted };
+        let outside = self.monitor.address(&request).await.ok_or(Refusal::Refused)?;
+        let mut state = lock(&self.state);
+        if state.found.len() >= REMEMBERED {
+            state.found.clear();
+            state.peers.clear();
+        }
+        state.found.insert(place, (outside, Instant::now()));
+        state.peers.insert((protocol, outside), wanted);
+        Ok(outside)
+    }
+
+    /// What the guest itself listens on; on the loopback also what it listens on at its address.
+    fn own_port(&self, protocol: Protocol, wanted: SocketAddr) -> Option<SocketAddr> {
+        let state = lock(&self.state);
+        let at = |ip: IpAddr| {
+            let inside = SocketAddr::new(ip, wanted.port());
+            let mut bound = state.bound.iter();
+            bound.find(|((p, _), i)| *p == protocol && **i == inside).map(|((_, out), _)| *out)
+        };
+        let ip = wanted.ip();
+        let mut found = match ip.is_loopback() {
+            false => at(ip),
+            true => {
+                let local = if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { ip };
+                at(local).or_else(|| at(self.of_family(ip)?))
+            }
+        }?;
+        if found.ip().is_unspecified() {
+            found.set_ip(self.free(ip).ip());
+        }
+        Some(found)
+    }
+
+    pub fn source(&self, target: SocketAddr) -> Option<SocketAddr> {
+        match target.ip() {
+            IpAddr::V4(ip) if ip.is_loopback() => Some((self.local, 0).into()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The guest's sockets: which of its addresses are really whose.
+//!
+//! WASI's own socket functions do the work; the ones that name an address are wrapped ([`p2`], [`p3`]), so that the guest
+//! sees a host of its own: its container's addresses and a loopback that nobody shares. What "its own" is depends on
+//! where the process is ([`Place`]). Below the wrapping, wasmtime asks before each use of an address
+//! ([`Place::permits`]): a second look, by what is really about to happen.
+
+mod carried;
+pub(in crate::engine::wasm) mod p2;
+pub(in crate::engine::wasm) mod p3;
+mod published;
+mod shared;
+
+pub(in crate::engine::wasm) use carried::Carried;
+pub(in crate::engine::wasm) use published::Published;
+pub(in crate::engine::wasm) use shared::Shared;
+
+use super::denial::Denials;
+use crate::net::names::Allowed;
+use ipnet::IpNet;
+use knarr_core::spec::Protocol;
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime_wasi::sockets::SocketAddrUse;
+
+/// Peers that were heard of, and may be answered, at most.
+const HEARD: usize = 100_000;
+
+/// Why a socket cannot do what the guest wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine::wasm) enum Refusal {
+    /// The network forbids it.
+    Denied,
+    /// Not an address of the container.
+    NotOwn,
+    /// Nobody listens there.
+    Refused,
+    /// The container has no address of this family.
+    Unreachable,
+}
+
+/// Where the guest's process is.
+#[derive(Debug)]
+pub(in crate::engine::wasm) enum Where {
+    /// On the host's network, or in a network namespace that is this container's alone.
+    Alone(Published),
+    /// In a network namespace with neighbours.
+    Shared(Shared),
+    /// On the host's network, which carries the container's own as ports of the loopback.
+    Carried(Carried),
+}
+
+/// The guest's place on its networks.
+#[derive(Debug)]
+pub(in crate::engine::wasm) struct Place {
+    pub at: Where,
+    pub limits: Limits,
+}
+
+/// Where to the guest may connect.
+#[derive(Debug, Default)]
+pub(in crate::engine::wasm) struct Limits {
+    /// `--allow-outbound`
+    pub only: Option<Arc<Allowed>>,
+    /// Its own networks.
+    pub own: Vec<IpNet>,
+    /// Networks it does not belong to.
+    pub foreign: Vec<IpNet>,
+    /// None of its networks has a way out.
+    pub internal: bool,
+    pub denials: Arc<Denials>,
+    /// UDP has no connections: whoever sent something may be answered, even if the list does not have it.
+    pub heard: Mutex<HashSet<SocketAddr>>,
+}
+
+impl Limits {
+    /// Whether the guest may send to this address, as it knows it.
+    fn permit(&self, protocol: Protocol, to: SocketAddr) -> Result<(), Refusal> {
+        let ip = to.ip().to_canonical();
+        let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&ip));
+        let own = within(&self.own);
+        let forbidden = !own && (within(&self.foreign) || self.internal);
+        let unlisted = self.only.as_ref().is_some_and(|only| !only.permits(ip, to.port()));
+        if !forbidden && (!unlisted || self.was_heard(protocol, to)) {
+            return Ok(());
+        }
+        self.denials.note(&format!("{protocol} to {to}"));
+        Err(Refusal::Denied)
+    }
+
+    fn was_heard(&self, protocol: Protocol, from: SocketAddr) -> bool {
+        protocol == Protocol::Udp && lock(&self.heard).contains(&from)
+    }
+
+    fn hear(&self, from: SocketAddr) {
+        if self.only.is_some() {
+            let mut heard = lock(&self.heard);
+            if heard.len() < HEARD {
+                heard.insert(from);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Whether socket functions have to be wrapped.
+    pub fn rewrites(&self) -> bool {
+        !matches!(&self.at, Where::Alone(published) if published.is_empty())
+    }
+
+    /// Where to bind instead of what the guest wants.
+    fn outside(&self, protocol: Protocol, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
+        let bound = match &self.at {
+            Where::Alone(published) => Ok(published.outside(protocol, wanted)),
+            Where::Shared(shared) => shared.outside(wanted),
+            Where::Carried(carried) => carried.outside(protocol, wanted),
+        };
+        if bound == Err(Refusal::Denied) {
+            self.limits.denials.note(&format!("listening on {wanted} ({protocol})"));
+        }
+        bound
+    }
+
+    /// What the guest wanted is bound at last.
+    async fn bound(&self, protocol: Protocol, wanted: SocketAddr, outside: SocketAddr) {
+        match &self.at {
+            Where::Alone(_) => {}
+            Where::Shared(shared) => shared.bound(protocol, wanted, outside),
+            Where::Carried(carried) => carried.bound(protocol, wanted, outside).await,
+        }
+    }
+
+    /// What the guest is to see of an address it has bound.
+    fn inside(&self, protocol: Protocol, bound: SocketAddr) -> SocketAddr {
+        match &self.at {
+            Where::Alone(published) => published.inside(protocol, bound),
+            Where::Shared(shared) => shared.inside(bound),
+            Where::Carried(carried) => carried.inside(protocol, bound),
+        }
+    }
+
+    /// What the guest is to see of an address that belongs to somebody else.
+    fn peer(&self, protocol: Protocol, peer: SocketAddr) -> SocketAddr {
+        match &self.at {
+            Where::Alone(_) => peer,
+            Where::Shared(shared) => shared.inside(peer),
+            Where::Carried(carried) => carried.peer(protocol, peer),
+        }
+    }
+
+    /// Where to send what the guest sends to this address; an error, and a line in the log, if it may not.
+    pub async fn target(
+        &self,
+        protocol: Protocol,
+        wanted: SocketAddr,
+    ) -> Result<SocketAddr, Refusal> {
+        let is_loopback = wanted.ip().to_canonical().is_loopback();
+        match &self.at {
+            Where::Alone(_) if is_loopback && self.limits.only.is_none() => Ok(wanted),
+            Where::Alone(_) => self.limits.permit(protocol, wanted).map(|()| wanted),
+            Where::Shared(shared) => {
+                if !is_loopback && !shared.is_own(wanted.ip()) {
+                    self.limits.permit(protocol, wanted)?;
+                }
+                shared.target(protocol, wanted)
+            }
+            Where::Carried(carried) => {
+                if !is_loopback && !carried.is_own(wanted.ip()) {
+                    self.limits.permit(protocol, wanted)?;
+                }
+                carried.target(protocol, wanted).await
+            }
+        }
+    }
+
+    /// The address to bind before sending to a [`Self::target`]: without it the kernel would take any of the
+    /// namespace's.
+    pub fn source(&self, target: SocketAddr) -> Result<Option<SocketAddr>, Refusal> {
+        match &self.at {
+            Where::Alone(_) => Ok(None),
+            Where::Shared(shared) => shared.source(target).map(Some),
+            Where::Carried(carried) => Ok(carried.source(target)),
+        }
+    }
+
+    /// The last word, on what the kernel is about to be asked.
+    pub fn permits(&self, address: SocketAddr, reason: SocketAddrUse) -> bool {
+        if matches!(reason, SocketAddrUse::UdpReceive) {
+            self.limits.hear(self.peer(Protocol::Udp, address));
+        }
+        match &self.at {
+            Where::Alone(_) => {
+                let protocol = match reason {
+                    SocketAddrUse::TcpConnect => Protocol::Tcp,
+                    SocketAddrUse::UdpSend => Protocol::Udp,
+                    _ => return true,
+                };
+                self.limits.only.is_none() || self.limits.permit(protocol, address).is_ok()
+            }
+            Where::Shared(shared) => shared.permits(address, reason),
+            // every address of the host's loopback that gets here was looked up
+            Where::Carried(_) => true,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unspecified(of: IpAddr) -> IpAddr {
+    match of {
+        IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// All addresses of a family, any port.
+fn any(v4: bool) -> SocketAddr {
+    match v4 {
+        true => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        false => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
+}
+
+/// The result of work that never waits, whatever its type says.
+fn at_once<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(work).poll(&mut context) {
+        std::task::Poll::Ready(result) => Some(result),
+        std::task::Poll::Pending => None,
+    }
+}

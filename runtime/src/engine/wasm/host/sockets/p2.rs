@@ -1,0 +1,236 @@
+//! `wasi:sockets/tcp` and `wasi:sockets/udp` 0.2: the functions that name an address.
+
+use super::super::Host;
+use super::{Place, Refusal};
+use knarr_core::spec::Protocol;
+use std::net::SocketAddr;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::TrappableError;
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpSocketAddress, Network};
+use wasmtime_wasi::p2::bindings::sockets::tcp::{HostTcpSocket, TcpSocket};
+use wasmtime_wasi::p2::bindings::sockets::udp::{
+    HostIncomingDatagramStream, HostOutgoingDatagramStream, HostUdpSocket, IncomingDatagram,
+    IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream, UdpSocket,
+};
+use wasmtime_wasi::sockets::WasiSocketsCtxView;
+
+/// The interfaces by the versions under which wasmtime-wasi 48 offers them; other versions of the same generation
+/// are served by these.
+const TCP: &str = "wasi:sockets/tcp@0.2.12";
+const UDP: &str = "wasi:sockets/udp@0.2.12";
+
+type SocketError = TrappableError<ErrorCode>;
+type Outcome<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
+type Store<'a> = StoreContextMut<'a, Host>;
+
+impl From<Refusal> for SocketError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied => ErrorCode::AccessDenied,
+            Refusal::NotOwn => ErrorCode::AddressNotBindable,
+            Refusal::Refused => ErrorCode::ConnectionRefused,
+            Refusal::Unreachable => ErrorCode::RemoteUnreachable,
+        }
+        .into()
+    }
+}
+
+/// A function's result as the component sees it: an error of its own, or a trap.
+fn outcome<T>(result: Result<T, SocketError>) -> Outcome<T> {
+    match result {
+        Ok(value) => Ok((Ok(value),)),
+        Err(error) => Ok((Err(error.downcast()?),)),
+    }
+}
+
+/// The same resource for another call.
+fn again<T: 'static>(resource: &Resource<T>) -> Resource<T> {
+    Resource::new_borrow(resource.rep())
+}
+
+/// Wraps the functions in interfaces that the linker has already.
+pub(in crate::engine::wasm) fn wrap(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    tcp(linker)?;
+    udp(linker)?;
+    datagrams(linker)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+fn tcp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    let mut tcp = linker.instance(TCP)?;
+    tcp.func_wrap_async(
+        "[method]tcp-socket.start-bind",
+        |mut store: Store<'_>,
+         (socket, network, wanted): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
+            Box::new(async move {
+                let (place, mut sockets) = store.data_mut().sockets_and_place();
+                outcome(bind_tcp(&place, &mut sockets, socket, network, wanted.into()).await)
+            })
+        },
+    )?;
+    tcp.func_wrap_async(
+        "[method]tcp-socket.start-connect",
+        |mut store: Store<'_>,
+         (socket, network, wanted): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
+            Box::new(async move {
+                let (place, mut sockets) = store.data_mut().sockets_and_place();
+                outcome(connect_tcp(&place, &mut sockets, socket, network, wanted.into()).await)
+            })
+        },
+    )?;
+    tcp.func_wrap(
+        "[method]tcp-socket.local-address",
+        |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| -> Outcome<_> {
+            let (place, mut sockets) = store.data_mut().sockets_and_place();
+            let address = HostTcpSocket::local_address(&mut sockets, socket);
+            outcome(address.map(|a| IpSocketAddress::from(place.inside(Protocol::Tcp, a.into()))))
+        },
+    )?;
+    tcp.func_wrap(
+        "[method]tcp-socket.remote-address",
+        |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| -> Outcome<_> {
+            let (place, mut sockets) = store.data_mut().sockets_and_place();
+            let address = HostTcpSocket::remote_address(&mut sockets, socket);
+            outcome(address.map(|a| IpSocketAddress::from(place.peer(Protocol::Tcp, a.into()))))
+        },
+    )
+}
+
+async fn bind_tcp(
+    place: &Place,
+    sockets: &mut WasiSocketsCtxView<'_>,
+    socket: Resource<TcpSocket>,
+    network: Resource<Network>,
+    wanted: SocketAddr,
+) -> Result<(), SocketError> {
+    let outside = place.outside(Protocol::Tcp, wanted)?;
+    HostTcpSocket::start_bind(sockets, again(&socket), network, outside.into()).await?;
+    if let Ok(bound) = HostTcpSocket::local_address(sockets, socket) {
+        place.bound(Protocol::Tcp, wanted, bound.into()).await;
+    }
+    Ok(())
+}
+
+async fn connect_tcp(
+    place: &Place,
+    sockets: &mut WasiSocketsCtxView<'_>,
+    socket: Resource<TcpSocket>,
+    network: Resource<Network>,
+    wanted: SocketAddr,
+) -> Result<(), SocketError> {
+    let target = place.target(Protocol::Tcp, wanted).await?;
+    if HostTcpSocket::local_address(sockets, again(&socket)).is_err()
+        && let Some(source) = place.source(target)?
+    {
+        let network = again(&network);
+        HostTcpSocket::start_bind(sockets, again(&socket), network, source.into()).await?;
+        HostTcpSocket::finish_bind(sockets, again(&socket))?;
+    }
+    HostTcpSocket::start_connect(sockets, socket, network, target.into())
+}
+
+fn udp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    let mut udp = linker.instance(UDP)?;
+    udp.func_wrap_async(
+        "[method]udp-socket.start-bind",
+        |mut store: Store<'_>,
+         (socket, network, wanted): (Resource<UdpSocket>, Resource<Network>, IpSocketAddress)| {
+            Box::new(async move {
+                let (place, mut sockets) = store.data_mut().sockets_and_place();
+                outcome(bind_udp(&place, &mut sockets, socket, network, wanted.into()).await)
+            })
+        },
+    )?;
+    udp.func_wrap_async(
+        "[method]udp-socket.stream",
+        |mut store: Store<'_>, (socket, wanted): (Resource<UdpSocket>, Option<IpSocketAddress>)| {
+            Box::new(async move {
+                let (place, mut sockets) = store.data_mut().sockets_and_place();
+                let target = match wanted {
+                    Some(wanted) => match place.target(Protocol::Udp, wanted.into()).await {
+                        Ok(target) => Some(target.into()),
+                        Err(refusal) => return outcome(Err(refusal.into())),
+                    },
+                    None => None,
+                };
+                outcome(HostUdpSocket::stream(&mut sockets, socket, target).await)
+            })
+        },
+    )?;
+    udp.func_wrap(
+        "[method]udp-socket.local-address",
+        |mut store: Store<'_>, (socket,): (Resource<UdpSocket>,)| -> Outcome<_> {
+            let (place, mut sockets) = store.data_mut().sockets_and_place();
+            let address = HostUdpSocket::local_address(&mut sockets, socket);
+            outcome(address.map(|a| IpSocketAddress::from(place.inside(Protocol::Udp, a.into()))))
+        },
+    )?;
+    udp.func_wrap(
+        "[method]udp-socket.remote-address",
+        |mut store: Store<'_>, (socket,): (Resource<UdpSocket>,)| -> Outcome<_> {
+            let (place, mut sockets) = store.data_mut().sockets_and_place();
+            let address = HostUdpSocket::remote_address(&mut sockets, socket);
+            outcome(address.map(|a| IpSocketAddress::from(place.peer(Protocol::Udp, a.into()))))
+        },
+    )
+}
+
+async fn bind_udp(
+    place: &Place,
+    sockets: &mut WasiSocketsCtxView<'_>,
+    socket: Resource<UdpSocket>,
+    network: Resource<Network>,
+    wanted: SocketAddr,
+) -> Result<(), SocketError> {
+    let outside = place.outside(Protocol::Udp, wanted)?;
+    HostUdpSocket::start_bind(sockets, again(&socket), network, outside.into()).await?;
+    if let Ok(bound) = HostUdpSocket::local_address(sockets, socket) {
+        place.bound(Protocol::Udp, wanted, bound.into()).await;
+    }
+    Ok(())
+}
+
+fn datagrams(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    let mut udp = linker.instance(UDP)?;
+    udp.func_wrap(
+        "[method]incoming-datagram-stream.receive",
+        |mut store: Store<'_>,
+         (stream, most): (Resource<IncomingDatagramStream>, u64)|
+         -> Outcome<Vec<IncomingDatagram>> {
+            let (place, mut sockets) = store.data_mut().sockets_and_place();
+            let received = HostIncomingDatagramStream::receive(&mut sockets, stream, most);
+            outcome(received.map(|mut datagrams| {
+                for datagram in &mut datagrams {
+                    let peer = place.peer(Protocol::Udp, datagram.remote_address.into());
+                    datagram.remote_address = peer.into();
+                }
+                datagrams
+            }))
+        },
+    )?;
+    udp.func_wrap_async(
+        "[method]outgoing-datagram-stream.send",
+        |mut store: Store<'_>,
+         (stream, mut datagrams): (Resource<OutgoingDatagramStream>, Vec<OutgoingDatagram>)| {
+            Box::new(async move {
+                let (place, mut sockets) = store.data_mut().sockets_and_place();
+                // those before one that is refused are sent, and the refusal is told when it is the first
+                for at in 0..datagrams.len() {
+                    let Some(wanted) = datagrams[at].remote_address else { continue };
+                    match place.target(Protocol::Udp, wanted.into()).await {
+                        Ok(target) => datagrams[at].remote_address = Some(target.into()),
+                        Err(refusal) if at == 0 => return outcome(Err(refusal.into())),
+                        Err(_) => {
+                            datagrams.truncate(at);
+                            break;
+                        }
+                    }
+                }
+                outcome(HostOutgoingDatagramStream::send(&mut sockets, stream, datagrams))
+            })
+        },
+    )
+}

@@ -1,0 +1,96 @@
+//! Published ports on the host's network: a guest that binds a container's port gets the host's.
+
+use crate::engine::wasm::error::Error;
+use knarr_core::spec::{ContainerSpec, Protocol};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt,
+};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
+
+/// One published port.
+#[derive(Debug)]
+struct Port {
+    protocol: Protocol,
+    container: u16,
+    host: SocketAddr,
+    /// Holds a free port that was chosen, until the guest takes it.
+    reserved: Mutex<Option<OwnedFd>>,
+}
+
+/// The published ports of a container.
+#[derive(Debug, Default)]
+pub(in crate::engine::wasm) struct Published(Vec<Port>);
+
+impl Published {
+    /// Chooses the ports that were left to us.
+    pub fn reserve(spec: &ContainerSpec) -> Result<Self, Error> {
+        let ports = spec.ports.iter().map(|port| {
+            let ip = port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+            let wanted = SocketAddr::new(ip, port.host_port.unwrap_or(0));
+            let failed =
+                |e: io::Error| Error::Listen { address: wanted.to_string(), source: e.into() };
+            let (host, reserved) = match port.host_port {
+                Some(_) => (wanted, None),
+                None => reserve(wanted, port.protocol).map_err(failed)?,
+            };
+            let reserved = Mutex::new(reserved);
+            Ok(Port { protocol: port.protocol, container: port.container_port, host, reserved })
+        });
+        Ok(Self(ports.collect::<Result<_, Error>>()?))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Container port and where it is reached.
+    pub fn reached(&self) -> Vec<(u16, SocketAddr)> {
+        self.0.iter().map(|port| (port.container, port.host)).collect()
+    }
+
+    /// Where to bind instead.
+    pub fn outside(&self, protocol: Protocol, wanted: SocketAddr) -> SocketAddr {
+        let Some(port) =
+            self.0.iter().find(|p| p.protocol == protocol && p.container == wanted.port())
+        else {
+            return wanted;
+        };
+        port.reserved.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ip = match (wanted.ip(), port.host.ip()) {
+            // what listens on every address of the container is reached where it is published
+            (inside, published) if inside.is_unspecified() && !published.is_unspecified() => {
+                published
+            }
+            (inside, _) => inside,
+        };
+        SocketAddr::new(ip, port.host.port())
+    }
+
+    /// What the guest is to see of an address it has bound.
+    pub fn inside(&self, protocol: Protocol, bound: SocketAddr) -> SocketAddr {
+        let published = |p: &&Port| p.protocol == protocol && p.host.port() == bound.port();
+        match self.0.iter().find(published) {
+            Some(port) => SocketAddr::new(bound.ip(), port.container),
+            None => bound,
+        }
+    }
+}
+
+fn reserve(wanted: SocketAddr, protocol: Protocol) -> io::Result<(SocketAddr, Option<OwnedFd>)> {
+    let family = match wanted.ip() {
+        IpAddr::V4(_) => AddressFamily::INET,
+        IpAddr::V6(_) => AddressFamily::INET6,
+    };
+    let kind = match protocol {
+        Protocol::Udp => SocketType::DGRAM,
+        _ => SocketType::STREAM,
+    };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &wanted)?;
+    let bound = SocketAddr::try_from(getsockname(&socket)?)?;
+    Ok((bound, Some(socket)))
+}

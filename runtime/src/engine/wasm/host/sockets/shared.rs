@@ -1,0 +1,161 @@
+//! In a network namespace that the Wasm containers of a network share.
+//!
+//! Each has its own addresses there, and the wrapper sees to it that a guest binds no other. The namespace's loopback
+//! would be everybody's: a guest's 127.0.0.1 is the address of 127.0.0.0/8 that ends as its own IPv4 address does, which
+//! no neighbour's wrapper leads to. There is no such room behind ::1, which is therefore not to be had, as in a container
+//! without IPv6. What the guest listens on at all its addresses it also reaches through its loopback.
+
+use super::{Refusal, lock};
+use crate::net::loopback;
+use knarr_core::spec::Protocol;
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+use wasmtime_wasi::sockets::SocketAddrUse;
+
+#[derive(Debug)]
+pub(in crate::engine::wasm) struct Shared {
+    /// The container's addresses, the first of each family being what it listens on and connects from.
+    own: Vec<IpAddr>,
+    /// What stands for 127.0.0.1.
+    private: Option<Ipv4Addr>,
+    /// The ports on which the guest listens at all its addresses.
+    everywhere: Mutex<HashSet<(Protocol, u16)>>,
+}
+
+impl Shared {
+    pub fn new(own: Vec<IpAddr>) -> Self {
+        let v4 = own.iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None });
+        let private = v4.map(loopback::source).filter(|ip| *ip != Ipv4Addr::LOCALHOST);
+        Self { own, private, everywhere: Mutex::default() }
+    }
+
+    pub fn is_own(&self, ip: IpAddr) -> bool {
+        self.own.contains(&ip)
+    }
+
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.own.iter().copied()
+    }
+
+    /// The address of this family that is the container's.
+    fn of_family(&self, like: IpAddr) -> Option<IpAddr> {
+        self.own.iter().copied().find(|ip| ip.is_ipv4() == like.is_ipv4())
+    }
+
+    /// What the guest's loopback address really is.
+    fn private(&self, ip: IpAddr) -> Option<IpAddr> {
+        if ip.is_ipv4() { self.private.map(IpAddr::V4) } else { None }
+    }
+
+    pub fn outside(&self, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
+        let ip = wanted.ip();
+        let own = match ip {
+            ip if ip.is_unspecified() => self.of_family(ip).ok_or(Refusal::NotOwn)?,
+            ip if ip.is_loopback() => self.private(ip).ok_or(Refusal::NotOwn)?,
+            ip if self.is_own(ip) => ip,
+            _ => return Err(Refusal::Denied),
+        };
+        Ok(SocketAddr::new(own, wanted.port()))
+    }
+
+    pub fn bound(&self, protocol: Protocol, wanted: SocketAddr, outside: SocketAddr) {
+        if wanted.ip().is_unspecified() {
+            self.listens_everywhere(protocol, outside.port());
+        }
+    }
+
+    pub fn listens_everywhere(&self, protocol: Protocol, port: u16) {
+        lock(&self.everywhere).insert((protocol, port));
+    }
+
+    pub fn inside(&self, address: SocketAddr) -> SocketAddr {
+        match self.private {
+            Some(private) if address.ip() == private => {
+                SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port())
+            }
+            _ => address,
+        }
+    }
+
+    pub fn target(&self, protocol: Protocol, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
+        let ip = wanted.ip();
+        if !ip.is_loopback() {
+            return Ok(wanted);
+        }
+        let everywhere = lock(&self.everywhere).contains(&(protocol, wanted.port()));
+        let own = if everywhere { self.of_family(ip) } else { self.private(ip) };
+        own.map(|own| SocketAddr::new(own, wanted.port())).ok_or(Refusal::Refused)
+    }
+
+    pub fn source(&self, target: SocketAddr) -> Result<SocketAddr, Refusal> {
+        let ip = match target.ip() {
+            // from an address of the loopback to itself, as the guest expects
+            ip if Some(ip) == self.private(ip) || self.is_own(ip) => ip,
+            ip => self.of_family(ip).ok_or(Refusal::Unreachable)?,
+        };
+        Ok(SocketAddr::new(ip, 0))
+    }
+
+    pub fn permits(&self, address: SocketAddr, reason: SocketAddrUse) -> bool {
+        let ip = address.ip();
+        let private = self.private(ip) == Some(ip);
+        match reason {
+            SocketAddrUse::TcpBind | SocketAddrUse::TcpListen | SocketAddrUse::UdpBind => {
+                private || self.is_own(ip)
+            }
+            SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => {
+                private || !(ip.to_canonical().is_loopback() || ip.is_unspecified())
+            }
+            SocketAddrUse::TcpAccept | SocketAddrUse::UdpReceive => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_guest_has_a_host_of_its_own() {
+        let own = ["172.18.0.5", "fd00::5"].map(|ip| ip.parse().unwrap());
+        let shared = Shared::new(own.to_vec());
+        for (wanted, outside) in [
+            ("0.0.0.0:80", Ok("172.18.0.5:80")),
+            ("[::]:80", Ok("[fd00::5]:80")),
+            ("172.18.0.5:0", Ok("172.18.0.5:0")),
+            ("127.0.0.1:80", Ok("127.18.0.5:80")),
+            ("127.18.0.6:80", Ok("127.18.0.5:80")),
+            ("[::1]:80", Err(Refusal::NotOwn)),
+            ("172.18.0.6:80", Err(Refusal::Denied)),
+            ("172.18.0.1:80", Err(Refusal::Denied)),
+            ("[fd00::6]:80", Err(Refusal::Denied)),
+        ] {
+            assert_eq!(shared.outside(at(wanted)), outside.map(at), "{wanted}");
+        }
+        let tcp = Protocol::Tcp;
+        assert_eq!(shared.target(tcp, at("127.9.9.9:80")), Ok(at("127.18.0.5:80")));
+        assert_eq!(shared.target(tcp, at("[::1]:80")), Err(Refusal::Refused));
+        shared.bound(tcp, at("0.0.0.0:80"), at("172.18.0.5:80"));
+        assert_eq!(shared.target(tcp, at("127.0.0.1:80")), Ok(at("172.18.0.5:80")));
+        assert_eq!(shared.target(tcp, at("[::1]:80")), Ok(at("[fd00::5]:80")));
+        assert_eq!(shared.target(tcp, at("10.0.0.1:80")), Ok(at("10.0.0.1:80")));
+        assert_eq!(shared.source(at("10.0.0.1:80")), Ok(at("172.18.0.5:0")));
+        assert_eq!(shared.source(at("127.18.0.5:80")), Ok(at("127.18.0.5:0")));
+        assert_eq!(shared.inside(at("127.18.0.5:80")), at("127.0.0.1:80"));
+        let v4 = Shared::new(vec!["172.18.0.5".parse().unwrap()]);
+        // never a neighbour's address of the other family
+        assert_eq!(v4.source(at("[fd00::6]:80")), Err(Refusal::Unreachable));
+        assert_eq!(v4.outside(at("[::]:80")), Err(Refusal::NotOwn));
+        for address in ["127.0.0.1:80", "127.18.0.6:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert!(!shared.permits(at(address), SocketAddrUse::TcpConnect), "{address}");
+            assert!(!shared.permits(at(address), SocketAddrUse::UdpBind), "{address}");
+        }
+        assert!(!shared.permits(at("0.0.0.0:80"), SocketAddrUse::TcpBind));
+        assert!(shared.permits(at("172.18.0.6:80"), SocketAddrUse::TcpConnect));
+    }
+}
