@@ -14,11 +14,17 @@ pub const TESTS: &[Test] = &[
     ("http::a_request_that_computes_holds_up_no_other", fair),
     ("http::instances_are_reused_unless_isolated", reuse),
     ("http::bodies_are_streamed", streams),
+    ("http::a_body_that_is_complete_has_a_length", lengths),
+    ("http::trailers", trailers),
+    ("http::a_body_that_a_trap_cuts_short_does_not_look_complete", cut),
+    ("http::a_client_that_goes_away_harms_nobody", gone),
+    ("http::a_request_without_a_valid_host", hosts),
+    ("http::more_requests_than_instances", many),
 ];
 
 const GUESTS: [&str; 3] = ["httpd.p2.wasm", "httpd.proxy.p2.wasm", "p3httpd.p3.wasm"];
 
-fn server(guest: &str) -> Container {
+pub fn server(guest: &str) -> Container {
     let mut container = Container::with(guest, &[]);
     container.spec.exposed = vec![(80, Protocol::Tcp)];
     container.spec.ports = vec![Port {
@@ -180,4 +186,90 @@ fn streams() {
     let mut rest = [0; 64];
     let n = stream.read(&mut rest).unwrap();
     assert_eq!(&rest[..n], b"0\r\n\r\n");
+}
+
+/// The whole of what is received until the other side closes the connection.
+fn exchange(running: &Running, request: &str) -> String {
+    let mut stream = connect(running);
+    send(&mut stream, request);
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer.to_ascii_lowercase()
+}
+
+fn lengths() {
+    let running = server("httpd.p2.wasm").start().unwrap();
+    let close = "Host: t\r\nConnection: close\r\n\r\n";
+    let answer = exchange(&running, &format!("GET / HTTP/1.1\r\n{close}"));
+    assert!(answer.contains("\r\ncontent-length: 6\r\n"), "{answer}");
+    assert!(!answer.contains("transfer-encoding"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nhello\n"), "{answer}");
+    let answer = exchange(&running, &format!("HEAD / HTTP/1.1\r\n{close}"));
+    assert!(answer.starts_with("http/1.1 200 ok\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    let answer = exchange(&running, "GET / HTTP/1.0\r\n\r\n");
+    assert!(answer.ends_with("\r\n\r\nhello\n"), "{answer}");
+}
+
+fn trailers() {
+    let running = server("httpd.p2.wasm").start().unwrap();
+    let request = "GET /trailers HTTP/1.1\r\nHost: t\r\nTE: trailers\r\nConnection: close\r\n\r\n";
+    let answer = exchange(&running, request);
+    assert!(answer.contains("\r\n5\r\npart\n\r\n0\r\n"), "{answer}");
+}
+
+fn cut() {
+    let mut running = server("httpd.p2.wasm").start().unwrap();
+    let request = |path| format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    let answer = exchange(&running, &request("/cut"));
+    assert!(answer.ends_with("\r\n5\r\npart\n\r\n"), "{answer}");
+    // nothing had been sent yet: there is still time to say it properly
+    let answer = exchange(&running, &request("/cut-at-once"));
+    assert!(answer.starts_with("http/1.1 500 "), "{answer}");
+    assert_eq!(get(&running, "/").0, 200);
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.wait().code(), Some(0));
+    let mut log = String::new();
+    running.stderr.read_to_string(&mut log).unwrap();
+    assert_eq!(log.matches("error: an instance trapped: unreachable").count(), 2, "{log}");
+    assert!(log.contains("error: GET /cut-at-once: the guest trapped"), "{log}");
+}
+
+fn gone() {
+    let mut container = server("httpd.p2.wasm");
+    container.spec.limits.nano_cpus = Some(1_000_000_000);
+    let mut running = container.start().unwrap();
+    let mut waiting = connect(&running);
+    send(&mut waiting, "GET /sleep?ms=100 HTTP/1.1\r\nHost: test\r\n\r\n");
+    // answered by another instance, so the first is at work
+    assert_eq!(get(&running, "/count").1, "1\n");
+    drop(waiting);
+    // what the guest makes of it (wstd panics) is its own business
+    assert_eq!(get(&running, "/count").1, "2\n");
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.wait().code(), Some(0));
+}
+
+fn hosts() {
+    let running = server("httpd.p2.wasm").start().unwrap();
+    for host in ["a b", "", "\u{e9}", "[::1"] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = exchange(&running, &request);
+        assert!(answer.starts_with("http/1.1 400 "), "{host:?}: {answer}");
+    }
+    let request = "GET http://elsewhere/headers HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+    assert!(exchange(&running, request).starts_with("http/1.1 200 "));
+}
+
+fn many() {
+    for guest in ["httpd.p2.wasm", "p3httpd.p3.wasm"] {
+        let running = server(guest).start().unwrap();
+        let mut streams: Vec<TcpStream> = (0..300).map(|_| connect(&running)).collect();
+        for stream in &mut streams {
+            send(stream, "GET /sleep?ms=20 HTTP/1.1\r\nHost: test\r\n\r\n");
+        }
+        for stream in &mut streams {
+            assert_eq!(receive(stream).0, 200, "{guest}");
+        }
+    }
 }

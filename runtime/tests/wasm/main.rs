@@ -9,7 +9,9 @@
     clippy::undocumented_unsafe_blocks
 )]
 
+mod cache;
 mod container;
+mod drain;
 mod files;
 mod http;
 mod isolation;
@@ -25,6 +27,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(&[
+        cache::TESTS,
+        drain::TESTS,
         files::TESTS,
         http::TESTS,
         isolation::TESTS,

@@ -17,9 +17,6 @@ pub const TESTS: &[Test] = &[
     ("programs::found_in_path_and_working_directory", found),
     ("programs::what_cannot_run_says_why", what_cannot_run),
     ("programs::missing_imports_are_named", missing_imports),
-    ("programs::a_broken_cache_is_compiled_again", broken_cache),
-    ("programs::a_module_in_a_layer", layers),
-    ("programs::compiled_ahead_of_time", ahead_of_time),
     ("programs::guests_are_built_from_their_sources", guests),
     ("programs::hello", hello),
 ];
@@ -251,27 +248,6 @@ fn missing_imports() {
     assert!(format!("{error:?}").contains("wasi:keyvalue/store@0.2.0"), "{error:?}");
 }
 
-fn broken_cache() {
-    let module = format!("(module (func (export \"_start\")) (; {} ;))", std::process::id());
-    let container = text(&module, &[]);
-    assert_eq!(container.run().code(), 0);
-    let cache = Container::root().wasm_cache();
-    let entries = std::fs::read_dir(&cache)
-        .unwrap()
-        .flat_map(|d| std::fs::read_dir(d.unwrap().path()).unwrap());
-    let newest = entries
-        .map(|e| e.unwrap().path())
-        .filter(|p| p.extension().is_some_and(|e| e == "cwasm"))
-        .max_by_key(|p| p.metadata().unwrap().modified().unwrap())
-        .unwrap();
-    std::fs::write(&newest, b"garbage").unwrap();
-    assert_eq!(container.run().code(), 0);
-    assert!(newest.metadata().unwrap().len() > 1000);
-    use std::os::unix::fs::PermissionsExt;
-    let mode = newest.parent().unwrap().metadata().unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o700);
-}
-
 fn guests() {
     let script = super::container::built("../build.sh");
     let check = std::process::Command::new("bash").arg(script).arg("--check").output().unwrap();
@@ -288,58 +264,4 @@ fn hello() {
         ),
         "{out}"
     );
-}
-
-/// A module in a layer is found by its identity: what it holds is not read again.
-fn layers() {
-    use knarr_core::image::Digest;
-    let module =
-        text(&format!("(module (func (export \"_start\")) (; {} ;))", std::process::id()), &[]);
-    let root = Container::root();
-    let store = knarr_core::store::Store::open(&root).unwrap();
-    let chain: Digest = format!("sha256:{:064x}", std::process::id()).parse().unwrap();
-    let layer = store.layer_path(&chain);
-    std::fs::create_dir_all(&layer).unwrap();
-    std::fs::rename(module.rootfs().join("app.wasm"), layer.join("app.wasm")).unwrap();
-    let mut container = module;
-    container.spec.image.layers = vec![chain.clone()];
-    // as a copied or mounted root shows it: the same file
-    std::fs::hard_link(layer.join("app.wasm"), container.rootfs().join("app.wasm")).unwrap();
-    assert_eq!(container.run().code(), 0);
-    let links = || {
-        let engines = std::fs::read_dir(root.wasm_cache()).unwrap();
-        engines
-            .flat_map(|e| {
-                std::fs::read_dir(e.unwrap().path().join("by-file")).into_iter().flatten()
-            })
-            .count()
-    };
-    let before = links();
-    assert!(before > 0);
-    assert_eq!(container.run().code(), 0);
-    assert_eq!(links(), before);
-    // not the layer's file any more: what it is now counts
-    let other = "(module (func (export \"_start\") unreachable))";
-    std::fs::remove_file(container.rootfs().join("app.wasm")).unwrap();
-    std::fs::write(container.rootfs().join("app.wasm"), other).unwrap();
-    assert_eq!(container.run().code(), 134);
-    std::fs::remove_dir_all(layer.parent().unwrap()).unwrap();
-}
-
-/// Compiled ahead of time, as a pull does it.
-fn ahead_of_time() {
-    use knarr_runtime::engine::wasm::{Progress, precompile};
-    let id = std::process::id();
-    let container = text(&format!("(module (func (export \"_start\") nop) (; {id} ;))"), &[]);
-    let path = container.rootfs().join("app.wasm");
-    let mut seen = Vec::new();
-    precompile(&Container::root(), &path, &mut |event| seen.push(event)).unwrap();
-    assert!(
-        matches!(seen[..], [Progress::Compiling { .. }, Progress::Compiled { .. }]),
-        "{seen:?}"
-    );
-    precompile(&Container::root(), &path, &mut |event| panic!("{event:?}")).unwrap();
-    assert_eq!(container.run().code(), 0);
-    std::fs::write(&path, "no module").unwrap();
-    assert_eq!(precompile(&Container::root(), &path, &mut |_| ()).unwrap_err().exit_code(), 126);
 }

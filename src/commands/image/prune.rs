@@ -71,7 +71,8 @@ pub fn remove(store: &Store, root: &Root, candidates: &[Image]) -> Result<u64, F
         }
     }
     removed.extend(store.collect(&usages)?);
-    let mut reclaimed = 0;
+    // what was compiled for layers that are gone now
+    let mut reclaimed = knarr_runtime::engine::wasm::prune(root)?;
     let mut named = Vec::new();
     for one in removed {
         match one {

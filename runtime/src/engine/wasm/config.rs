@@ -1,5 +1,7 @@
 //! The one place that configures wasmtime: the compiler and the runner must agree, or the runner refuses the file.
 
+use super::kinds::Format;
+use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 use wasmtime::{Config, Engine, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
 
@@ -7,7 +9,7 @@ use wasmtime::{Config, Engine, OptLevel, PoolingAllocationConfig, WasmBacktraceD
 /// code of a faulty one in use.
 const WASMTIME: &str = "48.0.8";
 /// Raised when a setting below changes what is compiled.
-const SETTINGS: u32 = 1;
+const SETTINGS: u32 = 2;
 
 /// What an engine is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,25 @@ pub(super) enum Purpose {
     Run,
     /// Many instances, one after the other, from a pool of slots.
     Serve { instances: u32 },
+}
+
+/// What kind of code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Code {
+    /// Core modules and components of WASI 0.2.
+    Plain,
+    /// Components whose functions are asynchronous (WASI 0.3). Every call between host and guest costs more.
+    Async,
+}
+
+impl Code {
+    /// What a program needs, as far as it can be told before it is compiled: WASI 0.3 is asynchronous throughout, and
+    /// interfaces are imported by name and version.
+    pub fn of(program: &[u8], format: Format) -> Self {
+        const WASI3: &[u8] = b"@0.3.";
+        let names = format.is_component() && program.windows(WASI3.len()).any(|w| w == WASI3);
+        if names { Self::Async } else { Self::Plain }
+    }
 }
 
 /// Bytes of a guest's stack. As much as a Linux program's main thread has: interpreters recurse deeply. Only what
@@ -55,11 +76,11 @@ fn can_map(bytes: usize) -> bool {
 }
 
 /// An engine for this purpose. All of them agree on what compiled code looks like.
-pub(super) fn engine(purpose: Purpose) -> wasmtime::Result<Engine> {
-    Engine::new(&config(purpose))
+pub(super) fn engine(purpose: Purpose, code: Code) -> wasmtime::Result<Engine> {
+    Engine::new(&config(purpose, code))
 }
 
-fn config(purpose: Purpose) -> Config {
+fn config(purpose: Purpose, code: Code) -> Config {
     let mut config = Config::new();
     if purpose == Purpose::Compile {
         config.cranelift_opt_level(OptLevel::Speed);
@@ -69,7 +90,8 @@ fn config(purpose: Purpose) -> Config {
     config
         .epoch_interruption(true)
         .wasm_component_model(true)
-        .wasm_component_model_async(true)
+        .concurrency_support(code == Code::Async)
+        .wasm_component_model_async(code == Code::Async)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .async_stack_size(STACK)
         .max_wasm_stack(STACK - HOST_STACK)
@@ -116,11 +138,14 @@ mod tests {
     /// What one engine compiles, the others load.
     #[test]
     fn compiler_and_runners_agree() {
-        let module = engine(Purpose::Compile).unwrap().precompile_module(b"(module)").unwrap();
-        for purpose in [Purpose::Run, Purpose::Serve { instances: 2 }] {
-            let engine = engine(purpose).unwrap();
-            // SAFETY: compiled a moment ago.
-            unsafe { wasmtime::Module::deserialize(&engine, &module) }.unwrap();
+        for code in [Code::Plain, Code::Async] {
+            let compiler = engine(Purpose::Compile, code).unwrap();
+            let module = compiler.precompile_module(b"(module)").unwrap();
+            for purpose in [Purpose::Run, Purpose::Serve { instances: 2 }] {
+                let engine = engine(purpose, code).unwrap();
+                // SAFETY: compiled a moment ago.
+                unsafe { wasmtime::Module::deserialize(&engine, &module) }.unwrap();
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ mod stop;
 mod terminal;
 mod trap;
 
+pub use cache::prune;
 pub use cause::Cause;
 pub use compile::precompile;
 pub use error::Error;

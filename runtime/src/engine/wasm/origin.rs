@@ -2,15 +2,32 @@
 
 use super::locate::Found;
 use crate::engine::Launch;
+use knarr_core::root::Root;
 use knarr_core::store::Store;
 use knarr_core::store::snapshot::{Snapshot, locate};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The metadata of the layer's file that the module is; `None` if it lies in the container's own files or in a
-/// volume, or if that cannot be told.
-pub(super) fn in_layer(launch: &Launch<'_>, found: &Found) -> Option<Metadata> {
+/// A file of a layer.
+pub(super) struct Origin {
+    /// The layer's folder under `layers/`.
+    pub layer: String,
+    pub metadata: Metadata,
+}
+
+impl Origin {
+    /// Files in `layers/` never change; nobody else may be trusted for that.
+    pub fn of(root: &Root, path: &Path, metadata: Metadata) -> Option<Self> {
+        let layers = std::path::absolute(root.layers()).ok()?;
+        let path = std::path::absolute(path).ok()?;
+        let layer = path.strip_prefix(layers).ok()?.components().next()?;
+        Some(Self { layer: layer.as_os_str().to_str()?.to_owned(), metadata })
+    }
+}
+
+/// The file that the module is; `None` if it lies in the container's own files or in a volume, or if that cannot be told.
+pub(super) fn in_layer(launch: &Launch<'_>, found: &Found) -> Option<Origin> {
     let layers = &launch.spec.image.layers;
     if layers.is_empty() {
         return None;
@@ -24,10 +41,13 @@ pub(super) fn in_layer(launch: &Launch<'_>, found: &Found) -> Option<Metadata> {
         target: paths.rootfs(),
     };
     let (path, in_layer) = locate(&snapshot, Path::new(&found.path))?;
-    let metadata = in_layer.then(|| std::fs::symlink_metadata(path).ok())??;
+    let metadata = in_layer.then(|| std::fs::symlink_metadata(&path).ok())??;
     // an overlay shows a layer's file with the file's own size and times; a volume on top is another file
     let seen = found.file.metadata().ok()?;
     let traits =
         |m: &Metadata| (m.size(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec(), m.mode());
-    (traits(&metadata) == traits(&seen)).then_some(metadata)
+    if traits(&metadata) != traits(&seen) {
+        return None;
+    }
+    Origin::of(launch.root, &path, metadata)
 }

@@ -2,7 +2,7 @@
 
 use super::cache::Cache;
 use super::compile;
-use super::config::{self, Purpose};
+use super::config::{self, Code, Purpose};
 use super::confine;
 use super::error::Error;
 use super::files::Tree;
@@ -250,30 +250,35 @@ fn settings(spec: &ContainerSpec, network: &Network) -> Result<serve::Settings, 
 
 /// Maps the compiled module from the cache; compiles it first if it is not there.
 fn load(launch: &Launch<'_>, found: &Found, pipe: &mut Sender) -> Result<(Engine, Program), Error> {
-    let engine = compile::engine(Purpose::Run)?;
     let cache = Cache::new(launch.root, &config::compatibility());
     let entry = cache.entry(&found.file, origin::in_layer(launch, found).as_ref())?;
-    let mut progress = |event| pipe.send(&Message::Progress(event));
-    let program = match map(&engine, &entry.path, found) {
-        Ok(program) => {
-            entry.remember()?;
-            program
+    for (path, code) in entry.present() {
+        // a file that this engine does not accept is worth no more than none
+        if let Ok(loaded) = map_for(&path, code, found) {
+            entry.remember(&path)?;
+            return Ok(loaded);
         }
-        Err(_) => {
-            // not there, or a file that this engine does not accept: worth no more than none
-            compile::compile(&cache, &entry, found, &mut progress)?;
-            map(&engine, &entry.path, found)
-                .map_err(|e| Error::system("load the compiled module", e))?
-        }
-    };
-    let Program::Component(_, Ok(world)) = &program else { return Ok((engine, program)) };
-    if !world.is_server() {
-        return Ok((engine, program));
     }
-    let pooled = compile::engine(Purpose::Serve { instances: serve::listen::INSTANCES })?;
-    let program = map(&pooled, &entry.path, found)
-        .map_err(|e| Error::system("load the compiled module", e))?;
-    Ok((pooled, program))
+    let entry = entry.by_content(&found.file)?;
+    let mut progress = |event| pipe.send(&Message::Progress(event));
+    let (path, code) = compile::compile(&cache, &entry, found, &mut progress)?;
+    map_for(&path, code, found)
+}
+
+/// Maps a compiled module for the engine that it wants: servers get one with a pool.
+fn map_for(path: &Path, code: Code, found: &Found) -> Result<(Engine, Program), Error> {
+    let failed = |e| Error::system("load the compiled module", e);
+    let engine = compile::engine(Purpose::Run, code)?;
+    let program = map(&engine, path, found).map_err(failed)?;
+    match &program {
+        Program::Component(_, Ok(world)) if world.is_server() => {
+            let instances = serve::listen::INSTANCES;
+            let engine = compile::engine(Purpose::Serve { instances }, code)?;
+            let program = map(&engine, path, found).map_err(failed)?;
+            Ok((engine, program))
+        }
+        _ => Ok((engine, program)),
+    }
 }
 
 fn map(engine: &Engine, path: &Path, found: &Found) -> wasmtime::Result<Program> {

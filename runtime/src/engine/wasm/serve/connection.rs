@@ -2,7 +2,7 @@
 
 use super::super::host::stdio::Output;
 use super::super::trap;
-use super::instances::Instances;
+use super::{Blueprint, Pre, concurrent, exclusive};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -13,11 +13,8 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use wasmtime_wasi_http::WasiBody;
-use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler, TrapOrPanicError};
-use wasmtime_wasi_http::p2::bindings::http::types as p2;
-use wasmtime_wasi_http::p3::bindings::http::types as p3;
 
 /// All connections of the server: told to finish, and waited for.
 #[derive(Clone)]
@@ -62,19 +59,19 @@ impl Connections {
 }
 
 /// What serves the requests of one thread.
-pub(super) struct Service {
-    handler: ProxyHandler<Instances>,
-    /// Requests in progress; the rest waits here rather than ask for more instances than there can be.
-    permits: Semaphore,
+pub(super) enum Service {
+    Exclusive(exclusive::Instances),
+    Concurrent(concurrent::Server),
 }
 
 impl Service {
-    pub fn new(instances: Instances) -> Self {
-        let blueprint = &instances.blueprint;
-        let each = if blueprint.concurrent && !blueprint.isolate { 16 } else { 1 };
-        // one spare: an instance that is being replaced still has its slot
-        let permits = (blueprint.share.saturating_sub(1).max(1) * each) as usize;
-        Self { handler: ProxyHandler::new(instances), permits: Semaphore::new(permits) }
+    pub fn new(blueprint: Arc<Blueprint>, pre: Pre, connections: Connections) -> Self {
+        match pre {
+            Pre::Exclusive(pre) => {
+                Self::Exclusive(exclusive::Instances::new(blueprint, pre, connections))
+            }
+            Pre::Concurrent(pre) => Self::Concurrent(concurrent::Server::new(blueprint, pre)),
+        }
     }
 }
 
@@ -93,7 +90,13 @@ pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, mut place: P
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,
-        _ = place.finish.wait_for(|finish| *finish) => connection.as_mut().graceful_shutdown(),
+        _ = place.finish.wait_for(|finish| *finish) => {}
+    }
+    // a request that has arrived on a new connection is seen when the event loop has turned
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return,
+        () = tokio::task::yield_now() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
@@ -102,15 +105,17 @@ async fn respond(service: &Service, mut request: Request<Incoming>) -> Response<
     if complete(&mut request).is_none() {
         return plain(StatusCode::BAD_REQUEST, "the request names no host\n");
     }
-    let Ok(_permit) = service.permits.acquire().await else {
-        return plain(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
-    };
-    let what = format!("{} {}", request.method(), request.uri().path());
+    // for the log, should it be needed
+    let (method, path) = (request.method().clone(), request.uri().path_and_query().cloned());
     let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-    match service.handler.handle((), request).await {
-        Ok(response) => response,
-        Err(error) => failure(&what, &error),
-    }
+    let response = match service {
+        Service::Exclusive(instances) => instances.handle(request).await,
+        Service::Concurrent(server) => server.handle(request).await,
+    };
+    response.unwrap_or_else(|failure| {
+        let path = path.as_ref().map_or("", |path| path.path());
+        failed(&format!("{method} {path}"), failure)
+    })
 }
 
 /// Handlers expect scheme and authority, which a request on the wire has only in pieces.
@@ -131,24 +136,51 @@ fn complete(request: &mut Request<Incoming>) -> Option<()> {
     Some(())
 }
 
+/// Why there is no response.
+pub(super) enum Failure {
+    /// No instance could be made.
+    Instance(wasmtime::Error),
+    /// The guest chose an error as its answer.
+    Answered(String),
+    /// The guest returned without an answer.
+    Silent,
+    /// It trapped; the log says how.
+    Trapped,
+    /// Anything else.
+    Other(wasmtime::Error),
+}
+
 /// What the client sees of a failure, and a line in the log.
-fn failure(what: &str, error: &wasmtime::Error) -> Response<WasiBody> {
-    let chosen = error.is::<p2::ErrorCode>() || error.is::<p3::ErrorCode>();
-    let (status, text, log) = if error.is::<TrapOrPanicError>() {
-        // the trap itself has been logged
-        (StatusCode::INTERNAL_SERVER_ERROR, "the server failed\n", String::new())
-    } else if let Some(failed) = error.downcast_ref::<InstantiationError<()>>() {
-        let log = trap::describe("no instance could be made", &failed.error, None);
-        (StatusCode::SERVICE_UNAVAILABLE, "the server cannot start an instance\n", log)
-    } else if chosen {
-        let log = format!("error: {what}: the guest answered {}\n", trap::reason(error));
-        (StatusCode::BAD_GATEWAY, "the server gave no response\n", log)
-    } else {
-        let log = format!("error: {what}: {}\n", trap::reason(error));
-        (StatusCode::INTERNAL_SERVER_ERROR, "the server failed\n", log)
+fn failed(what: &str, failure: Failure) -> Response<WasiBody> {
+    let (status, text, line) = match failure {
+        Failure::Instance(error) => {
+            log(&trap::describe("no instance could be made", &error, None));
+            let text = "the server cannot start an instance\n";
+            return plain(StatusCode::SERVICE_UNAVAILABLE, text);
+        }
+        Failure::Answered(code) => (
+            StatusCode::BAD_GATEWAY,
+            "the server gave no response\n",
+            format!("the guest answered {code}"),
+        ),
+        Failure::Silent => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the server gave no response\n",
+            "the guest gave no response".into(),
+        ),
+        Failure::Trapped => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "the server failed\n", "the guest trapped".into())
+        }
+        Failure::Other(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "the server failed\n", trap::reason(&error))
+        }
     };
-    let _ = Output::Stderr.write_all(log.as_bytes());
+    log(&format!("error: {what}: {line}\n"));
     plain(status, text)
+}
+
+fn log(text: &str) {
+    let _ = Output::Stderr.write_all(text.as_bytes());
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<WasiBody> {

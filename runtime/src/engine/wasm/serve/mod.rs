@@ -7,27 +7,34 @@
 //! processor when there is a connection for it. Every thread has its own event loop and instances, so that nothing
 //! is shared between processors but the compiled code.
 
+mod concurrent;
 mod connection;
-mod instances;
+mod exclusive;
 pub(super) mod listen;
+mod response;
 mod threads;
 
 use super::error::Error;
+use super::guest::View;
 use super::host::Host;
 use super::host::limits::Limits;
 use super::kinds::World;
 use super::link::{Subject, end, imports, unlinkable};
 use connection::Connections;
-use instances::Blueprint;
 use listen::Listeners;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use threads::Threads;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wasmtime::component::Component;
-use wasmtime_wasi_http::handler::ProxyPre;
+use wasmtime::{Engine, Store};
+
+/// How long an instance beyond the first stays without work.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// How a server is to run.
 pub(super) struct Settings {
@@ -40,8 +47,37 @@ pub(super) struct Settings {
     pub processors: usize,
 }
 
-/// Serves until the container is told to stop: 0 when all requests were answered, 128 + the signal when some were cut
-/// off.
+/// What instances are made of.
+struct Blueprint {
+    engine: Engine,
+    view: View,
+    limits: Limits,
+    isolate: bool,
+    /// Instances that one thread may have.
+    share: usize,
+}
+
+impl Blueprint {
+    fn store(&self) -> wasmtime::Result<Store<Host>> {
+        let host = Host::new(&self.view, self.limits.clone())?;
+        let mut store = Store::new(&self.engine, host);
+        store.limiter(|host| &mut host.limits);
+        // a guest that computes for long lets the thread's other requests run
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        Ok(store)
+    }
+}
+
+/// The linked component.
+#[derive(Clone)]
+enum Pre {
+    Exclusive(wasmtime_wasi_http::p2::bindings::ProxyPre<Host>),
+    Concurrent(wasmtime_wasi_http::p3::bindings::ServicePre<Host>),
+}
+
+/// Serves until the container is told to stop. Then what has arrived is answered, and the process ends: with 0 when that
+/// was all, as servers end that were asked to; with 128 + the signal when the time was over before.
 pub(super) async fn run(
     subject: &Subject<'_>,
     component: &Component,
@@ -53,45 +89,57 @@ pub(super) async fn run(
     let linker = imports::of_component(subject, component)?;
     let unlinkable = |e| unlinkable::component(subject, component, e);
     let pre = linker.instantiate_pre(component).map_err(unlinkable)?;
-    // both: a check that the export has the type that its name promises
+    // both check that the export has the type that its name promises
     let pre = match world {
-        World::Http3 => ProxyPre::<Host>::P3(
+        World::Http3 => Pre::Concurrent(
             wasmtime_wasi_http::p3::bindings::ServicePre::new(pre).map_err(unlinkable)?,
         ),
-        _ => {
-            ProxyPre::P2(wasmtime_wasi_http::p2::bindings::ProxyPre::new(pre).map_err(unlinkable)?)
-        }
+        _ => Pre::Exclusive(
+            wasmtime_wasi_http::p2::bindings::ProxyPre::new(pre).map_err(unlinkable)?,
+        ),
     };
+    let memories = component.resources_required().map_or(1, |required| required.num_memories);
+    let instances = listen::INSTANCES / memories.max(1) / settings.processors.max(1) as u32;
     let blueprint = Arc::new(Blueprint {
-        pre,
         engine: subject.engine.clone(),
         view: subject.view.clone(),
         limits,
         isolate: settings.isolate,
-        concurrent: world == World::Http3,
-        share: listen::INSTANCES / settings.processors.max(1) as u32,
+        share: instances.max(1) as usize,
     });
     let listeners = settings.listeners.into_async().map_err(|e| Error::system("listen", e))?;
     let connections = Connections::new();
-    let threads = Arc::new(Threads::new(blueprint, settings.processors, connections.clone()));
+    let threads = Arc::new(Threads::new(blueprint, pre, settings.processors, connections.clone()));
     announce();
+    let (stop, stopped) = watch::channel(());
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(listener, threads.clone()));
+        accepting.spawn(accept(listener, threads.clone(), stopped.clone()));
     }
     let signal = subject.stop.wait().await;
-    accepting.shutdown().await;
+    drop(stop);
+    accepting.join_all().await;
     drop(threads);
     let drained = tokio::time::timeout(settings.grace, connections.drain()).await.is_ok();
     end(if drained { 0 } else { 128 + signal })
 }
 
-async fn accept(listener: TcpListener, threads: Arc<Threads>) {
+/// Accepts connections until the other end of `stopped` is gone, and then those that had been made by that time.
+async fn accept(listener: TcpListener, threads: Arc<Threads>, mut stopped: watch::Receiver<()>) {
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            _ = stopped.changed() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok((stream, _)) => threads.take(stream),
             // out of descriptors or memory, or a connection that was gone before it was taken: it may get better
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
+    }
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Ok((stream, _))) = listener.poll_accept(&mut cx) {
+        threads.take(stream);
     }
 }

@@ -1,7 +1,7 @@
 //! Which thread serves a connection: the least loaded; a new one while processors are left.
 
 use super::connection::{Connections, Place, Service, serve};
-use super::instances::{Blueprint, Instances};
+use super::{Blueprint, Pre};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpStream;
@@ -20,6 +20,7 @@ struct Thread {
 /// All threads that serve; the accepting one first.
 pub(super) struct Threads {
     blueprint: Arc<Blueprint>,
+    pre: Pre,
     connections: Connections,
     here: Arc<Service>,
     threads: Mutex<Vec<Thread>>,
@@ -28,10 +29,11 @@ pub(super) struct Threads {
 
 impl Threads {
     /// For the calling thread alone; up to `most` when connections come.
-    pub fn new(blueprint: Arc<Blueprint>, most: usize, connections: Connections) -> Self {
-        let here = Arc::new(Service::new(Instances::new(blueprint.clone())));
-        let this = Thread { load: Arc::default(), hand_over: None };
-        Self { blueprint, connections, here, threads: Mutex::new(vec![this]), most: most.max(1) }
+    pub fn new(blueprint: Arc<Blueprint>, pre: Pre, most: usize, connections: Connections) -> Self {
+        let here = Service::new(blueprint.clone(), pre.clone(), connections.clone());
+        let here = Arc::new(here);
+        let threads = Mutex::new(vec![Thread { load: Arc::default(), hand_over: None }]);
+        Self { blueprint, pre, connections, here, threads, most: most.max(1) }
     }
 
     /// Serves a connection that the calling thread accepted.
@@ -66,12 +68,13 @@ impl Threads {
     fn start(&self) -> Option<Thread> {
         let load: Arc<AtomicUsize> = Arc::default();
         let (hand_over, mut handed) = mpsc::unbounded_channel::<Handed>();
-        let (blueprint, counter) = (self.blueprint.clone(), load.clone());
+        let (blueprint, pre) = (self.blueprint.clone(), self.pre.clone());
+        let (connections, counter) = (self.connections.clone(), load.clone());
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async move {
-                let service = Arc::new(Service::new(Instances::new(blueprint)));
+                let service = Arc::new(Service::new(blueprint, pre, connections));
                 while let Some((stream, place)) = handed.recv().await {
                     let load = Load(counter.clone());
                     let Ok(stream) = TcpStream::from_std(stream) else { continue };

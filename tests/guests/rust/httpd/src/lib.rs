@@ -1,6 +1,10 @@
 //! httpd: a `wasi:http/incoming-handler` component, a path for each thing that a server may do.
 
-use wstd::http::{Body, Client, Error, Request, Response, StatusCode};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use wstd::http::body::{Bytes, Frame, HttpBody};
+use wstd::http::{Body, Client, Error, HeaderMap, HeaderValue, Request, Response, StatusCode};
 use wstd::time::Duration;
 
 #[wstd::http_server]
@@ -42,10 +46,57 @@ async fn main(request: Request<Body>) -> Result<Response<Body>, Error> {
             text("logged\n".into())
         }
         "/panic" => panic!("as asked"),
+        "/cut" => parts([Part::Data, Part::Pause(Box::pin(pause())), Part::Panic]),
+        "/cut-at-once" => parts([Part::Data, Part::Panic]),
+        "/trailers" => parts([Part::Data, Part::Trailers]),
         _ => {
             let body = Body::from("not found\n".to_owned());
             Ok(Response::builder().status(StatusCode::NOT_FOUND).body(body)?)
         }
+    }
+}
+
+async fn pause() {
+    wstd::task::sleep(Duration::from_millis(20)).await;
+}
+
+fn parts<const N: usize>(parts: [Part; N]) -> Result<Response<Body>, Error> {
+    Ok(Response::new(Body::from_http_body(Parts(parts.into()))))
+}
+
+/// A body in parts.
+struct Parts(VecDeque<Part>);
+
+enum Part {
+    Data,
+    Trailers,
+    Pause(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Panic,
+}
+
+impl HttpBody for Parts {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        while let Some(Part::Pause(pause)) = self.0.front_mut() {
+            ready!(pause.as_mut().poll(cx));
+            self.0.pop_front();
+        }
+        Poll::Ready(self.0.pop_front().map(|part| {
+            Ok(match part {
+                Part::Data => Frame::data(Bytes::from_static(b"part\n")),
+                Part::Trailers => {
+                    let mut trailers = HeaderMap::new();
+                    trailers.insert("x-sum", HeaderValue::from_static("5"));
+                    Frame::trailers(trailers)
+                }
+                Part::Pause(_) | Part::Panic => panic!("as asked"),
+            })
+        }))
     }
 }
 
