@@ -16,7 +16,7 @@ use knarr_core::hint::Hint;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
-use knarr_core::spec::{ContainerSpec, EngineKind, MountKind};
+use knarr_core::spec::{ContainerSpec, EngineKind};
 use knarr_core::sys;
 
 #[derive(Debug, thiserror::Error)]
@@ -149,12 +149,12 @@ pub(crate) fn hide(
 ) -> Result<(), Error> {
     let paths = root.container(container.id());
     let mut result = net::leave_all(root, container.id()).map_err(Error::from);
-    for mount in container.spec.mounts.iter().filter(|_| volumes) {
-        if let MountKind::Volume { name, anonymous: true, .. } = &mount.kind {
-            match volume::remove(root, name, Vec::new) {
-                Err(volume::Error::NotFound { .. }) | Ok(()) => {}
-                Err(e) => result = Err(e.into()),
-            }
+    let anonymous = container.spec.mounts.iter().filter_map(|m| m.volume()).filter(|v| v.anonymous);
+    for mount in anonymous.filter(|_| volumes) {
+        match volume::remove(root, &mount.name, Some(container.id())) {
+            // with --volumes-from somebody else has it as well: the last one takes it along
+            Err(volume::Error::NotFound { .. } | volume::Error::InUse { .. }) | Ok(()) => {}
+            Err(e) => result = Err(e.into()),
         }
     }
     fsx::remove_file(&paths.spec())?;

@@ -7,7 +7,7 @@ pub mod port;
 pub mod security;
 
 pub use limits::{Limits, Ulimit};
-pub use mount::{Mount, MountKind};
+pub use mount::{IdMap, IdRange, Mount, MountKind, Ownership, Submounts, VolumeMount};
 pub use network::{Attachment, Dns, NetworkMode, Outbound};
 pub use port::{Port, Protocol};
 pub use security::{Seccomp, Security};

@@ -10,11 +10,10 @@ use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::record;
 use knarr_core::root::Root;
-use knarr_core::spec::{ContainerSpec, EngineKind, MountKind, NetworkMode};
+use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode};
 use knarr_core::store::Store;
 use knarr_core::sys;
 use knarr_core::undo::Undo;
-use std::collections::BTreeMap;
 
 /// Attempts to make up a name that is free.
 const ATTEMPTS: usize = 100;
@@ -54,10 +53,8 @@ pub fn create(store: &Store, new: NewContainer) -> Result<ContainerId> {
     record::write(&paths.spec(), &spec, Durability::Process)?;
     undo.commit();
     // what is missing here is made at the start
-    for mount in &spec.mounts {
-        if let MountKind::Volume { name, anonymous, .. } = &mount.kind {
-            volume::create(root, name, *anonymous, BTreeMap::new())?;
-        }
+    for mount in spec.mounts.iter().filter_map(|mount| mount.volume()) {
+        volume::create(root, mount.into())?;
     }
     Ok(spec.id)
 }

@@ -21,6 +21,7 @@ pub mod run;
 pub mod start;
 pub mod stop;
 mod view;
+mod volumes_from;
 pub mod wait;
 
 pub use create::create;
@@ -37,6 +38,7 @@ pub use rename::rename;
 pub use restart::restart;
 pub use start::start;
 pub use stop::stop;
+pub use volumes_from::volumes_from;
 pub use wait::wait;
 
 use crate::state;

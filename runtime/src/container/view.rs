@@ -4,7 +4,7 @@
 //! file system, mounted in a mount namespace that this process makes for itself; nobody can start it meanwhile.
 
 use super::{Error, Result};
-use crate::engine::{MountSource, ResolvedMount};
+use crate::engine::{Bind, BindError, MountSource, ResolvedMount, native};
 use crate::monitor;
 use crate::reconcile::{self, Unowned};
 use crate::state::{self, Container};
@@ -13,8 +13,8 @@ use knarr_core::id::ContainerId;
 use knarr_core::store::Store;
 use knarr_core::store::snapshot::{self, Mounted};
 use knarr_core::sys;
-use rustix::fs::{FileType, Mode, OFlags, fstat, stat};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::fs::{Mode, OFlags, fstat, stat};
+use rustix::mount::{MountAttrFlags, MoveMountFlags, move_mount};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +24,8 @@ pub(super) struct View {
     /// The container's `/`.
     pub root: OwnedFd,
     /// What is mounted in the container, where that could not be done here: paths below the first are to be looked for
-    /// in the second.
-    routes: Vec<(PathBuf, PathBuf)>,
+    /// in what is bound there.
+    routes: Vec<(PathBuf, Bind)>,
     mounted: Option<PathBuf>,
     _held: Option<Unowned>,
 }
@@ -93,6 +93,9 @@ impl View {
 
     fn at_rest(store: &Store, unowned: Unowned, with_mounts: bool) -> Result<Self> {
         let container = unowned.container.clone();
+        if with_mounts {
+            monitor::prepare_mounts(store.root(), &container.spec)?;
+        }
         match sys::is_superuser() {
             true => sys::enter_mount_namespace()?,
             false => sys::enter_user_namespace()?,
@@ -126,7 +129,7 @@ impl View {
         };
         for (target, source) in self.routes.iter().rev() {
             if let Ok(rest) = path.strip_prefix(target) {
-                let root = resolve::open_root(source).map_err(|e| failed(e.into()))?;
+                let root = source.open().map_err(native::Error::from)?;
                 return Ok((root, Path::new("/").join(rest)));
             }
         }
@@ -156,28 +159,27 @@ impl Drop for View {
     }
 }
 
-fn route(mount: &ResolvedMount) -> Option<(PathBuf, PathBuf)> {
+fn route(mount: &ResolvedMount) -> Option<(PathBuf, Bind)> {
     match &mount.source {
-        MountSource::Path { path, .. } => Some((mount.target.clone().into(), path.clone())),
+        MountSource::Path(bind) => Some((mount.target.clone().into(), bind.clone())),
         MountSource::Tmpfs { .. } => None,
     }
 }
 
 /// Mounts a volume or a folder of the host as the engine would.
-fn bind(root: &OwnedFd, mount: &ResolvedMount) -> rustix::io::Result<()> {
-    let MountSource::Path { path, .. } = &mount.source else { return Ok(()) };
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_RECURSIVE;
-    let source = open_tree(rustix::fs::CWD, path, flags)?;
+fn bind(root: &OwnedFd, mount: &ResolvedMount) -> Result<(), BindError> {
+    let MountSource::Path(bind) = &mount.source else { return Ok(()) };
+    let source = bind.detach(false, MountAttrFlags::empty())?;
     let target = Path::new(&mount.target);
-    let is_directory = FileType::from_raw_mode(fstat(&source)?.st_mode) == FileType::Directory;
-    if is_directory {
-        resolve::create_dir_in(root, target)?;
-    }
-    let target = resolve::open_in(root, target, OFlags::PATH, Mode::empty())?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(&source, c"", &target, c"", flags)
+    let place = || {
+        if source.is_directory {
+            resolve::create_dir_in(root, target)?;
+        }
+        let target = resolve::open_in(root, target, OFlags::PATH, Mode::empty())?;
+        move_mount(&source.tree, c"", &target, c"", flags)
+    };
+    place().map_err(|e| BindError::Open { path: bind.path.clone(), source: e.into() })
 }
 
 fn is_our_root(root: &OwnedFd) -> bool {

@@ -1,10 +1,12 @@
 //! What executes a variant: `wasm` (wasmtime) or `native` (Linux namespaces).
 
+pub mod bind;
 pub mod cgroup;
 mod host;
 pub mod native;
 pub mod wasm;
 
+pub use bind::{Bind, BindError};
 pub use host::{HostSupport, UserNamespaces, host_support};
 
 use crate::net::Attached;
@@ -13,7 +15,7 @@ use knarr_core::root::Root;
 use knarr_core::spec::ContainerSpec;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Everything an engine needs to start a guest. Made by the monitor, in the monitor's own mount namespace,
 /// while the process still has a single thread.
@@ -41,7 +43,7 @@ pub struct ResolvedMount {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountSource {
     /// A file or directory of the host (a bind mount or a volume's folder).
-    Path { path: PathBuf, propagation: Option<String> },
+    Path(Bind),
     /// Memory; `size` in bytes.
     Tmpfs { size: Option<u64>, mode: Option<u32>, options: Vec<String> },
 }

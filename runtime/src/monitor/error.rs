@@ -16,6 +16,12 @@ pub enum Error {
     AlreadyRunning { id: ContainerId },
     #[error("{} does not exist, and is to be mounted at {target}", path.display())]
     MountSource { path: PathBuf, target: String },
+    #[error("{}, which is to be mounted at {target}, is not given to anybody: this host needs it as it is", path.display())]
+    GiveSystem { path: PathBuf, target: String },
+    #[error("cannot give {} to user {uid} and group {gid}", path.display())]
+    Give { path: PathBuf, uid: u32, gid: u32, source: io::Error },
+    #[error("the mount at {target} cannot be shown under other ids: this takes the superuser")]
+    IdmapOfUser { target: String },
     #[error("cannot listen on {}", path.display())]
     ControlSocket { path: PathBuf, source: io::Error },
     #[error("cannot {operation} of the guest")]
@@ -97,6 +103,16 @@ impl Hint for Error {
             Self::MountSource { path, .. } => {
                 Some(format!("create it first, or use -v {}:…, which does", path.display()))
             }
+            Self::GiveSystem { .. } => {
+                Some("leave ':U' out, or mount a directory of the container's own".into())
+            }
+            Self::Give { .. } => Some(
+                "an ordinary user cannot give files away, nor take those of others: run it as root inside (--user 0)"
+                    .into(),
+            ),
+            Self::IdmapOfUser { .. } => Some(
+                "leave idmap out: your files are root's in your own containers anyhow".into(),
+            ),
             Self::NotRunning { id } => Some(format!("start it: knarr start {}", id.short())),
             Self::AlreadyRunning { .. } => None,
             Self::Failed(e) => e.hint(),

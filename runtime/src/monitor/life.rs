@@ -126,6 +126,7 @@ impl<'a> Life<'a> {
         let (root, spec) = (self.root, &self.container.spec);
         let rootfs = self.paths.rootfs();
         let mut undo = Undo::new();
+        mounts::prepare(root, spec)?;
         // outside of the mount namespace: others are to see the namespaces that are mounted
         let id = self.container.id();
         undo.push(move || drop(net::detach(root, id)));
@@ -139,11 +140,12 @@ impl<'a> Life<'a> {
             false => sys::enter_user_namespace()?,
         }
         observe(Step::Separated);
-        let resolved = mounts::resolve(self.root, spec)?;
+        let mut resolved = mounts::resolve(self.root, spec)?;
         if snapshot::mount(&self.snapshot(), spec.auto_remove)? == Mounted::Overlay {
             undo.push(|| unmount(&rootfs));
         }
         mounts::fill_volumes(self.root, spec, &rootfs)?;
+        mounts::set_owners(spec, &rootfs, &mut resolved)?;
         let log = Log::open(&self.paths.log(), &spec.log)?;
         let (stdio, ends) = streams::make(&spec.process, size)?;
         observe(Step::Mounted);

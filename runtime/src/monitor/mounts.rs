@@ -1,20 +1,30 @@
 //! From the mounts of a container's record to paths of the host.
 
 use super::Error;
-use crate::engine::{MountSource, ResolvedMount};
+use crate::engine::{Bind, MountSource, ResolvedMount, native};
+use crate::sys::{own, resolve};
 use crate::volume;
-use knarr_core::fsx;
+use knarr_core::fsx::{self, Context};
 use knarr_core::root::Root;
-use knarr_core::spec::{ContainerSpec, MountKind};
-use std::collections::BTreeMap;
+use knarr_core::spec::{ContainerSpec, IdMap, Mount, MountKind, Ownership};
+use knarr_core::sys;
 use std::path::Path;
 
-/// Makes missing volumes and missing folders for `-v`.
+/// Makes volumes that are missing, and their files reachable. In the host's mount namespace.
+pub(crate) fn prepare(root: &Root, spec: &ContainerSpec) -> Result<(), Error> {
+    for mount in spec.mounts.iter().filter_map(|mount| mount.volume()) {
+        let volume = volume::create(root, mount.into())?;
+        volume::mount(root, &volume)?;
+    }
+    Ok(())
+}
+
+/// Where everything is. Makes missing folders for `-v`.
 pub(crate) fn resolve(root: &Root, spec: &ContainerSpec) -> Result<Vec<ResolvedMount>, Error> {
     let mut mounts = Vec::with_capacity(spec.mounts.len());
     for mount in &spec.mounts {
         let source = match &mount.kind {
-            MountKind::Bind { source, create, propagation } => {
+            MountKind::Bind { source, create, propagation, submounts } => {
                 if !source.exists() {
                     if !create {
                         let (path, target) = (source.clone(), mount.target.clone());
@@ -22,12 +32,16 @@ pub(crate) fn resolve(root: &Root, spec: &ContainerSpec) -> Result<Vec<ResolvedM
                     }
                     fsx::create_dir_all(source)?;
                 }
-                MountSource::Path { path: source.clone(), propagation: propagation.clone() }
+                MountSource::Path(Bind {
+                    propagation: propagation.clone(),
+                    submounts: *submounts,
+                    ..Bind::of(source)
+                })
             }
-            MountKind::Volume { name, anonymous, .. } => {
-                volume::create(root, name, *anonymous, BTreeMap::new())?;
-                MountSource::Path { path: volume::data(root, name)?, propagation: None }
-            }
+            MountKind::Volume(volume) => MountSource::Path(Bind {
+                subpath: volume.subpath.clone(),
+                ..Bind::of(volume::data(root, &volume.name)?)
+            }),
             MountKind::Tmpfs { size, mode, options } => {
                 MountSource::Tmpfs { size: *size, mode: *mode, options: options.clone() }
             }
@@ -44,9 +58,62 @@ pub(crate) fn resolve(root: &Root, spec: &ContainerSpec) -> Result<Vec<ResolvedM
 /// Fills the volumes that are new with what the image has at their place.
 pub(super) fn fill_volumes(root: &Root, spec: &ContainerSpec, rootfs: &Path) -> Result<(), Error> {
     for mount in &spec.mounts {
-        if let MountKind::Volume { name, no_copy: false, .. } = &mount.kind {
-            volume::copy_up(root, name, rootfs, &mount.target)?;
+        if let Some(volume) = mount.volume()
+            && !volume.no_copy
+            && volume.subpath.is_none()
+        {
+            volume::copy_up(root, &volume.name, rootfs, &mount.target)?;
         }
     }
     Ok(())
+}
+
+/// Sees to it that the files belong to whom they should: `mounts` are those of the record, resolved.
+pub(super) fn set_owners(
+    spec: &ContainerSpec,
+    rootfs: &Path,
+    mounts: &mut [ResolvedMount],
+) -> Result<(), Error> {
+    for (mount, resolved) in spec.mounts.iter().zip(mounts) {
+        let (Some(ownership), MountSource::Path(bind)) = (&mount.ownership, &mut resolved.source)
+        else {
+            continue;
+        };
+        if *ownership != Ownership::Give && !sys::is_superuser() {
+            return Err(Error::IdmapOfUser { target: mount.target.clone() });
+        }
+        let user = || native::owner(rootfs, &spec.process.user);
+        match ownership {
+            Ownership::Map(map) => bind.ids = Some(map.clone()),
+            Ownership::Swap => {
+                let opened = bind.open().map_err(native::Error::from)?;
+                let stat = rustix::fs::fstat(&opened).at("inspect", &bind.path)?;
+                bind.ids = Some(IdMap::swap((stat.st_uid, stat.st_gid), user()?));
+            }
+            Ownership::Give => give(mount, bind, user()?)?,
+        }
+    }
+    Ok(())
+}
+
+/// Directories that a host needs as they are.
+const PROTECTED: &[&str] = &[
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt",
+    "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib",
+    "/var/log",
+];
+
+fn give(mount: &Mount, bind: &Bind, (uid, gid): (u32, u32)) -> Result<(), Error> {
+    // what a link leads to counts
+    let opened = bind.open().map_err(native::Error::from)?;
+    let real = sys::read_link(&resolve::path_of(&opened)).at("inspect", &bind.path)?;
+    if PROTECTED.iter().any(|path| real == Path::new(path)) {
+        return Err(Error::GiveSystem { path: real, target: mount.target.clone() });
+    }
+    own::give(&opened, uid, gid).map_err(|source| Error::Give {
+        path: bind.path.clone(),
+        uid,
+        gid,
+        source: source.into(),
+    })
 }

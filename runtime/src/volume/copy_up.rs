@@ -1,6 +1,6 @@
 //! Filling a new volume with what the image has at its mount point, as Docker does.
 
-use super::{Error, Paths, Result};
+use super::{Error, Paths, Result, find, heal};
 use crate::sys::{resolve, tree};
 use knarr_core::fsx;
 use knarr_core::root::Root;
@@ -9,7 +9,9 @@ use rustix::io::Errno;
 use std::path::Path;
 
 /// Copies the image's `target` into the volume if the volume is empty; also owner and mode of the folder.
-/// A copy that was cut short is made again. `rootfs` is hostile: `target` is resolved inside it.
+///
+/// Of several containers that start at once one copies and the others wait. A copy that was cut short, by `kill -9` or by
+/// an error, is made again. `rootfs` is hostile: `target` is resolved inside it.
 pub fn copy_up(root: &Root, name: &str, rootfs: &Path, target: &str) -> Result<()> {
     let paths = Paths::of(root, name)?;
     let failed = |source: std::io::Error| Error::CopyUp {
@@ -24,17 +26,22 @@ pub fn copy_up(root: &Root, name: &str, rootfs: &Path, target: &str) -> Result<(
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
         other => other.map_err(|e| failed(e.into()))?,
     };
-    let _lock = paths.lock()?;
+    let volume = find(root, name)?;
+    let lock = paths.lock()?;
     let unfinished = paths.filling().exists();
-    if unfinished {
-        knarr_core::sys::remove_tree(&paths.data())?;
-        fsx::create_dir_all(&paths.data())?;
-    } else if !fsx::list(&paths.data())?.is_empty() {
+    let _lock = heal(&paths, &volume, lock)?;
+    let data = volume.data(root)?;
+    // only a directory of the host keeps what an unfinished copy has put there
+    let policy = tree::Policy { merge: unfinished, owner: None };
+    if !unfinished && !fsx::list(&data)?.is_empty() {
         return Ok(());
     }
     fsx::write(&paths.filling(), "")?;
-    let to = rustix::fs::open(paths.data(), flags | OFlags::CLOEXEC, Mode::empty())
+    let to = rustix::fs::open(&data, flags | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| failed(e.into()))?;
-    tree::copy(&from, &to, tree::Policy::default()).map_err(|e| failed(e.into()))?;
+    if let Err(e) = tree::copy(&from, &to, policy) {
+        // half a copy is none: with the mark still there the next start begins anew
+        return Err(failed(e.into()));
+    }
     Ok(fsx::remove_file(&paths.filling())?)
 }

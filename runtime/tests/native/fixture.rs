@@ -5,7 +5,7 @@ use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::spec::{ContainerSpec, Process, SpecImage};
 use knarr_runtime::engine::native::{self, Error};
-use knarr_runtime::engine::{Guest, Launch, MountSource, ResolvedMount, Stdio};
+use knarr_runtime::engine::{Bind, Guest, Launch, MountSource, ResolvedMount, Stdio};
 use rustix::process::{Pid, WaitOptions};
 use std::fs::{self, File};
 use std::io::Read;
@@ -104,7 +104,7 @@ impl Fixture {
     }
 
     pub fn bind(&mut self, source: &Path, target: &str, read_only: bool) -> &mut Self {
-        let source = MountSource::Path { path: source.to_owned(), propagation: None };
+        let source = MountSource::Path(Bind::of(source));
         self.mounts.push(ResolvedMount { source, target: target.to_owned(), read_only });
         self
     }

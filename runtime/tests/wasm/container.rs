@@ -3,7 +3,7 @@
 use knarr_core::root::Root;
 use knarr_core::spec::{ContainerSpec, Process, SpecImage};
 use knarr_runtime::engine::wasm::{self, Error};
-use knarr_runtime::engine::{Guest, Launch, MountSource, ResolvedMount, Stdio};
+use knarr_runtime::engine::{Bind, Guest, Launch, MountSource, ResolvedMount, Stdio};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -78,7 +78,7 @@ impl Container {
         let path = self.directory.path().join(format!("volume{}", self.mounts.len()));
         std::fs::create_dir(&path).unwrap();
         self.mounts.push(ResolvedMount {
-            source: MountSource::Path { path: path.clone(), propagation: None },
+            source: MountSource::Path(Bind::of(path.clone())),
             target: target.into(),
             read_only,
         });

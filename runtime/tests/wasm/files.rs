@@ -2,7 +2,7 @@
 
 use super::Test;
 use super::container::{Container, Outcome};
-use knarr_runtime::engine::{MountSource, ResolvedMount};
+use knarr_runtime::engine::{Bind, MountSource, ResolvedMount};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -187,7 +187,7 @@ fn volumes() {
     let file = c.directory.path().join("one");
     fs::write(&file, "one file").unwrap();
     c.mounts.push(ResolvedMount {
-        source: MountSource::Path { path: file, propagation: None },
+        source: MountSource::Path(Bind::of(file)),
         target: "/etc/one".into(),
         read_only: true,
     });

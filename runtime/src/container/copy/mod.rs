@@ -6,13 +6,10 @@
 //! Paths in the container are resolved in its root, and below the place where copying begins no symbolic link is
 //! followed, on either side: a container can neither read nor write files of the host by what it contains.
 
-mod pack;
-mod unpack;
-
 use super::view::View;
 use super::{Error, Result};
-use crate::sys::resolve;
 use crate::sys::tree::{self, Policy};
+use crate::sys::{pack, resolve, unpack};
 use knarr_core::id::ContainerId;
 use knarr_core::store::Store;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, statat};
@@ -91,8 +88,12 @@ pub fn from_archive(
     let Some(directory) = tree.directory(target)? else {
         return Err(Error::NotADirectory { path: target.to_owned() });
     };
-    unpack::unpack(archive, directory.as_fd(), options.archive)
-        .map_err(|(path, source)| Error::Copy { operation: "unpack", path, source })
+    let options = unpack::Options { owners: options.archive, top: false };
+    unpack::unpack(archive, directory.as_fd(), options).map_err(|(path, source)| Error::Copy {
+        operation: "unpack",
+        path,
+        source,
+    })
 }
 
 fn failed<E: Into<std::io::Error>>(operation: &'static str, path: &str) -> impl Fn(E) -> Error {

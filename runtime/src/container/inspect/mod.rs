@@ -10,7 +10,7 @@ use crate::state::{self, Container, Status};
 use crate::{reconcile, volume};
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
-use knarr_core::spec::{EngineKind, Mount, MountKind, NetworkMode, Port, Seccomp};
+use knarr_core::spec::{EngineKind, Mount, MountKind, NetworkMode, Port, Seccomp, VolumeMount};
 use knarr_core::store::Store;
 use std::collections::BTreeMap;
 
@@ -147,7 +147,7 @@ fn host_config(container: &Container) -> HostConfig {
 fn bind(mount: &Mount) -> Option<String> {
     let source = match &mount.kind {
         MountKind::Bind { source, .. } => source.display().to_string(),
-        MountKind::Volume { name, anonymous: false, .. } => name.clone(),
+        MountKind::Volume(volume) if !volume.anonymous => volume.name.clone(),
         _ => return None,
     };
     let options = if mount.read_only { ":ro" } else { "" };
@@ -170,7 +170,7 @@ fn mount_point(root: &Root, mount: &Mount) -> MountPoint {
             source.display().to_string(),
             propagation.clone().unwrap_or_else(|| "rprivate".into()),
         ),
-        MountKind::Volume { name, .. } => {
+        MountKind::Volume(VolumeMount { name, .. }) => {
             // the name was checked when the container was made
             let source = volume::data(root, name).map(|p| p.display().to_string());
             ("volume", Some(name.clone()), source.unwrap_or_default(), String::new())

@@ -124,7 +124,7 @@ fn has(container: &Container, name: &str, value: &str) -> bool {
         "volume" => spec.mounts.iter().any(|mount| {
             mount.target == value
                 || match &mount.kind {
-                    MountKind::Volume { name, .. } => name == value,
+                    MountKind::Volume(volume) => volume.name == *value,
                     MountKind::Bind { source, .. } => source.as_os_str() == value,
                     MountKind::Tmpfs { .. } => false,
                 }

@@ -74,7 +74,7 @@ impl Summary {
         let Container { spec, state } = container;
         let mount = |kind: &MountKind| match kind {
             MountKind::Bind { source, .. } => source.display().to_string(),
-            MountKind::Volume { name, .. } => name.clone(),
+            MountKind::Volume(volume) => volume.name.clone(),
             MountKind::Tmpfs { .. } => String::new(),
         };
         Self {

@@ -3,12 +3,15 @@
 //! Nothing here touches the host, except that env files and label files are read.
 
 mod environment;
+mod ids;
+mod mount;
 mod mounts;
 
 pub use environment::{
     EnvironmentError, merge as merge_environment, resolve as resolve_environment,
 };
-pub use mounts::{InvalidMount, parse_mount, parse_tmpfs, parse_volume};
+pub use mount::parse_mount;
+pub use mounts::{InvalidMount, parse_tmpfs, parse_volume, parse_volumes_from};
 
 use crate::state;
 use crate::sys::signal::{InvalidSignal, Signal};
@@ -18,7 +21,7 @@ use knarr_core::hint::Hint;
 use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::{
-    ContainerSpec, Dns, Limits, LogConfig, Mount, MountKind, NetworkMode, Outbound, Port, Process,
+    ContainerSpec, Dns, Limits, LogConfig, Mount, NetworkMode, Outbound, Port, Process,
     Protocol, Security, SpecImage, WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,6 +106,8 @@ pub struct RunOptions {
     pub label_files: Vec<PathBuf>,
     /// See [`parse_volume`], [`parse_mount`], [`parse_tmpfs`].
     pub mounts: Vec<Mount>,
+    /// Mounts of other containers (`--volumes-from`); those of `mounts`, and later ones, take their place.
+    pub inherited: Vec<Mount>,
     pub read_only: bool,
     pub limits: Limits,
     pub security: Security,
@@ -244,19 +249,22 @@ fn all_mounts(config: &ExecutionConfig, options: &RunOptions) -> Result<Vec<Moun
     let mut targets = BTreeSet::new();
     for mount in &options.mounts {
         let target = mounts::clean(&mount.target);
-        if let MountKind::Volume { name, .. } = &mount.kind {
-            volume::validate(name)?;
+        if let Some(volume) = mount.volume() {
+            volume::validate(&volume.name)?;
+            volume::Backing::parse(&volume.options).map_err(volume::Error::from)?;
         }
         if !targets.insert(target.clone()) {
             return Err(Error::MountedTwice { target });
         }
         mounts.push(Mount { target, ..mount.clone() });
     }
+    let others = options.inherited.iter().rev();
+    mounts.extend(others.filter(|mount| targets.insert(mount.target.clone())).cloned());
     for target in &config.volumes {
         let target = mounts::clean(&format!("/{target}"));
         if target != "/" && targets.insert(target.clone()) {
             let kind = mounts::anonymous(false);
-            mounts.push(Mount { kind, target, read_only: false });
+            mounts.push(Mount { kind, target, read_only: false, ownership: None });
         }
     }
     mounts.sort_by_key(|m| m.target.matches('/').count());

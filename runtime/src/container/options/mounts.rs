@@ -1,16 +1,19 @@
-//! `-v`, `--mount` and `--tmpfs`.
+//! `-v` and `--tmpfs`; [`super::mount`] has `--mount`.
 
+use super::ids;
 use knarr_core::hint::Hint;
 use knarr_core::spec::limits::{self, InvalidLimit};
-use knarr_core::spec::{Mount, MountKind};
+use knarr_core::spec::{Mount, MountKind, Ownership, Submounts, VolumeMount};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidMount {
     #[error("{text:?} is not a volume")]
     Volume { text: String },
-    #[error("{text:?}: {option:?} is not an option of a volume")]
-    VolumeOption { text: String, option: String },
+    #[error("{text:?}: {option:?} is not an option of a {kind}")]
+    VolumeOption { text: String, kind: &'static str, option: String },
+    #[error("{text:?}: {option:?} is not an option of memory")]
+    TmpfsOption { text: String, option: String },
     #[error("{text:?}: {field:?} is not a field of a {kind} mount")]
     Field { text: String, kind: &'static str, field: String },
     #[error("{text:?}: the value of {field} is not valid")]
@@ -21,23 +24,50 @@ pub enum InvalidMount {
     Target { text: String, target: String },
     #[error("{text:?}: {kind:?} is not a kind of mount")]
     Kind { text: String, kind: String },
-    #[error("{text:?}: the source is not an absolute path")]
-    RelativeSource { text: String },
+    #[error("{text:?}: the source is not a path of the host")]
+    NoPath { text: String },
+    #[error("{text:?}: {subpath:?} leads out of the volume")]
+    Subpath { text: String, subpath: String },
+    #[error("{text:?}: the ids {ids:?} are not valid")]
+    Ids { text: String, ids: String },
     #[error("{text:?}")]
     Size { text: String, source: InvalidLimit },
+    #[error("{text:?} does not name a container's volumes")]
+    VolumesFrom { text: String },
 }
 
 impl Hint for InvalidMount {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Volume { .. } | Self::VolumeOption { .. } => {
+            Self::Volume { .. } => {
                 "write [SOURCE:]TARGET[:ro], where SOURCE is a path of the host or a volume's name"
                     .into()
             }
+            Self::VolumeOption { kind: "volume", .. } => {
+                "the options of a volume are ro, rw, nocopy, U, idmap, z and Z".into()
+            }
+            Self::VolumeOption { .. } => {
+                "the options of a directory are ro, rw, U, idmap, bind, rbind, private, slave, shared (with or \
+                 without r before), z and Z"
+                    .into()
+            }
+            Self::TmpfsOption { .. } => {
+                "for example: /run:size=64m,mode=1777,uid=1000,exec (tmpfs(5) and mount(8) have them all)".into()
+            }
+            Self::Field { kind, .. } => format!("its fields are {}", super::mount::fields_of(kind)),
             Self::Kind { .. } => "the kinds are bind, volume and tmpfs".into(),
             Self::Target { .. } => "the target begins with '/', and is not '/' alone".into(),
-            Self::RelativeSource { .. } => "write the path from the root on".into(),
+            Self::NoPath { .. } => {
+                "write an absolute path, or one that begins with ./ or ../; a volume has type=volume".into()
+            }
+            Self::Subpath { .. } => "write a path relative to the volume, without '..'".into(),
+            Self::Ids { .. } => {
+                "write idmap alone, or idmap=uids=DISK-CONTAINER-COUNT;gids=DISK-CONTAINER-COUNT with further ranges \
+                 after '#'"
+                    .into()
+            }
             Self::Size { source, .. } => return source.hint(),
+            Self::VolumesFrom { .. } => "write CONTAINER, CONTAINER:ro or CONTAINER:rw".into(),
             _ => "write for example type=bind,source=/srv/data,target=/data,readonly".into(),
         })
     }
@@ -56,90 +86,67 @@ pub fn parse_volume(text: &str, directory: &Path) -> Result<Mount, InvalidMount>
         [source, target, options] => (Some(source), target, options),
         _ => return Err(invalid()),
     };
-    let target = check_target(text, target)?;
-    let mut read_only = false;
-    let mut no_copy = false;
-    let mut propagation = None;
-    for option in options.split(',').filter(|o| !o.is_empty()) {
-        match option {
-            "ro" | "readonly" => read_only = true,
-            "rw" => read_only = false,
-            "nocopy" => no_copy = true,
-            "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => {
-                propagation = Some(option.to_owned());
-            }
-            // SELinux labels and hints for file sharing of virtual machines: there is nothing to do
-            "z" | "Z" | "cached" | "delegated" | "consistent" => {}
-            _ => {
-                let (text, option) = (text.to_owned(), option.to_owned());
-                return Err(InvalidMount::VolumeOption { text, option });
-            }
-        }
+    if source == Some("") {
+        return Err(invalid());
     }
+    let target = check_target(text, target)?;
+    let is_bind = source.is_some_and(is_path);
+    let words = words(text, options, is_bind)?;
     let kind = match source {
-        None => anonymous(no_copy),
-        Some("") => return Err(invalid()),
-        Some(source) if is_path(source) => {
-            MountKind::Bind { source: lexical(&directory.join(source)), create: true, propagation }
-        }
-        Some(name) => MountKind::Volume { name: name.to_owned(), anonymous: false, no_copy },
+        Some(source) if is_bind => MountKind::Bind {
+            source: lexical(&directory.join(source)),
+            create: true,
+            propagation: words.propagation,
+            submounts: words.submounts,
+        },
+        Some(name) => MountKind::Volume(VolumeMount {
+            name: name.to_owned(),
+            no_copy: words.no_copy,
+            ..VolumeMount::default()
+        }),
+        None => anonymous(words.no_copy),
     };
-    Ok(Mount { kind, target, read_only })
+    Ok(Mount { kind, target, read_only: words.read_only, ownership: words.ownership })
 }
 
-/// `--mount key=value,…`, CSV as Docker's: a field that contains a comma is put in double quotes.
-pub fn parse_mount(text: &str) -> Result<Mount, InvalidMount> {
-    let mut given = Fields::default();
-    for field in csv(text) {
-        let (name, value) =
-            field.split_once('=').map_or((field.as_str(), None), |(n, v)| (n, Some(v)));
-        given.set(text, &name.to_ascii_lowercase(), value)?;
+#[derive(Default)]
+struct Words {
+    read_only: bool,
+    no_copy: bool,
+    propagation: Option<String>,
+    submounts: Submounts,
+    ownership: Option<Ownership>,
+}
+
+fn words(text: &str, options: &str, is_bind: bool) -> Result<Words, InvalidMount> {
+    let mut words = Words::default();
+    for option in options.split(',').filter(|o| !o.is_empty()) {
+        match option {
+            "ro" | "readonly" => words.read_only = true,
+            "rw" => words.read_only = false,
+            "nocopy" if !is_bind => words.no_copy = true,
+            "U" => words.ownership = Some(Ownership::Give),
+            "rbind" if is_bind => words.submounts = Submounts::Follow,
+            "bind" if is_bind => words.submounts = Submounts::Leave,
+            _ if is_bind && is_propagation(option) => words.propagation = Some(option.to_owned()),
+            // SELinux labels and hints for file sharing of virtual machines: there is nothing to do
+            "z" | "Z" | "cached" | "delegated" | "consistent" => {}
+            _ => match ids::parse_option(option) {
+                Some(Ok(ownership)) => words.ownership = Some(ownership),
+                Some(Err(ids)) => return Err(InvalidMount::Ids { text: text.to_owned(), ids }),
+                None => {
+                    let kind = if is_bind { "directory" } else { "volume" };
+                    let (text, option) = (text.to_owned(), option.to_owned());
+                    return Err(InvalidMount::VolumeOption { text, kind, option });
+                }
+            },
+        }
     }
-    let target = given.target.as_deref().filter(|t| !t.is_empty());
-    let target = target.ok_or(InvalidMount::Missing { text: text.to_owned(), field: "target" })?;
-    let target = check_target(text, target)?;
-    let kind = given.kind.as_deref().unwrap_or("volume");
-    let misplaced =
-        |fields: &[(&str, bool)], kind| match fields.iter().find(|(_, present)| *present) {
-            Some((field, _)) => {
-                let field = (*field).to_owned();
-                Err(InvalidMount::Field { text: text.to_owned(), kind, field })
-            }
-            None => Ok(()),
-        };
-    let propagation = ("bind-propagation", given.propagation.is_some());
-    let no_copy = ("volume-nocopy", given.no_copy);
-    let size = ("tmpfs-size", given.size.is_some());
-    let mode = ("tmpfs-mode", given.mode.is_some());
-    let kind = match kind {
-        "bind" => {
-            misplaced(&[no_copy, size, mode], "bind")?;
-            let source = given.source.filter(|s| !s.is_empty());
-            let source =
-                source.ok_or(InvalidMount::Missing { text: text.to_owned(), field: "source" })?;
-            if !source.starts_with('/') {
-                return Err(InvalidMount::RelativeSource { text: text.to_owned() });
-            }
-            let source = lexical(Path::new(&source));
-            MountKind::Bind { source, create: given.create, propagation: given.propagation }
-        }
-        "volume" => {
-            misplaced(&[propagation, size, mode], "volume")?;
-            match given.source.filter(|s| !s.is_empty()) {
-                Some(name) => MountKind::Volume { name, anonymous: false, no_copy: given.no_copy },
-                None => anonymous(given.no_copy),
-            }
-        }
-        "tmpfs" => {
-            misplaced(&[("source", given.source.is_some()), propagation, no_copy], "tmpfs")?;
-            MountKind::Tmpfs { size: given.size, mode: given.mode, options: Vec::new() }
-        }
-        other => {
-            let kind = other.to_owned();
-            return Err(InvalidMount::Kind { text: text.to_owned(), kind });
-        }
-    };
-    Ok(Mount { kind, target, read_only: given.read_only })
+    Ok(words)
+}
+
+pub(super) fn is_propagation(word: &str) -> bool {
+    ["private", "slave", "shared"].contains(&word.strip_prefix('r').unwrap_or(word))
 }
 
 /// `--tmpfs TARGET[:OPTIONS]`
@@ -149,89 +156,70 @@ pub fn parse_tmpfs(text: &str) -> Result<Mount, InvalidMount> {
     let (mut size, mut mode, mut rest, mut read_only) = (None, None, Vec::new(), false);
     for option in options.split(',').filter(|o| !o.is_empty()) {
         match option.split_once('=') {
+            // a part of the memory, which the kernel knows how to take
+            Some(("size", value)) if value.ends_with('%') => rest.push(option.to_owned()),
             Some(("size", value)) => size = Some(parse_size(text, value)?),
             Some(("mode", value)) => mode = Some(parse_mode(text, "mode", value)?),
             None if option == "ro" => read_only = true,
             None if option == "rw" => read_only = false,
-            _ => rest.push(option.to_owned()),
+            Some((key, _)) if TMPFS_VALUES.contains(&key) => rest.push(option.to_owned()),
+            None if TMPFS_FLAGS.contains(&option) => rest.push(option.to_owned()),
+            _ => {
+                let (text, option) = (text.to_owned(), option.to_owned());
+                return Err(InvalidMount::TmpfsOption { text, option });
+            }
         }
     }
-    Ok(Mount { kind: MountKind::Tmpfs { size, mode, options: rest }, target, read_only })
+    let kind = MountKind::Tmpfs { size, mode, options: rest };
+    Ok(Mount { kind, target, read_only, ownership: None })
+}
+
+const TMPFS_VALUES: &[&str] = &["uid", "gid", "nr_inodes", "nr_blocks", "huge", "mpol"];
+const TMPFS_FLAGS: &[&str] = &[
+    "exec",
+    "noexec",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "noatime",
+    "relatime",
+    "nodiratime",
+    "strictatime",
+    "defaults",
+    "noswap",
+];
+
+/// `--volumes-from CONTAINER[:ro|:rw]`: the container, and whether its mounts become read-only.
+pub fn parse_volumes_from(text: &str) -> Result<(&str, bool), InvalidMount> {
+    let invalid = || InvalidMount::VolumesFrom { text: text.to_owned() };
+    let (container, mode) = text.split_once(':').unwrap_or((text, "rw"));
+    if container.is_empty() {
+        return Err(invalid());
+    }
+    match mode {
+        "ro" => Ok((container, true)),
+        "rw" | "z" | "Z" => Ok((container, false)),
+        _ => Err(invalid()),
+    }
 }
 
 /// A volume without a name: one is made up, as long as an id.
 pub(super) fn anonymous(no_copy: bool) -> MountKind {
     let name = knarr_core::id::ContainerId::random().to_string();
-    MountKind::Volume { name, anonymous: true, no_copy }
+    MountKind::Volume(VolumeMount { name, anonymous: true, no_copy, ..VolumeMount::default() })
 }
 
-#[derive(Default)]
-struct Fields {
-    kind: Option<String>,
-    source: Option<String>,
-    target: Option<String>,
-    read_only: bool,
-    propagation: Option<String>,
-    no_copy: bool,
-    create: bool,
-    size: Option<u64>,
-    mode: Option<u32>,
-}
-
-impl Fields {
-    fn set(&mut self, text: &str, name: &str, value: Option<&str>) -> Result<(), InvalidMount> {
-        let invalid = || InvalidMount::Value { text: text.to_owned(), field: name.to_owned() };
-        let given = || value.map(str::to_owned).ok_or_else(invalid);
-        let flag = || match value {
-            None | Some("true" | "1") => Ok(true),
-            Some("false" | "0") => Ok(false),
-            Some(_) => Err(invalid()),
-        };
-        match name {
-            "type" => self.kind = Some(given()?.to_ascii_lowercase()),
-            "source" | "src" => self.source = Some(given()?),
-            "target" | "destination" | "dst" => self.target = Some(given()?),
-            "readonly" | "ro" => self.read_only = flag()?,
-            "bind-propagation" => match given()? {
-                p if ["private", "rprivate", "slave", "rslave", "shared", "rshared"]
-                    .contains(&p.as_str()) =>
-                {
-                    self.propagation = Some(p);
-                }
-                _ => return Err(invalid()),
-            },
-            "bind-create-src" => self.create = flag()?,
-            "volume-nocopy" => self.no_copy = flag()?,
-            "tmpfs-size" => self.size = Some(parse_size(text, &given()?)?),
-            "tmpfs-mode" => self.mode = Some(parse_mode(text, name, &given()?)?),
-            "consistency" => {}
-            _ => {
-                let kind = match self.kind.as_deref() {
-                    Some("bind") => "bind",
-                    Some("tmpfs") => "tmpfs",
-                    _ => "volume",
-                };
-                return Err(InvalidMount::Field {
-                    text: text.to_owned(),
-                    kind,
-                    field: name.to_owned(),
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn parse_size(text: &str, value: &str) -> Result<u64, InvalidMount> {
+pub(super) fn parse_size(text: &str, value: &str) -> Result<u64, InvalidMount> {
     limits::parse_size(value).map_err(|source| InvalidMount::Size { text: text.to_owned(), source })
 }
 
-fn parse_mode(text: &str, field: &str, value: &str) -> Result<u32, InvalidMount> {
+pub(super) fn parse_mode(text: &str, field: &str, value: &str) -> Result<u32, InvalidMount> {
     let mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
     mode.ok_or_else(|| InvalidMount::Value { text: text.to_owned(), field: field.to_owned() })
 }
 
-fn check_target(text: &str, target: &str) -> Result<String, InvalidMount> {
+pub(super) fn check_target(text: &str, target: &str) -> Result<String, InvalidMount> {
     let cleaned = clean(target);
     if target.starts_with('/') && cleaned != "/" {
         return Ok(cleaned);
@@ -246,7 +234,7 @@ pub(super) fn clean(target: &str) -> String {
     cleaned.to_string_lossy().into_owned()
 }
 
-fn lexical(path: &Path) -> PathBuf {
+pub(super) fn lexical(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut cleaned = PathBuf::from("/");
     for component in path.components() {
@@ -263,24 +251,4 @@ fn lexical(path: &Path) -> PathBuf {
 
 fn is_path(source: &str) -> bool {
     source.contains('/') || source.starts_with('.')
-}
-
-/// One line of CSV (RFC 4180).
-fn csv(text: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    let mut characters = text.chars().peekable();
-    while let Some(c) = characters.next() {
-        let last = fields.len() - 1;
-        match c {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                fields[last].push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            c => fields[last].push(c),
-        }
-    }
-    fields
 }

@@ -1,4 +1,5 @@
 use super::*;
+use knarr_core::spec::{MountKind, Submounts, VolumeMount};
 use std::path::Path;
 
 fn image() -> SpecImage {
@@ -75,43 +76,99 @@ fn volumes() {
     assert!(parse("name:/data/../d").unwrap().contains(r#"target: "/d""#));
     assert!(parse("/data").unwrap().contains("anonymous: true"));
     assert!(parse("/data:ro").unwrap().contains("read_only: true"));
-    for text in ["", "x", "x:y", "a:/b:zz", "/a:/", ":/a", "a:/b:ro:x"] {
+    assert!(parse("./x:/y:U,Z").unwrap().contains("ownership: Some(Give)"));
+    assert!(parse("name:/y:idmap").unwrap().contains("ownership: Some(Swap)"));
+    assert!(parse("/x:/y:bind,rslave").unwrap().contains("submounts: Leave"));
+    let wrong = [
+        "",
+        "x",
+        "x:y",
+        "a:/b:zz",
+        "/a:/",
+        ":/a",
+        "a:/b:ro:x",
+        "a:/b:shared",
+        "/a:/b:nocopy",
+        "/a:/b:idmap=uids=1",
+    ];
+    for text in wrong {
         assert!(parse(text).is_err(), "{text:?}");
     }
 }
 
+fn mount(text: &str) -> Result<Mount, InvalidMount> {
+    parse_mount(text, Path::new("/home/u"))
+}
+
 #[test]
 fn mounts() {
-    let bind = parse_mount("type=bind,src=/a,dst=/b,readonly").unwrap();
-    assert_eq!(
-        bind,
-        Mount {
-            kind: MountKind::Bind { source: "/a".into(), create: false, propagation: None },
-            target: "/b".into(),
-            read_only: true,
-        }
-    );
-    let tmpfs = parse_mount("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1770").unwrap();
+    let bind = |source: &str, submounts| MountKind::Bind {
+        source: source.into(),
+        create: false,
+        propagation: None,
+        submounts,
+    };
+    let read_only = mount("type=bind,src=/a,dst=/b,readonly").unwrap();
+    assert_eq!(read_only.kind, bind("/a", Submounts::Follow));
+    assert!(read_only.read_only && read_only.target == "/b");
+    let leave = mount("type=bind,source=./a,target=/b,bind-nonrecursive").unwrap();
+    assert_eq!(leave.kind, bind("/home/u/a", Submounts::Leave));
+    let tmpfs = mount("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1770").unwrap();
     assert_eq!(
         tmpfs.kind,
         MountKind::Tmpfs { size: Some(1 << 20), mode: Some(0o1770), options: Vec::new() }
     );
-    assert_eq!(
-        parse_mount(r#"type=bind,"source=/a,b",target=/c"#).unwrap().kind,
-        MountKind::Bind { source: "/a,b".into(), create: false, propagation: None }
+    let comma = mount(r#"type=bind,"source=/a,b",target=/c"#).unwrap();
+    assert_eq!(comma.kind, bind("/a,b", Submounts::Follow));
+    let volume = mount(
+        "src=v1,dst=/x,volume-subpath=a/b,volume-nocopy,volume-label=x=1,volume-opt=type=tmpfs,volume-driver=local",
     );
+    let pair = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+    let wanted = VolumeMount {
+        name: "v1".into(),
+        anonymous: false,
+        no_copy: true,
+        subpath: Some("a/b".into()),
+        options: pair("type", "tmpfs"),
+        labels: pair("x", "1"),
+    };
+    assert_eq!(volume.unwrap().volume(), Some(&wanted));
     for text in [
         "type=bind,src=/a",
         "type=bind,dst=/a",
         "type=bind,src=a,dst=/b",
         "type=floppy,dst=/a",
         "type=tmpfs,dst=/a,volume-nocopy",
+        "type=tmpfs,dst=/a,src=/b",
+        "type=bind,src=/a,dst=/b,bind-propagation=loud",
+        "type=bind,src=/a,dst=/b,bind-recursive=maybe",
+        "src=v1,dst=/a,volume-subpath=../b",
+        "src=v1,dst=/a,volume-driver=nfs",
         "dst=/a,what=1",
     ] {
-        assert!(parse_mount(text).is_err(), "{text:?}");
+        assert!(mount(text).is_err(), "{text:?}");
     }
     let tmpfs = parse_tmpfs("/run:size=64k,noexec,ro").unwrap();
     assert!(tmpfs.read_only);
+    assert!(parse_tmpfs("/run:size=64k,quick").is_err());
+}
+
+#[test]
+fn whose_mount_wins() {
+    let volume = |text| parse_volume(text, Path::new("/")).unwrap();
+    let options = RunOptions {
+        mounts: vec![volume("mine:/one")],
+        inherited: ["first:/one", "first:/two", "second:/two", "second:/three"].map(volume).into(),
+        ..Default::default()
+    };
+    let spec = resolved(r#"{"Cmd":["c"],"Volumes":{"/three":{},"/four":{}}}"#, options).unwrap();
+    let name = |target: &str| {
+        let mount = spec.mounts.iter().find(|mount| mount.target == target).unwrap();
+        let volume = mount.volume().unwrap();
+        if volume.anonymous { "anonymous" } else { &volume.name }
+    };
+    let names = ["/one", "/two", "/three", "/four"].map(name);
+    assert_eq!(names, ["mine", "second", "second", "anonymous"]);
 }
 
 #[test]

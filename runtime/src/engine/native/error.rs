@@ -1,6 +1,6 @@
 //! Why a native container could not start.
 
-use crate::engine::{UserNamespaces, cgroup};
+use crate::engine::{BindError, UserNamespaces, cgroup};
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use std::io;
@@ -55,6 +55,8 @@ pub enum Error {
     Vanished,
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
+    #[error(transparent)]
+    Bind(#[from] BindError),
     #[error(transparent)]
     File(#[from] fsx::Error),
 }
@@ -111,6 +113,7 @@ impl Hint for Error {
             }
             Self::Setup { operation, source, .. } => setup_hint(operation, source),
             Self::Cgroup(error) => error.hint(),
+            Self::Bind(error) => error.hint(),
             _ => None,
         }
     }

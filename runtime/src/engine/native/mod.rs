@@ -27,6 +27,7 @@ pub(super) mod sys;
 mod terminal;
 mod user;
 
+use error::Doing;
 pub use error::Error;
 pub use exec::{ExecProcess, exec};
 pub use start::{check, start};
@@ -35,6 +36,13 @@ use crate::engine::cgroup::{self, Host, Stats};
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::sys::is_superuser;
+
+/// User and group of an image's `USER` (or of `--user`), looked up in the root file system at `rootfs`.
+pub fn owner(rootfs: &std::path::Path, user: &str) -> Result<(u32, u32), Error> {
+    let tree = rootdir::RootDir::open(rootfs).doing("open", rootfs.display())?;
+    let user = user::resolve(&tree, user, &[])?;
+    Ok((user.uid, user.gid))
+}
 
 /// The cgroup hierarchies in which a container is.
 fn host(root: &Root, id: &ContainerId) -> Host {

@@ -2,13 +2,14 @@
 
 use super::error::{Doing, Error};
 use super::sys;
+use crate::engine::bind::{self, Detached};
 use crate::engine::cgroup::Cgroup;
 use crate::engine::{MountSource, ResolvedMount};
+use crate::sys::tmpfs;
 use knarr_core::spec::{ContainerSpec, NetworkMode};
-use rustix::fs::CWD;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen,
 };
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -88,15 +89,6 @@ impl fmt::Display for FileSystem {
     }
 }
 
-/// A copy of a tree of mounts, detached: the place to change its attributes before anybody sees it.
-pub fn copy_tree(path: &Path, recursive: bool) -> Result<OwnedFd, Error> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if recursive {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    open_tree(CWD, path, flags).doing("bind", path.display())
-}
-
 /// The mounts that every container has, before those of the user.
 pub fn defaults(
     spec: &ContainerSpec,
@@ -119,7 +111,7 @@ pub fn defaults(
     };
     // sysfs shows the network namespace it is mounted from; one that the user namespace does not own may not be mounted
     let sys = if rootless && spec.network == NetworkMode::Host {
-        let tree = copy_tree(Path::new("/sys"), true)?;
+        let tree = bind::copy_tree(Path::new("/sys"), true).doing("bind", "/sys")?;
         sys::mount_setattr(tree.as_fd(), true, sys_attributes.bits().into(), 0, libc::MS_PRIVATE)
             .doing("restrict", "/sys")?;
         What::Tree { tree, directory: true }
@@ -174,19 +166,14 @@ pub fn of_user(mounts: &[ResolvedMount]) -> Result<Vec<Mount>, Error> {
 fn of_user_one(mount: &ResolvedMount) -> Result<Mount, Error> {
     let read_only = if mount.read_only { READ_ONLY } else { MountAttrFlags::empty() };
     let (what, attributes) = match &mount.source {
-        MountSource::Path { path, propagation } => {
-            let propagation = propagation.as_deref().unwrap_or("rprivate");
-            let recursive = propagation.starts_with('r');
-            let tree = copy_tree(path, true)?;
-            bind_attributes(&tree, recursive, read_only, propagation)
-                .doing("restrict", path.display())?;
-            let kind = rustix::fs::fstat(&tree).doing("look at", path.display())?;
-            let kind = rustix::fs::FileType::from_raw_mode(kind.st_mode);
-            let directory = kind == rustix::fs::FileType::Directory;
-            (What::Tree { tree, directory }, read_only)
+        MountSource::Path(bind) => {
+            let Detached { tree, is_directory } =
+                bind.detach(mount.read_only, MountAttrFlags::empty())?;
+            (What::Tree { tree, directory: is_directory }, read_only)
         }
         MountSource::Tmpfs { size, mode, options } => {
-            let (file_system, attributes) = tmpfs(*size, *mode, options);
+            let (options, attributes) = tmpfs::options(*size, *mode, options);
+            let file_system = FileSystem { kind: "tmpfs", options };
             (What::New(file_system), attributes | read_only)
         }
     };
@@ -195,7 +182,7 @@ fn of_user_one(mount: &ResolvedMount) -> Result<Mount, Error> {
 
 /// A file of Knarr's own, such as `/etc/hosts`, over the image's.
 pub fn of_file(source: &Path, target: &str) -> Result<Mount, Error> {
-    let tree = copy_tree(source, false)?;
+    let tree = bind::copy_tree(source, false).doing("bind", source.display())?;
     sys::mount_setattr(tree.as_fd(), false, 0, 0, libc::MS_PRIVATE)
         .doing("bind", source.display())?;
     Ok(Mount {
@@ -204,60 +191,6 @@ pub fn of_file(source: &Path, target: &str) -> Result<Mount, Error> {
         target: target.to_owned(),
         system: false,
     })
-}
-
-/// Read-only binds are so down to the mounts below them (Docker since 25).
-fn bind_attributes(
-    tree: &OwnedFd,
-    recursive: bool,
-    attributes: MountAttrFlags,
-    propagation: &str,
-) -> rustix::io::Result<()> {
-    let set = u64::from(attributes.bits());
-    let propagation = match propagation.trim_start_matches('r') {
-        "shared" => libc::MS_SHARED,
-        "slave" => libc::MS_SLAVE,
-        _ => libc::MS_PRIVATE,
-    };
-    sys::mount_setattr(tree.as_fd(), recursive, 0, 0, propagation)?;
-    if set != 0 {
-        sys::mount_setattr(tree.as_fd(), true, set, 0, 0)?;
-    }
-    Ok(())
-}
-
-/// A tmpfs with mount(8)'s words for its options; inert unless they say otherwise, as Docker's.
-fn tmpfs(size: Option<u64>, mode: Option<u32>, options: &[String]) -> (FileSystem, MountAttrFlags) {
-    let mut attributes = INERT;
-    let mut file_system = FileSystem { kind: "tmpfs", options: Vec::new() };
-    for option in options {
-        match option.as_str() {
-            "ro" => attributes |= READ_ONLY,
-            "rw" => attributes -= READ_ONLY,
-            "exec" => attributes -= NOEXEC,
-            "noexec" => attributes |= NOEXEC,
-            "suid" => attributes -= NOSUID,
-            "nosuid" => attributes |= NOSUID,
-            "dev" => attributes -= NODEV,
-            "nodev" => attributes |= NODEV,
-            "noatime" => attributes |= MountAttrFlags::MOUNT_ATTR_NOATIME,
-            "" | "defaults" | "relatime" => {}
-            other => {
-                let (key, value) = match other.split_once('=') {
-                    Some((key, value)) => (key, Some(value.to_owned())),
-                    None => (other, None),
-                };
-                file_system.options.push((key.to_owned(), value));
-            }
-        }
-    }
-    if let Some(size) = size {
-        file_system.options.push(("size".to_owned(), Some(size.to_string())));
-    }
-    if let Some(mode) = mode {
-        file_system.options.push(("mode".to_owned(), Some(format!("{mode:o}"))));
-    }
-    (file_system, attributes)
 }
 
 /// The file systems below `/sys/fs/cgroup`: name of the folder (empty: the place itself), kind, controllers.
@@ -323,14 +256,5 @@ mod tests {
             ["/proc", "/dev", "/dev/pts", "/etc", "/a", "/etc/hosts", "//dev/shm/", "/a/b/c"]
         );
         assert_eq!(merged(&["/dev", "/etc/hosts"]), ["/proc", "/dev", "/etc/hosts"]);
-    }
-
-    #[test]
-    fn tmpfs_is_inert_unless_told() {
-        let options = ["exec", "uid=5", "huge"].map(str::to_owned);
-        let (file_system, attributes) = tmpfs(Some(100), Some(0o1777), &options);
-        assert_eq!(attributes, NOSUID | NODEV);
-        assert_eq!(file_system.to_string(), "tmpfs uid=5 huge size=100 mode=1777");
-        assert_eq!(tmpfs(None, None, &[]).1, INERT);
     }
 }

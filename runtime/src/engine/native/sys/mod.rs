@@ -6,6 +6,7 @@
 
 mod privileges;
 
+pub use crate::sys::mount::mount_setattr;
 pub use privileges::*;
 
 use rustix::io::{Errno, Result};
@@ -91,40 +92,6 @@ pub unsafe fn fork(namespaces: c_int, cgroup: Option<BorrowedFd<'_>>) -> Result<
 pub fn exit_now(code: c_int) -> ! {
     // SAFETY: _exit never returns and touches no memory
     unsafe { libc::_exit(code) }
-}
-
-/// `struct mount_attr` of mount_setattr(2).
-#[repr(C)]
-#[derive(Default)]
-struct MountAttr {
-    attr_set: u64,
-    attr_clr: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
-
-/// Sets and clears attributes (`MOUNT_ATTR_*`) and the propagation (`MS_*`, 0 keeps it) of the mount `at` is the root of.
-pub fn mount_setattr(
-    at: BorrowedFd<'_>,
-    recursive: bool,
-    set: u64,
-    clear: u64,
-    propagation: u64,
-) -> Result<()> {
-    let mut attributes = MountAttr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
-    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: all pointers outlive the call, the size is that of the structure
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            at.as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            &raw mut attributes,
-            size_of::<MountAttr>(),
-        )
-    })
-    .map(drop)
 }
 
 /// Joins namespaces (`CLONE_NEW*`): one that is open, or several of a process at once, by its pidfd.

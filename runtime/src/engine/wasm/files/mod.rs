@@ -6,6 +6,7 @@
 
 mod mounts;
 
+use super::cause::Cause;
 use super::error::Error;
 use crate::engine::{MountSource, ResolvedMount};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
@@ -58,23 +59,31 @@ impl Tree {
             .map_err(|e| Error::system("open the root file system", e))?;
         let mut attached = Vec::new();
         for mount in mounts {
-            let refused = |errno: Errno| Error::Mount {
-                target: mount.target.clone(),
-                source: std::io::Error::from(errno).into(),
-            };
+            let refused = |source: Cause| Error::Mount { target: mount.target.clone(), source };
             match &mount.source {
-                MountSource::Path { path, .. } => {
+                MountSource::Path(bind) => {
+                    if bind.subpath.is_some() || bind.ids.is_some() {
+                        return Err(refused(Cause::new(
+                            "this user may not mount here, which a part of a volume and idmap take",
+                        )));
+                    }
                     // one file cannot be a preopened directory
-                    mounts::open_directory(path).map_err(refused)?;
+                    mounts::open_directory(&bind.path).map_err(|e| refused(e.into()))?;
                     attached.push(Attached {
                         target: normal(&mount.target),
-                        source: path.clone(),
+                        source: bind.path.clone(),
                         read_only: mount.read_only,
                     });
                 }
+                MountSource::Tmpfs { size: Some(_), .. } => {
+                    return Err(refused(Cause::new(
+                        "this user may not mount here, and nothing else limits a size",
+                    )));
+                }
                 MountSource::Tmpfs { .. } => {
                     // the root file system's own directory stands in: it goes with the container as memory would
-                    mounts::mount_point(root.as_fd(), &mount.target, true).map_err(refused)?;
+                    mounts::mount_point(root.as_fd(), &mount.target, true)
+                        .map_err(|e| refused(e.into()))?;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Writing a part of a container as a tar archive.
+//! Writing a tree as a tar archive.
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
 /// Writes an entry, and what is in it, under a name.
-pub(super) fn pack(entry: &OwnedFd, name: &Path, out: &mut dyn Write) -> io::Result<()> {
+pub fn pack(entry: &OwnedFd, name: &Path, out: &mut dyn Write) -> io::Result<()> {
     let mut packer = Packer { out: Builder::new(out), links: HashMap::new() };
     packer.entry(entry.as_fd(), name)?;
     packer.out.finish()
@@ -54,7 +54,7 @@ impl Packer<'_> {
                 let size = stat.st_size.unsigned_abs();
                 header.set_size(size);
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-                let path = crate::sys::resolve::path_of(entry);
+                let path = super::resolve::path_of(entry);
                 let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
                 // exactly as long as its header says, whatever happens to the file meanwhile
                 let content = file.chain(io::repeat(0)).take(size);

@@ -11,27 +11,41 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 use tar::{Archive, Entry, EntryType};
 
-type Failure = (String, io::Error);
+/// What could not be unpacked, by its name in the archive.
+pub type Failure = (String, io::Error);
 
 const NOFOLLOW: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
 
-/// `archive`: owners as the archive has them, otherwise root.
-pub(super) fn unpack(
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Owners as the archive has them, otherwise root.
+    pub owners: bool,
+    /// The directory itself gets the attributes that the archive has for `.`.
+    pub top: bool,
+}
+
+pub fn unpack(
     input: &mut dyn Read,
     directory: BorrowedFd,
-    archive: bool,
+    options: Options,
 ) -> Result<(), Failure> {
     let whole = |e| ("the archive".to_owned(), e);
     // directories get their times last, or what is put into them would change them
     let mut directories = Vec::new();
+    let mut top = None;
     for entry in Archive::new(input).entries().map_err(whole)? {
         let mut entry = entry.map_err(whole)?;
         let path = entry.path().map_err(whole)?.into_owned();
         let failed = |e: io::Error| (path.display().to_string(), e);
-        let Some((parent, name)) = place(directory, &path).map_err(failed)? else { continue };
+        let Some((parent, name)) = place(directory, &path).map_err(failed)? else {
+            if options.top && entry.header().entry_type() == EntryType::Directory {
+                top = Some(own_attributes(&entry).map_err(failed)?);
+            }
+            continue;
+        };
         let kind = make(&mut entry, directory, &parent, &name).map_err(failed)?;
         let Some(kind) = kind else { continue };
-        attributes(&entry, parent.as_fd(), &name, kind, archive).map_err(failed)?;
+        attributes(&entry, parent.as_fd(), &name, kind, options).map_err(failed)?;
         if kind == FileType::Directory {
             directories.push((parent, name, mtime(&entry)));
         }
@@ -40,7 +54,10 @@ pub(super) fn unpack(
         // one that a later entry replaced has its own
         let _ = fs::utimensat(parent, name, &times(*mtime), AtFlags::SYMLINK_NOFOLLOW);
     }
-    Ok(())
+    match top {
+        Some(attributes) => set_top(directory, attributes).map_err(|e| (".".to_owned(), e)),
+        None => Ok(()),
+    }
 }
 
 /// The directory an entry belongs in, made if it is missing, and its name there. `None` for the top itself.
@@ -128,19 +145,14 @@ fn attributes(
     parent: BorrowedFd,
     name: &CString,
     kind: FileType,
-    archive: bool,
+    options: Options,
 ) -> io::Result<()> {
     let header = entry.header();
-    let (user, group) = match archive {
-        true => (number(header.uid()?)?, number(header.gid()?)?),
-        false => (0, 0),
+    let (user, group) = match options.owners {
+        true => owner(entry)?,
+        false => (Uid::ROOT, Gid::ROOT),
     };
-    let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
-    match fs::chownat(parent, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW) {
-        // in a user namespace there is only one owner
-        Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
-        Err(e) => return Err(e.into()),
-    }
+    only_owner(fs::chownat(parent, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW))?;
     if kind == FileType::Symlink {
         return Ok(fs::utimensat(parent, name, &times(mtime(entry)), AtFlags::SYMLINK_NOFOLLOW)?);
     }
@@ -148,11 +160,36 @@ fn attributes(
     let flags = OFlags::PATH | NOFOLLOW;
     let opened = fs::openat(parent, name, flags, Mode::empty())?;
     let mode = Mode::from_raw_mode(header.mode()? & 0o7777);
-    fs::chmod(crate::sys::resolve::path_of(&opened), mode)?;
+    fs::chmod(super::resolve::path_of(&opened), mode)?;
     if kind != FileType::Directory {
         fs::utimensat(parent, name, &times(mtime(entry)), AtFlags::SYMLINK_NOFOLLOW)?;
     }
     Ok(())
+}
+
+type Owner = (Uid, Gid);
+
+fn owner(entry: &Entry<&mut dyn Read>) -> io::Result<Owner> {
+    let header = entry.header();
+    Ok((Uid::from_raw(number(header.uid()?)?), Gid::from_raw(number(header.gid()?)?)))
+}
+
+/// In a user namespace there is only one owner, and for an ordinary user as well.
+fn only_owner(result: Result<(), Errno>) -> io::Result<()> {
+    match result {
+        Ok(()) | Err(Errno::PERM | Errno::INVAL) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn own_attributes(entry: &Entry<&mut dyn Read>) -> io::Result<(Owner, u32, u64)> {
+    Ok((owner(entry)?, entry.header().mode()? & 0o7777, mtime(entry)))
+}
+
+fn set_top(top: BorrowedFd, ((user, group), mode, mtime): (Owner, u32, u64)) -> io::Result<()> {
+    only_owner(fs::fchown(top, Some(user), Some(group)))?;
+    fs::fchmod(top, Mode::from_raw_mode(mode))?;
+    Ok(fs::futimens(top, &times(mtime))?)
 }
 
 fn is_directory(parent: impl AsFd, name: &CString) -> bool {

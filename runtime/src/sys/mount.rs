@@ -1,0 +1,128 @@
+//! Attributes of mounts, and whose the files in them are.
+
+use knarr_core::spec::{IdMap, IdRange};
+use rustix::io::{Errno, Result};
+use rustix::process::{Pid, WaitOptions, waitpid};
+use std::fmt::Write;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// `struct mount_attr` of mount_setattr(2).
+#[repr(C)]
+#[derive(Default)]
+struct MountAttr {
+    attr_set: u64,
+    attr_clr: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+/// linux/mount.h
+const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+
+/// Sets and clears attributes (`MOUNT_ATTR_*`) and the propagation (`MS_*`, 0 keeps it) of the mount `at` is the root of.
+pub fn mount_setattr(
+    at: BorrowedFd<'_>,
+    recursive: bool,
+    set: u64,
+    clear: u64,
+    propagation: u64,
+) -> Result<()> {
+    let attributes = MountAttr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
+    set_attributes(at, recursive, attributes)
+}
+
+/// Shows the files of a detached mount under other ids (Linux 5.12, and a file system that can: `EINVAL` otherwise).
+pub fn map_ids(at: BorrowedFd<'_>, recursive: bool, map: &IdMap) -> Result<()> {
+    let namespace = id_namespace(map)?;
+    let userns_fd = namespace.as_raw_fd().unsigned_abs().into();
+    let attributes = MountAttr { attr_set: MOUNT_ATTR_IDMAP, userns_fd, ..MountAttr::default() };
+    set_attributes(at, recursive, attributes)
+}
+
+fn set_attributes(at: BorrowedFd<'_>, recursive: bool, mut attributes: MountAttr) -> Result<()> {
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: all pointers outlive the call, the size is that of the structure
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            at.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw mut attributes,
+            size_of::<MountAttr>(),
+        )
+    };
+    if result < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// A user namespace whose only purpose is its map. The kernel has no other way to name one.
+fn id_namespace(map: &IdMap) -> Result<OwnedFd> {
+    let (ready, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let (wait, release) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    // SAFETY: the child makes system calls only, which need neither heap nor locks, and ends in `_exit`.
+    let pid = unsafe { libc::fork() };
+    match Pid::from_raw(pid) {
+        None if pid == 0 => {
+            // SAFETY: as above; the descriptors are this process's copies.
+            unsafe {
+                libc::close(release.as_raw_fd());
+                let made: u8 = u8::from(libc::unshare(libc::CLONE_NEWUSER) == 0);
+                libc::write(tell.as_raw_fd(), (&raw const made).cast(), 1);
+                let mut end = 0u8;
+                libc::read(wait.as_raw_fd(), (&raw mut end).cast(), 1);
+                libc::_exit(0)
+            }
+        }
+        None => Err(last_error()),
+        Some(child) => {
+            drop((tell, wait));
+            let result = fill_namespace(child, &ready, map);
+            drop(release);
+            while matches!(waitpid(Some(child), WaitOptions::empty()), Err(Errno::INTR)) {}
+            result
+        }
+    }
+}
+
+fn fill_namespace(child: Pid, ready: &OwnedFd, map: &IdMap) -> Result<OwnedFd> {
+    let mut made = [0];
+    loop {
+        match rustix::io::read(ready, &mut made) {
+            Err(Errno::INTR) => {}
+            Ok(1) if made[0] == 1 => break,
+            Ok(_) => return Err(Errno::NOSPC),
+            Err(e) => return Err(e),
+        }
+    }
+    let process = format!("/proc/{}", child.as_raw_nonzero());
+    write_map(&format!("{process}/uid_map"), &map.uids)?;
+    write_map(&format!("{process}/gid_map"), &map.gids)?;
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open(format!("{process}/ns/user"), flags, rustix::fs::Mode::empty())
+}
+
+/// The first column of a map is the id on the disk, the second the one that is seen (mount_setattr(2), "ID-mapped
+/// mounts"). A map is written by one call.
+fn write_map(path: &str, ranges: &[IdRange]) -> Result<()> {
+    let mut text = String::new();
+    for IdRange { on_disk, seen, count } in ranges {
+        // memory does not refuse to be written
+        let _ = writeln!(text, "{on_disk} {seen} {count}");
+    }
+    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+    rustix::io::write(&file, text.as_bytes()).map(drop)
+}
+
+/// Whether a path is the root of a mount.
+pub fn is_mount(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)
+        .is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+fn last_error() -> Errno {
+    let code = std::io::Error::last_os_error().raw_os_error();
+    Errno::from_raw_os_error(code.unwrap_or(libc::EIO))
+}
