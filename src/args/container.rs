@@ -155,6 +155,12 @@ pub struct Options {
     /// Mount a directory or a volume: [SOURCE:]TARGET[:OPTIONS]
     #[arg(short = 'v', long, value_name = "VOLUME")]
     pub volume: Vec<String>,
+    /// Only local
+    #[arg(long, value_name = "DRIVER", value_parser = ["local"], hide_possible_values = true)]
+    volume_driver: Option<String>,
+    /// Mount what another container has mounted, read-only with :ro
+    #[arg(long, value_name = "CONTAINER[:ro]")]
+    pub volumes_from: Vec<String>,
     /// Give each HTTP request a fresh instance (Wasm)
     #[arg(long)]
     pub wasm_isolate_requests: bool,
@@ -222,6 +228,8 @@ impl Options {
             labels: self.label.clone(),
             label_files: self.label_file.clone(),
             mounts: self.mounts()?,
+            // known when the store is open
+            inherited: Vec::new(),
             read_only: self.read_only,
             limits: self.limits()?,
             security: self.security()?,
@@ -246,7 +254,7 @@ impl Options {
             .map_err(|error| Failure::new("cannot tell the working directory").cause(&error))?;
         let mut mounts = Vec::new();
         for text in &self.mount {
-            mounts.push(options::parse_mount(text)?);
+            mounts.push(options::parse_mount(text, &directory)?);
         }
         for text in &self.volume {
             mounts.push(options::parse_volume(text, &directory)?);

@@ -44,6 +44,12 @@ pub fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
     }
 }
 
+/// Whether labels are what `label=` and `label!=` (whose key ends in `!` here) ask for, as prune commands have it.
+pub fn is_chosen(filters: &[Filter], labels: &BTreeMap<String, String>) -> bool {
+    values(filters, "label").iter().all(|wanted| has_label(labels, wanted))
+        && !values(filters, "label!").iter().any(|unwanted| has_label(labels, unwanted))
+}
+
 /// Go's `path.Match`: `*` and `?` do not cross a slash, `[a-z]` is a class.
 pub fn glob(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();

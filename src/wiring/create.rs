@@ -15,13 +15,14 @@ use knarr_runtime::container::options::{ImageOptions, resolve};
 /// Makes the container that the options ask for.
 pub fn create(options: &Options, context: &Context) -> Result<(Store, ContainerId), Failure> {
     let wanted = options.wanted_platform()?;
-    let asked = options.run_options()?;
+    let mut asked = options.run_options()?;
     let cidfile = options.cidfile.as_deref();
     if let Some(path) = cidfile.filter(|path| path.exists()) {
         return Err(Failure::usage(format!("the file {} exists already", path.display()))
             .hint("remove it, or name another one with --cidfile"));
     }
     let store = context.store()?;
+    asked.inherited = container::volumes_from(&store, &options.volumes_from)?;
     // until the record is written nothing tells the collector that the image is needed
     let _hold = store.hold()?;
     let pull = PullOptions {

@@ -8,6 +8,7 @@ pub mod variant;
 use knarr_core::fsx;
 use knarr_core::root::Root;
 use knarr_core::store::Usage;
+use knarr_runtime::volume::{Backing, Volume};
 use std::error::Error;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -36,4 +37,12 @@ pub fn size_of(path: &Path) -> u64 {
         false => Vec::new(),
     };
     metadata.blocks() * 512 + inside.iter().map(|name| size_of(&path.join(name))).sum::<u64>()
+}
+
+/// What removing a volume gives back. A directory of the host that a volume stands for is not Knarr's, and stays.
+pub fn volume_size(root: &Root, volume: &Volume) -> u64 {
+    match (volume.backing(), volume.data(root)) {
+        (Ok(Backing::Directory(_)), _) | (_, Err(_)) => 0,
+        (_, Ok(data)) => size_of(&data),
+    }
 }

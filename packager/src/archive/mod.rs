@@ -16,6 +16,7 @@ mod read;
 mod save;
 
 pub use change::InvalidChange;
+pub use compression::decompress;
 pub use error::Error;
 pub use import::{ImportOptions, import};
 pub use load::{load, load_path};

@@ -1,16 +1,18 @@
 //! Show how much room things take.
 
+mod details;
+
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui::listing::{Listing, Row};
 use crate::ui::{self, units};
-use crate::wiring::size_of;
+use crate::wiring::{size_of, volume_size};
 use knarr_core::fsx;
 use knarr_core::root::Root;
 use knarr_core::store::Store;
 use knarr_runtime::container::list::{self, Filters, ListOptions};
 use knarr_runtime::state::Status;
-use knarr_runtime::volume;
+use knarr_runtime::volume::{self, Users};
 use std::collections::HashSet;
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +20,9 @@ pub struct Args {
     /// table, json, or a Go template
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
+    /// List every image, container and volume
+    #[arg(short, long, conflicts_with = "format")]
+    verbose: bool,
 }
 
 const LISTING: Listing = Listing {
@@ -37,6 +42,9 @@ struct Line(&'static str, usize, usize, u64, u64);
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let (store, root) = (context.store()?, &context.root);
+    if args.verbose {
+        return details::run(&store, root);
+    }
     let lines = [images(&store, root)?, containers(&store)?, volumes(root)?, modules(root)];
     let rows = lines.map(|Line(kind, total, active, size, unused)| {
         let reclaimable = match unused.checked_mul(100).and_then(|n| n.checked_div(size)) {
@@ -94,12 +102,13 @@ fn containers(store: &Store) -> Result<Line, Failure> {
 fn volumes(root: &Root) -> Result<Line, Failure> {
     let (mut active, mut size, mut unused) = (0, 0, 0);
     let all = volume::list(root)?;
+    let users = Users::read(root)?;
     for volume in &all {
-        let bytes = size_of(&volume::data(root, &volume.name)?);
+        let bytes = volume_size(root, volume);
         size += bytes;
-        match crate::commands::volume::users(root, &volume.name).is_empty() {
-            true => unused += bytes,
-            false => active += 1,
+        match users.is_used(&volume.name) {
+            true => active += 1,
+            false => unused += bytes,
         }
     }
     Ok(Line("Local Volumes", all.len(), active, size, unused))

@@ -30,8 +30,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         images::show(&images::candidates(&store, root, args.all)?);
         if args.volumes {
             let unused = volumes::unused(root, false)?;
-            let names: Vec<_> = unused.iter().map(|v| format!("  {}", v.name)).collect();
-            ui::note(format_args!("These volumes will be removed:\n{}", names.join("\n")));
+            if !unused.is_empty() {
+                volumes::show(root, &unused);
+            }
         }
         // which ones these are shows when the containers are gone
         ui::note("And the same of what only these containers use.");

@@ -1,10 +1,11 @@
 //! Make a volume.
 
+use super::pairs;
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui;
 use knarr_core::id::ContainerId;
-use knarr_runtime::volume;
+use knarr_runtime::volume::{self, NewVolume};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -14,6 +15,10 @@ pub struct Args {
     /// Set a label
     #[arg(long, value_name = "NAME[=VALUE]")]
     label: Vec<String>,
+    /// Where its files are: type=none, o=bind and device=PATH for a directory of this host; type=tmpfs and
+    /// o=size=64m,… for memory
+    #[arg(short, long = "opt", value_name = "NAME=VALUE")]
+    opt: Vec<String>,
     /// A name is made up if there is none
     #[arg(value_name = "VOLUME")]
     name: Option<String>,
@@ -24,14 +29,10 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         return Err(Failure::usage(format!("there is no volume driver {:?}", args.driver))
             .hint("leave --driver out"));
     }
-    let labels = args.label.iter().map(|label| match label.split_once('=') {
-        Some((name, value)) => (name.to_owned(), value.to_owned()),
-        None => (label.clone(), String::new()),
-    });
-    let name = args.name.clone();
-    let anonymous = name.is_none();
-    let name = name.unwrap_or_else(|| ContainerId::random().to_string());
-    let volume = volume::create(&context.root, &name, anonymous, labels.collect())?;
-    ui::line(volume.name)?;
+    let anonymous = args.name.is_none();
+    let name = args.name.clone().unwrap_or_else(|| ContainerId::random().to_string());
+    let (labels, options) = (pairs(&args.label), pairs(&args.opt));
+    let new = NewVolume { name, anonymous, labels, options };
+    ui::line(volume::create(&context.root, new)?.name)?;
     Ok(0)
 }

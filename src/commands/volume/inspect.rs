@@ -36,12 +36,12 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
 pub fn find(root: &Root, name: &str) -> Result<Document, Failure> {
     let volume = volume::find(root, name)?;
     Ok(Document {
+        mountpoint: volume.data(root)?.display().to_string(),
         created_at: volume.created.to_string(),
         driver: "local",
         labels: volume.labels,
-        mountpoint: volume::data(root, &volume.name)?.display().to_string(),
         name: volume.name,
-        options: None,
+        options: Some(volume.options).filter(|options| !options.is_empty()),
         scope: "local",
     })
 }

@@ -4,7 +4,7 @@ use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
 use crate::ui;
 use crate::ui::listing::{Listing, Row};
-use knarr_runtime::volume;
+use knarr_runtime::volume::{self, Users};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -44,7 +44,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     volumes.retain(|_| drivers.is_empty() || drivers.contains(&"local"));
     for wanted in values("dangling") {
         let wanted = filter::switch("dangling", wanted)?;
-        volumes.retain(|v| super::users(root, &v.name).is_empty() == wanted);
+        let users = Users::read(root)?;
+        volumes.retain(|v| users.is_used(&v.name) != wanted);
     }
     let mut rows = Vec::new();
     for volume in &volumes {
@@ -53,7 +54,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
                 .text("Driver", "local")
                 .text("Name", &volume.name)
                 .text("Scope", "local")
-                .text("Mountpoint", volume::data(root, &volume.name)?.display().to_string())
+                .text("Mountpoint", volume.data(root)?.display().to_string())
                 .labels(&volume.labels),
         );
     }

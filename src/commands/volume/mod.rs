@@ -1,6 +1,8 @@
 //! `knarr volume …`
 
 mod create;
+mod export;
+mod import;
 pub mod inspect;
 mod ls;
 pub mod prune;
@@ -8,9 +10,7 @@ mod rm;
 
 use super::{Context, Outcome};
 use clap::Subcommand;
-use knarr_core::root::Root;
-use knarr_core::spec::MountKind;
-use knarr_runtime::state;
+use std::collections::BTreeMap;
 
 /// Manage volumes
 #[derive(Debug, Subcommand)]
@@ -18,6 +18,10 @@ use knarr_runtime::state;
 pub enum Verb {
     /// Make a volume
     Create(create::Args),
+    /// Write what is in a volume to a tar archive
+    Export(export::Args),
+    /// Put what is in a tar archive into a volume
+    Import(import::Args),
     /// Show details of volumes
     Inspect(inspect::Args),
     /// List volumes
@@ -33,6 +37,8 @@ pub enum Verb {
 pub fn run(verb: Verb, context: &Context) -> Outcome {
     match verb {
         Verb::Create(args) => create::run(&args, context),
+        Verb::Export(args) => export::run(&args, context),
+        Verb::Import(args) => import::run(&args, context),
         Verb::Inspect(args) => inspect::run(&args, context),
         Verb::Ls(args) => ls::run(&args, context),
         Verb::Prune(args) => prune::run(&args, context),
@@ -40,17 +46,11 @@ pub fn run(verb: Verb, context: &Context) -> Outcome {
     }
 }
 
-/// The containers that use a volume, by name. A damaged record may name any volume.
-pub fn users(root: &Root, volume: &str) -> Vec<String> {
-    let Ok(containers) = state::all(root) else { return vec!["(unknown)".into()] };
-    let uses = |container: Result<state::Container, state::Damaged>| match container {
-        Ok(container) => {
-            let names =
-                |kind: &MountKind| matches!(kind, MountKind::Volume { name, .. } if name == volume);
-            let uses = container.spec.mounts.iter().any(|mount| names(&mount.kind));
-            uses.then_some(container.state.name)
-        }
-        Err(damaged) => Some(damaged.id.short().to_owned()),
+/// `NAME=VALUE` or `NAME`, several times.
+fn pairs(texts: &[String]) -> BTreeMap<String, String> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) => (name.to_owned(), value.to_owned()),
+        None => (text.clone(), String::new()),
     };
-    containers.into_iter().filter_map(uses).collect()
+    texts.iter().map(pair).collect()
 }

@@ -1,16 +1,21 @@
 //! Remove volumes that no container uses: anonymous ones, or all.
 
+use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui::{self, terminal, units};
+use crate::wiring::volume_size;
 use knarr_core::root::Root;
-use knarr_runtime::volume::{self, Volume};
+use knarr_runtime::volume::{self, Users, Volume};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Named volumes as well
     #[arg(short, long)]
     all: bool,
+    /// Only some: label=NAME[=VALUE], label!=NAME[=VALUE], all=true
+    #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
+    filter: Vec<Filter>,
     /// Do not ask
     #[arg(short, long)]
     force: bool,
@@ -18,14 +23,19 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let root = &context.root;
-    let unused = unused(root, args.all)?;
+    filter::check(&args.filter, &["label", "label!", "all"])?;
+    let mut all = args.all;
+    for wanted in filter::values(&args.filter, "all") {
+        all = filter::switch("all", wanted)?;
+    }
+    let mut unused = unused(root, all)?;
+    unused.retain(|volume| filter::is_chosen(&args.filter, &volume.labels));
     if unused.is_empty() {
         ui::line("Total reclaimed space: 0B")?;
         return Ok(0);
     }
     if !args.force {
-        let names: Vec<_> = unused.iter().map(|v| format!("  {}", v.name)).collect();
-        ui::note(format_args!("These volumes will be removed:\n{}", names.join("\n")));
+        show(root, &unused);
         if !terminal::confirm("Remove them?")? {
             return Ok(0);
         }
@@ -35,10 +45,18 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     Ok(0)
 }
 
+/// Says what is about to go, with its size.
+pub fn show(root: &Root, volumes: &[Volume]) {
+    let line = |v: &Volume| format!("  {} ({})", v.name, units::size(volume_size(root, v)));
+    let lines: Vec<_> = volumes.iter().map(line).collect();
+    ui::note(format_args!("These volumes will be removed:\n{}", lines.join("\n")));
+}
+
 /// The volumes that no container uses.
 pub fn unused(root: &Root, all: bool) -> Result<Vec<Volume>, Failure> {
     let mut volumes = volume::list(root)?;
-    volumes.retain(|v| (all || v.anonymous) && super::users(root, &v.name).is_empty());
+    let users = Users::read(root)?;
+    volumes.retain(|v| (all || v.anonymous) && !users.is_used(&v.name));
     Ok(volumes)
 }
 
@@ -47,8 +65,8 @@ pub fn remove(root: &Root, volumes: &[Volume]) -> Result<u64, Failure> {
     let mut reclaimed = 0;
     ui::line("Deleted Volumes:")?;
     for volume in volumes {
-        let size = crate::wiring::size_of(&volume::data(root, &volume.name)?);
-        match volume::remove(root, &volume.name, || super::users(root, &volume.name)) {
+        let size = volume_size(root, volume);
+        match volume::remove(root, &volume.name, None) {
             // somebody else was faster, or uses it since
             Err(volume::Error::NotFound { .. } | volume::Error::InUse { .. }) => {}
             result => {

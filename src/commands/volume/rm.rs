@@ -15,7 +15,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let root = &context.root;
     each(&args.names, |name| {
-        match volume::remove(root, name, || super::users(root, name)) {
+        match volume::remove(root, name, None) {
             Err(volume::Error::NotFound { .. }) if args.force => {}
             result => result?,
         }

@@ -21,8 +21,8 @@ use knarr_core::hint::Hint;
 use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::{
-    ContainerSpec, Dns, Limits, LogConfig, Mount, NetworkMode, Outbound, Port, Process,
-    Protocol, Security, SpecImage, WasmOptions,
+    ContainerSpec, Dns, Limits, LogConfig, Mount, NetworkMode, Outbound, Port, Process, Protocol,
+    Security, SpecImage, WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
