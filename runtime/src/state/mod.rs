@@ -60,6 +60,9 @@ impl Hint for Error {
         match self {
             Self::NotFound { .. } => Some("'knarr ps -a' lists all containers".into()),
             Self::Ambiguous { .. } => Some("give more digits, or the container's name".into()),
+            Self::InvalidName { name } if name.len() == 1 => {
+                Some("a name has two characters at least".into())
+            }
             Self::InvalidName { .. } => Some(
                 "begin with a letter or a digit, and go on with letters, digits, '_', '.' and '-'"
                     .into(),

@@ -364,6 +364,9 @@ mod tests {
         let mut header = tar::Header::new_gnu();
         header.set_size(1);
         header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         builder.append_data(&mut header.clone(), "fine", &b"x"[..]).unwrap();
         header.as_gnu_mut().unwrap().name[..9].copy_from_slice(b"../escape");
         header.set_cksum();
