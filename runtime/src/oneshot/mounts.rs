@@ -3,7 +3,7 @@
 use super::agent::Relay;
 use super::request::{Source, StepMount};
 use super::{Error, overlay};
-use crate::engine::{MountSource, ResolvedMount};
+use crate::engine::{Bind, MountSource, ResolvedMount};
 use crate::sys::resolve::{open_in, open_root};
 use knarr_core::fsx;
 use knarr_core::store::snapshot::Snapshot;
@@ -64,7 +64,7 @@ pub(super) fn resolve(mounts: &[StepMount], scratch: &Path) -> Result<Resolved, 
 }
 
 fn of_path(path: PathBuf) -> MountSource {
-    MountSource::Path { path, propagation: None }
+    MountSource::Path(Bind::of(path))
 }
 
 fn missing(wanted: &StepMount, path: &str) -> Error {
