@@ -35,7 +35,6 @@ pub enum Arguments {
     /// `name=value …`, or the old form with one `name value`.
     Pairs {
         pairs: Vec<(Word, Word)>,
-        #[allow(dead_code)] // the lint rules read it
         legacy: bool,
     },
     /// `HEALTHCHECK KIND …`

@@ -147,3 +147,6 @@ impl Instruction {
         Ok(missing)
     }
 }
+
+#[cfg(test)]
+mod tests;

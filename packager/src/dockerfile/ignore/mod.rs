@@ -116,7 +116,6 @@ impl Ignore {
     }
 
     /// Whether a rule leaves out everything at the root: `*`, `**`.
-    #[allow(dead_code)] // a lint rule asks
     pub(super) fn ignores_root(&self) -> bool {
         self.rules.iter().any(|rule| !rule.exception && rule.pattern.is_everything())
     }
@@ -142,7 +141,7 @@ impl Rule {
 }
 
 /// Go's `filepath.Clean`: no empty names, no `.`, and `..` takes the name before it away.
-fn clean(path: &str) -> String {
+pub(super) fn clean(path: &str) -> String {
     let absolute = path.starts_with('/');
     let mut names: Vec<&str> = Vec::new();
     for name in path.split('/') {

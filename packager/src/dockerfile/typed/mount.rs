@@ -108,7 +108,6 @@ impl MountFlag {
     }
 
     /// The words of it in which variables are expanded.
-    #[allow(dead_code)] // the lint rules read it
     pub(in super::super) fn words(&self) -> Vec<Word> {
         let fields = fields(&self.text).unwrap_or_default();
         let values = fields.iter().filter_map(|field| field.split_once('='));
