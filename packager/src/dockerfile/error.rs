@@ -50,7 +50,12 @@ pub enum Problem {
 
     // instructions
     #[error("unknown instruction '{keyword}'")]
-    UnknownInstruction { keyword: String, nearest: Option<String> },
+    UnknownInstruction {
+        keyword: String,
+        nearest: Option<String>,
+        /// It looks like a part of the instruction before.
+        continues: bool,
+    },
     #[error("{keyword} needs at least one argument")]
     NoArgument { keyword: &'static str },
     #[error("{keyword} takes exactly one argument")]
@@ -157,6 +162,12 @@ pub enum Problem {
     Port { port: String },
 }
 
+/// White space that separates no words, or no space at all: what copying from a web page leaves behind.
+fn is_invisible(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
 /// The ways to say what was meant.
 fn nearest_or_known(nearest: Option<&str>, known: &[&str], prefix: &str) -> Option<String> {
     if let Some(nearest) = nearest {
@@ -185,16 +196,14 @@ impl Hint for Problem {
                 "it is written like '# check=skip=RULE,RULE;experimental=RULE;error=true'"
             }
             Self::Platform { .. } => "platforms look like linux/amd64, linux/arm64/v8 or wasi/wasm",
+            Self::UnknownInstruction { keyword, .. } if keyword.contains(is_invisible) => {
+                "an invisible character stands where a blank should be"
+            }
             Self::UnknownInstruction { nearest: Some(nearest), .. } => {
                 return Some(format!("did you mean '{nearest}'?"));
             }
-            Self::UnknownInstruction { keyword, nearest: None } => {
-                if !keyword
-                    .contains(|c: char| c.is_whitespace() || c == '\u{200b}' || c == '\u{feff}')
-                {
-                    return None;
-                }
-                "an invisible character stands where a blank should be"
+            Self::UnknownInstruction { continues: true, .. } => {
+                "if this belongs to the instruction before, end the line before with the escape character"
             }
             Self::NoDestination { keyword } => {
                 return Some(format!("write '{keyword} SOURCE DESTINATION'"));

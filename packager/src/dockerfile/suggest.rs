@@ -1,6 +1,6 @@
 //! "Did you mean …?"
 
-/// More edits than this make another word.
+/// As many edits make another word; so do edits to more than half of it.
 const FAR: usize = 3;
 
 /// The candidate that somebody most likely meant, if one is near. Upper and lower case count as the same, and an
@@ -12,10 +12,10 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         let lower = candidate.to_lowercase();
         // a transposition counts as one edit: FORM is FROM, not RUN
         let distance = strsim::osa_distance(&word, &lower);
-        let limit = FAR.min(word.chars().count().max(lower.chars().count()));
+        let length = word.chars().count().max(lower.chars().count());
         match best {
             _ if distance == 0 => return None,
-            _ if distance >= limit => {}
+            _ if distance >= FAR || distance * 2 > length => {}
             Some((_, least)) if distance >= least => {}
             _ => best = Some((candidate, distance)),
         }
@@ -38,5 +38,6 @@ mod tests {
         assert_eq!(nearest("RUN", known), None);
         assert_eq!(nearest("", known), None);
         assert_eq!(nearest("xy", known), None);
+        assert_eq!(nearest("c", ["cmd"]), None);
     }
 }

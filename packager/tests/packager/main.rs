@@ -5,6 +5,7 @@
 
 mod archive;
 mod docker_registry;
+mod dockerfile;
 mod ensure;
 mod hostile_archives;
 mod hostile_registry;

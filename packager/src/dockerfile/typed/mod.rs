@@ -29,11 +29,9 @@ pub fn statement(source: &Source, node: &Node) -> Result<Statement> {
         let keyword = node.keyword.value.clone();
         let nearest =
             nearest(&keyword, tree::keywords()).map(|nearest| in_the_case_of(&keyword, nearest));
-        return Err(Error::new(
-            source,
-            node.keyword.span,
-            Problem::UnknownInstruction { keyword, nearest },
-        ));
+        let continues = looks_continued(source, node.keyword.span.start);
+        let problem = Problem::UnknownInstruction { keyword, nearest, continues };
+        return Err(Error::new(source, node.keyword.span, problem));
     };
     let instruction = match keyword {
         "FROM" => return reader.from().map(Statement::From),
@@ -56,6 +54,15 @@ pub fn statement(source: &Source, node: &Node) -> Result<Statement> {
         _ => Instruction::Workdir(reader.one_text("WORKDIR")?),
     };
     Ok(Statement::Instruction(Located::new(instruction, span)))
+}
+
+/// Whether a line looks like a part of the one before: it is indented, or that one ends with an operator of the shell.
+fn looks_continued(source: &Source, at: usize) -> bool {
+    let before = source.slice(Span::new(0, at));
+    let Some((lines, indent)) = before.rsplit_once('\n') else { return false };
+    let last = lines.trim_end().rsplit('\n').next().unwrap_or_default();
+    !indent.is_empty()
+        || ["&&", "||", "|", ";", ","].iter().any(|operator| last.ends_with(operator))
 }
 
 /// Writes a suggestion the way the word was written.
