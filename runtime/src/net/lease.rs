@@ -25,8 +25,23 @@ pub fn check(network: &str, address: IpAddr, subnet: IpNet, gateway: IpAddr) -> 
     Ok(())
 }
 
+/// Takes the address that is wished for, or a free one of a range (of a subnet, with the gateway's left out). The caller
+/// holds the network's lock.
+pub fn obtain(
+    root: &Root,
+    network: &str,
+    space: (IpNet, IpNet, IpAddr),
+    wish: Option<IpAddr>,
+    id: &ContainerId,
+) -> Result<IpAddr> {
+    match wish {
+        Some(address) => take(root, network, address, id).map(|()| address),
+        None => take_free(root, network, space, id),
+    }
+}
+
 /// Takes one address, which [`check`] has let pass. The caller holds the network's lock.
-pub fn take(root: &Root, network: &str, address: IpAddr, id: &ContainerId) -> Result<()> {
+fn take(root: &Root, network: &str, address: IpAddr, id: &ContainerId) -> Result<()> {
     match claim(root, &root.network(network), address, id)? {
         None => Ok(()),
         Some(owner) => {
@@ -43,7 +58,7 @@ pub fn take(root: &Root, network: &str, address: IpAddr, id: &ContainerId) -> Re
 ///
 /// The search goes on after the address that was given out last: one that has just become free rests, since others may
 /// remember whose it was.
-pub fn take_free(
+fn take_free(
     root: &Root,
     network: &str,
     (range, subnet, gateway): (IpNet, IpNet, IpAddr),
@@ -105,13 +120,16 @@ pub fn is_alive(root: &Root, id: &ContainerId) -> Result<bool> {
     }
 }
 
-/// Gives one address back if it is this container's. The caller holds the network's lock.
-pub fn release(root: &Root, network: &str, address: IpAddr, id: &ContainerId) -> Result<()> {
-    let path = root.network(network).leases().join(address.to_string());
-    match owner(&path)? {
-        Some(owner) if owner == *id => Ok(fsx::remove_file(&path)?),
-        _ => Ok(()),
+/// The addresses that this container has.
+pub fn of(root: &Root, network: &str, id: &ContainerId) -> Result<Vec<IpAddr>> {
+    let folder = root.network(network).leases();
+    let mut addresses = Vec::new();
+    for file in fsx::list(&folder)? {
+        if owner(&folder.join(&file))?.is_some_and(|owner| owner == *id) {
+            addresses.extend(file.parse::<IpAddr>());
+        }
     }
+    Ok(addresses)
 }
 
 /// Gives back whatever this container has. The caller holds the network's lock.
