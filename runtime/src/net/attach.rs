@@ -111,12 +111,12 @@ pub(super) fn failed(step: Step, network: &str, source: io::Error) -> Error {
 ///
 /// For the container's monitor, before the engine starts and before it leaves the mount namespace of the host; it has a
 /// single thread again when this returns.
-pub fn attach(root: &Root, spec: &ContainerSpec, observe: Observe) -> Result<Attached> {
+pub fn attach(root: &Root, spec: &ContainerSpec, name: &str, observe: Observe) -> Result<Attached> {
     match &spec.network {
         NetworkMode::Host | NetworkMode::None => Ok(Attached::default()),
         NetworkMode::Container(other) => of_container(root, other),
         NetworkMode::Networks(_) => {
-            let attached = connect_all(root, spec, &mut Progress { observe });
+            let attached = connect_all(root, spec, name, &mut Progress { observe });
             if attached.is_err() {
                 // the cause matters more than what is left, which the next command finds
                 let _ = detach(root, &spec.id);
@@ -155,7 +155,12 @@ fn of_container(root: &Root, other: &ContainerId) -> Result<Attached> {
     Ok(Attached { namespace, endpoints, ..Attached::default() })
 }
 
-fn connect_all(root: &Root, spec: &ContainerSpec, progress: &mut Progress) -> Result<Attached> {
+fn connect_all(
+    root: &Root,
+    spec: &ContainerSpec,
+    name: &str,
+    progress: &mut Progress,
+) -> Result<Attached> {
     let mut memberships = memberships_in_order(root, spec)?;
     if let NetworkMode::Networks(wishes) = &spec.network {
         for wish in wishes {
@@ -163,8 +168,7 @@ fn connect_all(root: &Root, spec: &ContainerSpec, progress: &mut Progress) -> Re
             if memberships.iter().all(|(network, _)| network.name != wish.network) {
                 let network = store::find(root, &wish.network)?;
                 if network.created > spec.created {
-                    let name = state::load(root, &spec.id).map(|c| c.state.name);
-                    endpoint::join(root, &spec.id, &name.unwrap_or_default(), wish)?;
+                    endpoint::join(root, &spec.id, name, wish)?;
                     memberships = memberships_in_order(root, spec)?;
                 }
             }

@@ -247,7 +247,7 @@ pub fn configure(
     let index = |link: Option<Link>| link.map(|l| l.index).ok_or(io::ErrorKind::NotFound);
     let loopback = index(link::find(socket, "lo")?)?;
     let own = index(link::find(socket, interface)?)?;
-    let mut requests = vec![link::up(loopback)];
+    let mut requests = vec![link::up(loopback), link::up(own)];
     requests.extend(addresses.iter().map(|a| address::add(own, *a)));
     requests.extend(subnets.iter().map(|s| route::add_link(own, *s, route::MAIN)));
     requests.extend(gateways.iter().map(|g| route::add_default(own, *g, route::MAIN)));

@@ -111,13 +111,18 @@ fn owner(path: &std::path::Path) -> Result<Option<ContainerId>> {
     Ok(text.and_then(|text| String::from_utf8(text).ok()?.parse().ok()))
 }
 
-/// Whether a monitor owns the container. Must not wait: see the module `net`.
+/// Whether somebody owns the container: a monitor, or whoever runs the step of a build. Must not wait: see the module
+/// `net`.
 pub fn is_alive(root: &Root, id: &ContainerId) -> Result<bool> {
-    match Lock::try_exclusive_directory(root.container(id).run()) {
-        Ok(lock) => Ok(lock.is_none()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e.into()),
+    for root in [root, &root.of_steps()] {
+        match Lock::try_exclusive_directory(root.container(id).run()) {
+            Ok(None) => return Ok(true),
+            Ok(Some(_)) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e.into()),
+        }
     }
+    Ok(false)
 }
 
 /// The addresses that this container has.

@@ -90,7 +90,7 @@ fn get(socket: &mut Socket, message: LinkMessage) -> io::Result<Option<Link>> {
 /// All links.
 pub fn list(socket: &mut Socket) -> io::Result<Vec<Link>> {
     let replies = socket.dump(Request::new(GET, 0, &LinkMessage::default()))?;
-    replies.iter().map(|reply| parse(&reply)).collect()
+    replies.iter().map(|reply| parse(reply)).collect()
 }
 
 /// Makes a bridge, which is up; [`io::ErrorKind::AlreadyExists`] if there is a link of its name.
@@ -131,16 +131,15 @@ pub struct NewPair<'a> {
     pub namespace: BorrowedFd<'a>,
 }
 
-/// Makes the pair, both ends up. The peer is made in its namespace directly: moving it there would cost the kernel a
+/// Makes the pair; the end here is up. The peer is made in its namespace directly: moving it there would cost the kernel a
 /// grace period.
 pub fn add_pair(socket: &mut Socket, new: &NewPair) -> io::Result<()> {
-    let mut peer = message(vec![
+    let peer = message(vec![
         LinkAttribute::IfName(new.peer.to_owned()),
         LinkAttribute::Mtu(new.mtu),
         LinkAttribute::Address(new.peer_mac.to_vec()),
         LinkAttribute::NetNsFd(new.namespace.as_raw_fd()),
     ]);
-    set_up(&mut peer);
     let mut pair = message(vec![
         LinkAttribute::IfName(new.name.to_owned()),
         LinkAttribute::Mtu(new.mtu),

@@ -1,0 +1,25 @@
+//! Networks, as the kernel has them: each test in a network namespace of its own, in which it is the host, with another
+//! one behind it that is the outside.
+//!
+//! This program is also what `/proc/self/exe` must be: see `command`.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)] // a test that cannot go on panics
+
+mod command;
+mod host;
+mod reach;
+
+#[allow(dead_code)] // not everything is of use here
+#[path = "../life/fixture.rs"]
+mod fixture;
+#[path = "../harness/mod.rs"]
+mod harness;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = command::dispatch() {
+        return code;
+    }
+    harness::run(&[reach::TESTS])
+}
