@@ -33,6 +33,8 @@ pub enum Step {
     Link,
     /// Give the interface its addresses and routes.
     Address,
+    /// Open the name server's sockets in the namespace.
+    Names,
     /// Reserve the published ports on the host.
     Ports,
     /// Write down the endpoint.
@@ -50,6 +52,7 @@ impl fmt::Display for Step {
             Self::Namespace => "make a network namespace",
             Self::Link => "connect the container",
             Self::Address => "set the address",
+            Self::Names => "open the name server",
             Self::Ports => "reserve the published ports",
             Self::Record => "write down the container's place",
             Self::Publish => "publish the ports",
@@ -188,6 +191,17 @@ fn connect_all(
         let endpoint = connecting.connect(&place, endpoint, &mut attached.namespace)?;
         attached.endpoints.push((network, endpoint));
     }
+    if spec.engine == EngineKind::Native
+        && let Some(namespace) = &attached.namespace
+    {
+        let open = || {
+            // where there is no network there may still be names
+            bridge::switch_on(&mut bridge::inside(namespace.as_fd())?)?;
+            namespace::within(namespace.as_fd(), names::Sockets::open)
+        };
+        let first = attached.endpoints.first().map_or("", |(network, _)| network.name.as_str());
+        attached.sockets = Some(connecting.progress.step(Step::Names, first, open)?);
+    }
     connecting.publish(&mut attached)?;
     Ok(attached)
 }
@@ -218,8 +232,8 @@ impl Connecting<'_, '_, '_> {
         let Self { root, spec, .. } = *self;
         let network = place.network;
         let name = &network.name;
-        if network.driver != Driver::Bridge {
-            return Err(Error::Driver { network: name.clone(), container: spec.id.clone() });
+        if network.driver == Driver::Loopback {
+            return self.lease_on_loopback(network, endpoint);
         }
         let lock = Lock::exclusive_directory(root.network(name).data())?;
         let bridge = self
@@ -261,10 +275,23 @@ impl Connecting<'_, '_, '_> {
         Ok(endpoint)
     }
 
+    /// The host's loopback carries what goes to and from the address: Wasm guests know how.
+    fn lease_on_loopback(&mut self, network: &NetworkSpec, endpoint: Endpoint) -> Result<Endpoint> {
+        let (name, id) = (&network.name, &self.spec.id);
+        if self.spec.engine != EngineKind::Wasm {
+            return Err(Error::Driver { network: name.clone(), container: id.clone() });
+        }
+        (self.progress.observe)(Step::Lease).map_err(|e| failed(Step::Lease, name, e))?;
+        let _lock = Lock::exclusive_directory(self.root.network(name).data())?;
+        lease_all(self.root, network, endpoint)
+    }
+
     /// The published ports lead to the container's place on its first network that is not internal.
     fn publish(&mut self, attached: &mut Attached) -> Result<()> {
         let Self { root, spec, .. } = *self;
-        let publishing = attached.endpoints.iter().position(|(network, _)| !network.internal);
+        let leads_in =
+            |network: &NetworkSpec| !network.internal && network.driver == Driver::Bridge;
+        let publishing = attached.endpoints.iter().position(|(network, _)| leads_in(network));
         if let Some(at) = publishing
             && !spec.ports.is_empty()
         {
@@ -384,7 +411,10 @@ pub(super) fn disconnect_one(root: &Root, network: &NetworkSpec, endpoint: Endpo
     if addresses.is_empty() && !endpoint.is_up() {
         return Ok(());
     }
-    let mut result = Ok(());
+    let mut result = loopback::forget(root, name, &id).map_err(Error::from);
+    if network.driver == Driver::Loopback {
+        return result.and(bring_down(root, name, endpoint));
+    }
     if !endpoint.ports.is_empty() {
         let ports = published(&endpoint);
         let removed = Firewall::open(bridge::mark(root)).and_then(|mut f| f.remove(&[], &ports));
@@ -397,10 +427,15 @@ pub(super) fn disconnect_one(root: &Root, network: &NetworkSpec, endpoint: Endpo
         result = result.and(shared::withdraw(root, network, &addresses));
     }
     // an address that may still answer is not given to another
-    if result.is_ok() {
-        lease::release_all(root, name, &id)?;
-        let down = Endpoint { ipv4: None, ipv6: None, mac: None, ports: Vec::new(), ..endpoint };
-        endpoint::write(root, name, &down)?;
+    if result.is_ok() { bring_down(root, name, endpoint) } else { result }
+}
+
+/// Gives the addresses back and says so in the record. The caller holds the network's lock.
+fn bring_down(root: &Root, network: &str, endpoint: Endpoint) -> Result<()> {
+    match endpoint.is_up() {
+        true => lease::release(root, network, &endpoint)?,
+        false => lease::release_all(root, network, &endpoint.container)?,
     }
-    result
+    let down = Endpoint { ipv4: None, ipv6: None, mac: None, ports: Vec::new(), ..endpoint };
+    endpoint::write(root, network, &down)
 }

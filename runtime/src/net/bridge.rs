@@ -236,6 +236,14 @@ pub fn inside(namespace: BorrowedFd<'_>) -> io::Result<Socket> {
     namespace::within(namespace, Socket::route)
 }
 
+/// Switches a namespace's loopback on.
+pub fn switch_on(inside: &mut Socket) -> io::Result<()> {
+    match link::find(inside, "lo")? {
+        Some(loopback) if !loopback.is_up => inside.execute(&[link::up(loopback.index)]),
+        _ => Ok(()),
+    }
+}
+
 /// Switches on what is in a namespace: its loopback, and an interface with its addresses and routes.
 pub fn configure(
     socket: &mut Socket,

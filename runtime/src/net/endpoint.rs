@@ -124,7 +124,10 @@ pub fn leave(root: &Root, id: &ContainerId, network: &str) -> Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e.into()),
     };
-    lease::release_all(root, network, id)?;
+    if let Some(endpoint) = load(root, network, id)? {
+        lease::release(root, network, &endpoint)?;
+    }
+    super::loopback::forget(root, network, id)?;
     Ok(fsx::remove_file(&paths.endpoint(id))?)
 }
 

@@ -5,6 +5,7 @@
 //! one takes it.
 
 use super::address::Block;
+use super::endpoint::Endpoint;
 use super::error::{Error, Result};
 use ipnet::IpNet;
 use knarr_core::fsx;
@@ -135,6 +136,17 @@ pub fn of(root: &Root, network: &str, id: &ContainerId) -> Result<Vec<IpAddr>> {
         }
     }
     Ok(addresses)
+}
+
+/// Gives back the addresses of an endpoint's record. The caller holds the network's lock.
+pub fn release(root: &Root, network: &str, endpoint: &Endpoint) -> Result<()> {
+    for address in endpoint.addresses() {
+        let path = root.network(network).leases().join(address.to_string());
+        if owner(&path)?.is_some_and(|owner| owner == endpoint.container) {
+            fsx::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives back whatever this container has. The caller holds the network's lock.

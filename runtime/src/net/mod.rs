@@ -32,6 +32,6 @@ pub use attach::{Attached, Observe, Step, attach, detach};
 pub use connect::{connect, disconnect};
 pub use endpoint::{Endpoint, endpoints, join, leave, leave_all, memberships, rename};
 pub use error::{Error, Result};
-pub(crate) use store::subnets;
 pub use reload::reload;
+pub(crate) use store::subnets;
 pub use store::{NewNetwork, create, ensure_default, find, list, load, prune, remove, unused};

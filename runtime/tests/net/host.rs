@@ -1,7 +1,6 @@
 //! A host of the test's own, and what the kernel says of it.
 #![allow(clippy::disallowed_methods)] // the kernel's files, as they are
 
-use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
 
 /// The outside's address, and the host's beside it.
@@ -71,25 +70,17 @@ while True:
 pub fn ask(prefix: &str, address: &str, port: u16) -> Output {
     let script = format!(
         "import socket, sys
-s = socket.create_connection(('{address}', {port}), 5); sys.stdout.write(s.makefile().readline())"
+s = socket.create_connection(('{address}', {port}), 2); sys.stdout.write(s.makefile().readline())"
     );
     let mut words: Vec<&str> = prefix.split_whitespace().collect();
     words.extend(["python3", "-c", &script]);
     Command::new(words[0]).args(&words[1..]).output().unwrap()
 }
 
-/// Everything of a host that a network may change, a line each.
-pub fn snapshot() -> BTreeSet<String> {
-    let mut all = BTreeSet::new();
-    for command in ["ip -o link", "ip -o addr", "ip route", "ip -6 route", "nft -s list ruleset"] {
-        let lines = shell(command);
-        let plain = |line: &str| {
-            // numbers that the kernel gives out, and carriers that come and go with a peer
-            let words = line.split_whitespace().filter(|w| !w.starts_with("qlen"));
-            let words: Vec<&str> = words.collect();
-            format!("{command}: {}", words.join(" "))
-        };
-        all.extend(lines.lines().map(plain));
-    }
-    all
+/// What a server says, which is the address that it sees.
+pub fn heard(prefix: &str, address: &str, port: u16) -> String {
+    let output = ask(prefix, address, port);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{prefix} {address} {port}: {error}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

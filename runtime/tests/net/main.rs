@@ -17,6 +17,20 @@ mod harness;
 
 use std::process::ExitCode;
 
+/// A container on these networks.
+pub fn on(networks: &[&str]) -> fixture::RunOptions {
+    use knarr_core::spec::{Attachment, NetworkMode};
+    let wish = |name: &&str| Attachment { network: (*name).to_owned(), ..Default::default() };
+    let network = Some(NetworkMode::Networks(networks.iter().map(wish).collect()));
+    fixture::RunOptions { network, ..Default::default() }
+}
+
+/// Ends a container, and waits until its monitor has.
+pub fn stop(fixture: &fixture::Fixture, id: &knarr_core::id::ContainerId) {
+    knarr_runtime::container::kill(&fixture.store, id, "KILL").unwrap();
+    knarr_runtime::monitor::wait_for_end(fixture.root(), id).unwrap();
+}
+
 fn main() -> ExitCode {
     if let Some(code) = command::dispatch() {
         return code;

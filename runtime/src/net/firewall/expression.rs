@@ -191,6 +191,14 @@ pub fn accept() -> Vec<Attributes> {
     verdict(1)
 }
 
+/// Drops a packet, and tells who sent it that this is forbidden.
+pub fn reject() -> Vec<Attributes> {
+    const ICMPX_UNREACH: u32 = 2;
+    const ADMIN_PROHIBITED: u8 = 3;
+    let data = Attributes::new().number(1, ICMPX_UNREACH).bytes(2, &[ADMIN_PROHIBITED]);
+    vec![expression("reject", data)]
+}
+
 pub fn drop() -> Vec<Attributes> {
     verdict(0)
 }

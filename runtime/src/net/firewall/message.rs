@@ -77,6 +77,8 @@ pub struct Set {
     pub key: (u32, u32),
     pub data: Option<(u32, u32)>,
     pub interval: bool,
+    /// The key is a number in the host's byte order, or text.
+    pub host_order: bool,
 }
 
 /// A key of a set, with the value of a map.
@@ -145,6 +147,10 @@ impl<'a> Batch<'a> {
             .number(5, set.key.1)
             // an identity within the transaction, which the kernel insists on
             .number(10, 1 + u32::try_from(self.requests.len()).unwrap_or_default());
+        if set.host_order {
+            // for `nft`, which shows such keys wrongly without it
+            attributes = attributes.bytes(13, &[0, 4, 1, 0, 0, 0]);
+        }
         if let Some((kind, length)) = set.data {
             attributes = attributes.number(6, kind).number(7, length);
         }

@@ -15,7 +15,7 @@
 
 use super::expression::{
     Family, Field, Tracked, accept, drop, is_family, is_for_host, is_in, is_loopback, is_not_in,
-    is_tracked, leaves_host, masquerade, redirect,
+    is_tracked, leaves_host, masquerade, redirect, reject,
 };
 use super::message::{Attributes, Batch, Hook, Set};
 
@@ -40,11 +40,12 @@ mod kind {
 }
 
 const fn set(name: &'static str, key: (u32, u32), interval: bool) -> Set {
-    Set { name, key, data: None, interval }
+    let host_order = key.0 == kind::INTERFACE;
+    Set { name, key, data: None, interval, host_order }
 }
 
 const fn map(name: &'static str, key: (u32, u32), data: (u32, u32)) -> Set {
-    Set { name, key, data: Some(data), interval: false }
+    Set { name, key, data: Some(data), interval: false, host_order: false }
 }
 
 /// The bridges of all networks.
@@ -127,12 +128,16 @@ pub fn build(batch: &mut Batch) {
     batch.rule("forward", all([is_tracked(Tracked::Known), accept()]));
     let neighbours = is_in(&[Field::InterfaceIn, Field::InterfaceOut], NEIGHBOURS.name);
     batch.rule("forward", all([neighbours, accept()]));
-    batch.rule("forward", all([is_in(&[Field::InterfaceIn], INTERNAL.name), drop()]));
-    batch.rule("forward", all([is_in(&[Field::InterfaceOut], INTERNAL.name), drop()]));
+    // containers are told at once, others nothing
+    let from_internal = || is_in(&[Field::InterfaceIn], INTERNAL.name);
+    let to_internal = || is_in(&[Field::InterfaceOut], INTERNAL.name);
+    batch.rule("forward", all([from_internal(), reject()]));
+    batch.rule("forward", all([from_bridge(), to_internal(), reject()]));
+    batch.rule("forward", all([to_internal(), drop()]));
     batch.rule("forward", all([to_bridge(), is_tracked(Tracked::Redirected), accept()]));
+    batch.rule("forward", all([from_bridge(), to_bridge(), reject()]));
     batch.rule("forward", all([to_bridge(), drop()]));
-    let internal = is_in(&[Field::InterfaceIn], INTERNAL.name);
-    batch.rule("input", all([internal, is_tracked(Tracked::Unknown), drop()]));
+    batch.rule("input", all([from_internal(), is_tracked(Tracked::Unknown), reject()]));
 }
 
 fn publish(batch: &mut Batch) {
