@@ -3,8 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 scripts/prerequisites.sh gcc libc6-dev \
-    busybox-static curl skopeo umoci docker-registry uidmap python3-jsonschema \
-    iproute2 nftables util-linux
+    busybox-static curl skopeo umoci docker-registry uidmap python3-jsonschema
 
 unset RUST_BACKTRACE
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}

@@ -81,6 +81,17 @@ impl Root {
         self.data.join("layers")
     }
 
+    // --- packager::build
+
+    pub fn build_cache(&self) -> PathBuf {
+        self.data.join("build-cache")
+    }
+
+    /// What build steps resulted in: `<key>.json`, each a [`crate::store::cached::CachedStep`].
+    pub fn build_steps(&self) -> PathBuf {
+        self.build_cache().join("steps")
+    }
+
     // --- runtime::state
 
     pub fn containers(&self) -> PathBuf {
@@ -103,11 +114,6 @@ impl Root {
             // socket paths are limited to 107 bytes: half an id is unique enough, and short
             run: self.run.join("c").join(&id.as_str()[..32]),
         }
-    }
-
-    /// The root as the steps of builds use it: their run folders lie apart from the containers'.
-    pub fn of_steps(&self) -> Self {
-        Self::new(&self.data, self.run.join("steps"))
     }
 
     // --- runtime::volume

@@ -13,24 +13,43 @@ use tar::{EntryType, Header};
 /// A guest may go on changing the tree: nothing outside it is read, and a file that shrinks meanwhile is
 /// filled up with zeros.
 pub fn export(tree: &Path, out: &mut dyn Write) -> Result<()> {
-    write(tree, out, false)
+    write(tree, out, false).map(drop)
 }
 
 /// Writes what a container changed (the upper directory of its snapshot) as an image layer: overlayfs's marks
 /// become whiteouts (OCI image-spec, layer.md "Whiteouts").
 pub fn export_changes(upper: &Path, out: &mut dyn Write) -> Result<()> {
+    write(upper, out, true).map(drop)
+}
+
+/// [`export_changes`] that also tells how much it was.
+pub(super) fn export_changes_counting(upper: &Path, out: &mut dyn Write) -> Result<Exported> {
     write(upper, out, true)
 }
 
-fn write(path: &Path, out: &mut dyn Write, changes: bool) -> Result<()> {
+/// What an archive holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Exported {
+    pub entries: u64,
+    /// Of file content.
+    pub bytes: u64,
+}
+
+fn write(path: &Path, out: &mut dyn Write, changes: bool) -> Result<Exported> {
     let failed = |source| Error::Export { path: path.to_owned(), source };
     let tree = Tree::open(path, false).map_err(failed)?;
-    let mut exporter =
-        Exporter { tree, out: tar::Builder::new(out), changes, links: HashMap::new() };
+    let mut exporter = Exporter {
+        tree,
+        out: tar::Builder::new(out),
+        changes,
+        links: HashMap::new(),
+        exported: Exported::default(),
+    };
     exporter
         .directory(b"", false)
         .map_err(|(name, source)| Error::Export { path: path.join(sys::os_path(&name)), source })?;
-    exporter.out.finish().map_err(failed)
+    exporter.out.finish().map_err(failed)?;
+    Ok(exporter.exported)
 }
 
 struct Exporter<'a> {
@@ -39,6 +58,7 @@ struct Exporter<'a> {
     changes: bool,
     /// The first names of files with several, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
+    exported: Exported,
 }
 
 type Failure = (Vec<u8>, io::Error);
@@ -133,6 +153,7 @@ impl Exporter<'_> {
                 let size = file.metadata()?.len();
                 header.set_entry_type(EntryType::Regular);
                 header.set_size(size);
+                self.exported.bytes += size;
                 self.entry(header, path, b"", xattrs, file.chain(io::repeat(0)).take(size))
             }
         }
@@ -179,6 +200,7 @@ impl Exporter<'_> {
             )?;
         }
         header.set_cksum();
+        self.exported.entries += 1;
         self.out.append(&header, data)
     }
 }

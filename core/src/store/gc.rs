@@ -181,6 +181,7 @@ impl Store {
     /// Everything that images and containers refer to.
     fn live(&self, usages: &[Usage]) -> Result<Live> {
         let mut live = Live::default();
+        live.layers.extend(self.cached_layers()?);
         for image in self.images()? {
             self.mark(&image.descriptor, &mut live)?;
         }

@@ -206,7 +206,7 @@ impl LayerUnpacker {
             fsx::rename(&folder, &doomed)?;
             sys::remove_tree(&doomed)?;
         }
-        let unfinished = Unfinished::create(&self.store, &layer.chain)?;
+        let unfinished = Unfinished::create(&self.store, layer.chain.digest())?;
         let unpacked = self.extract(layer, &unfinished, at == 0)?;
         if at > 0 && unpacked.needs_layers_below() {
             let mut waiting = self.waiting.lock().unwrap_or_else(|e| e.into_inner());
@@ -308,16 +308,16 @@ impl LayerUnpacker {
 
 /// A layer's folder before it is complete; removed unless it becomes so.
 #[derive(Debug)]
-struct Unfinished {
+pub(super) struct Unfinished {
     folder: PathBuf,
     /// Held for as long as the folder is worked on: who gets it may sweep.
     lock: Option<Lock>,
 }
 
 impl Unfinished {
-    fn create(store: &Store, chain: &Digest) -> Result<Self> {
+    pub(super) fn create(store: &Store, stem: &str) -> Result<Self> {
         loop {
-            let name = format!("{}.incomplete-{}", chain.digest(), sys::random_name());
+            let name = format!("{stem}.incomplete-{}", sys::random_name());
             let folder = store.root.layers().join(name);
             sys::create_private_dir_all(&folder)?;
             let path = folder.join("lock");
@@ -335,11 +335,25 @@ impl Unfinished {
         }
     }
 
-    fn tree(&self) -> PathBuf {
+    pub(super) fn tree(&self) -> PathBuf {
         self.folder.join("fs")
     }
 
-    fn complete(mut self, folder: &Path, info: &LayerInfo) -> Result<()> {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Removes what else a build step had in the folder.
+    pub(super) fn keep_only_tree(&self) -> Result<()> {
+        for name in fsx::list(&self.folder)? {
+            if name != "fs" && name != "lock" {
+                sys::remove_tree(&self.folder.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn complete(mut self, folder: &Path, info: &LayerInfo) -> Result<()> {
         record::write(&self.folder.join("layer.json"), info, Durability::Process)
             .map_err(Error::Layer)?;
         fsx::write(&self.folder.join(UNSYNCED), sys::boot_id())?;

@@ -93,7 +93,8 @@ pub fn children(directory: &Directory) -> io::Result<Vec<(OsString, Entry)>> {
     Ok(children)
 }
 
-fn lookup(directory: &Directory, name: &OsString) -> io::Result<Option<Entry>> {
+/// One name in a merged directory; `None` if no layer has it, or the topmost removed it.
+pub fn lookup(directory: &Directory, name: &std::ffi::OsStr) -> io::Result<Option<Entry>> {
     let mut merged: Directory = Vec::new();
     for (layer, parent) in directory {
         let path = parent.join(name);

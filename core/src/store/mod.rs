@@ -16,6 +16,8 @@
 
 pub mod artifact;
 mod blobs;
+pub mod building;
+pub mod cached;
 mod copy;
 mod document;
 mod error;
@@ -25,12 +27,14 @@ mod hash;
 mod images;
 mod layers;
 mod layout;
-mod merged;
+pub mod merged;
 pub mod snapshot;
 mod stage;
 mod unpack;
 mod writer;
 
+pub use building::{BuiltLayer, LayerBuild};
+pub use copy::copy_merged;
 pub use error::Error;
 pub use export::{export, export_changes};
 pub use gc::{Removed, Usage, Usages};
@@ -38,6 +42,8 @@ pub use hash::{Hasher, digest_of};
 pub use images::{Image, Size};
 pub use layers::{LayerInfo, LayerUnpacker, UnpackError, chain_ids};
 pub use stage::Staged;
+pub use unpack::unpack_archive;
+
 pub use writer::BlobWriter;
 
 use crate::fsx;

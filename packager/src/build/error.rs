@@ -1,5 +1,5 @@
 use super::step::{Exit, StepError};
-use crate::{archive, registry};
+use crate::{archive, dockerfile, registry};
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::image::Platform;
@@ -21,16 +21,14 @@ pub enum Error {
     #[error(transparent)]
     Cache(#[from] record::Error),
     /// The instruction that failed, and where it is; `source` says why.
-    #[error("{file}:{line}: {instruction}")]
-    Instruction { file: String, line: usize, instruction: String, source: Box<Error> },
+    #[error("cannot build {instruction}\n{excerpt}")]
+    Instruction { instruction: String, excerpt: Box<dockerfile::Excerpt>, source: Box<Error> },
     #[error("process {command:?} did not complete successfully: {}", ended(.exit))]
     Step { command: String, exit: Exit },
     #[error("cannot run the step")]
     Runner(#[source] StepError),
-    #[error("cannot read the Dockerfile")]
-    Dockerfile(#[source] StepError),
-    #[error("cannot expand {word:?}")]
-    Expand { word: String, source: StepError },
+    #[error(transparent)]
+    Dockerfile(#[from] dockerfile::Error),
     #[error("the context has no {}", path.display())]
     NoDockerfile { path: PathBuf },
     #[error("there is no stage {name:?} in the Dockerfile")]
@@ -46,7 +44,7 @@ pub enum Error {
     #[error("cannot get the image {reference}")]
     Pull { reference: String, source: Box<registry::Error> },
     #[error("the trigger {trigger:?} of the base image cannot be used")]
-    Trigger { trigger: String, source: StepError },
+    Trigger { trigger: String, source: Box<dockerfile::Error> },
     #[error("{path:?} is not in {place}")]
     NotFound { path: String, place: String },
     #[error("{pattern:?} matches nothing in {place}")]
@@ -61,6 +59,8 @@ pub enum Error {
     Content { operation: &'static str, path: String, place: String, source: io::Error },
     #[error("{path:?} is a {kind}, which cannot be copied")]
     Kind { path: String, kind: &'static str },
+    #[error("{place} is changed while it is copied")]
+    Changing { place: String },
     #[error("{value:?} is not a mode")]
     Mode { value: String },
     #[error("{value:?} is not an owner")]
@@ -118,6 +118,8 @@ impl Hint for Error {
             Self::Archive(e) => return e.hint(),
             Self::Cache(e) => return e.hint(),
             Self::Instruction { source, .. } => return source.hint(),
+            Self::Dockerfile(e) => return e.hint(),
+            Self::Trigger { source, .. } => return source.hint(),
             Self::Step { exit: Exit::OutOfMemory, .. } => {
                 "allow the step more with --memory".into()
             }

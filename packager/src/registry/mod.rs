@@ -33,7 +33,7 @@ pub use login::{login, logout, user};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 
-fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -1,7 +1,7 @@
 //! Looking into a Wasm binary: is it one at all, what does it need, what does it offer, what made it.
 
 use knarr_core::hint::Hint;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wasmparser::{
     ComponentExternalKind, Encoding, ExternalKind, KnownCustom, Parser, Payload, Validator,
     WasmFeatures,
@@ -21,7 +21,7 @@ impl Hint for InvalidModule {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Module,
@@ -29,7 +29,7 @@ pub enum Kind {
 }
 
 /// The generation of WASI that a binary is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wasi {
     /// No WASI at all.
@@ -52,7 +52,7 @@ impl Wasi {
 }
 
 /// One program that took part in making a binary (tool-conventions, "producers").
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Producer {
     /// `language`, `processed-by` or `sdk`.
     pub field: String,
@@ -61,7 +61,7 @@ pub struct Producer {
 }
 
 /// What is known of a Wasm binary.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleReport {
     pub kind: Kind,
     pub wasi: Wasi,

@@ -1,8 +1,10 @@
 //! Packs a Wasm module into an image that Docker, containerd and Podman can move: a normal one-layer image of
 //! platform `wasi/wasm` whose entrypoint is the module.
 
+mod artifact;
 mod inspect;
 
+pub use artifact::{Artifact, write_artifact};
 pub use inspect::{InvalidModule, Kind, ModuleReport, Producer, Wasi, inspect, is_wasm};
 
 use crate::archive::layer;

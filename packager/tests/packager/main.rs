@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // every line of it is a test
 
 mod archive;
+mod build;
 mod docker_registry;
 mod dockerfile;
 mod ensure;

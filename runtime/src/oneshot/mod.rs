@@ -30,8 +30,9 @@ use knarr_core::root::Root;
 use knarr_core::store;
 use knarr_core::store::snapshot::{self, Snapshot};
 
+/// The root as steps use it: their run folders lie apart from the containers'.
 fn apart(root: &Root) -> Root {
-    root.of_steps()
+    Root::new(root.data(), root.run().join("steps"))
 }
 
 /// Mounts layers. Never synced: after a power cut a step is run anew.

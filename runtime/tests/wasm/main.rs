@@ -9,7 +9,6 @@
     clippy::undocumented_unsafe_blocks
 )]
 
-mod accept;
 mod cache;
 mod container;
 mod drain;
@@ -28,7 +27,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(&[
-        accept::TESTS,
         cache::TESTS,
         drain::TESTS,
         files::TESTS,

@@ -128,6 +128,14 @@ pub fn archive(
     Ok(unpacked)
 }
 
+/// Unpacks an archive that is no image layer into an empty directory, as safely; returns the bytes of its files.
+pub fn unpack_archive(archive: File, into: &Path, limit: Option<u64>) -> Result<u64, Error> {
+    let options = Options { limit, superuser: sys::is_superuser(), bottom: true };
+    // no digest is expected; which algorithm computes it does not matter
+    let unpacked = self::archive(archive, into, &super::digest_of(b""), &options)?;
+    Ok(unpacked.info.size)
+}
+
 /// Copies a Wasm binary to a file of the given name; returns its digest, for the caller to compare, and size.
 pub fn module(
     mut blob: File,

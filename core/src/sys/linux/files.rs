@@ -83,6 +83,32 @@ pub fn remove_tree(path: &Path) -> fsx::Result<()> {
     remove_at(parent.as_fd(), &name).at("remove", path)
 }
 
+/// Bytes that a tree takes on disk; a file with several names counts once. What vanishes meanwhile counts nothing.
+pub fn tree_size(path: &Path) -> fsx::Result<u64> {
+    let mut seen = std::collections::HashSet::new();
+    let mut waiting = vec![path.to_owned()];
+    let mut total = 0;
+    while let Some(path) = waiting.pop() {
+        let stat = match fs::lstat(&path) {
+            Err(Errno::NOENT) => continue,
+            other => other.at("inspect", &path)?,
+        };
+        if stat.st_nlink > 1 && !seen.insert((stat.st_dev, stat.st_ino)) {
+            continue;
+        }
+        total += (stat.st_blocks as u64).saturating_mul(512);
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            continue;
+        }
+        match super::names(&path) {
+            Ok(names) => waiting.extend(names.iter().map(|name| path.join(super::os_path(name)))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e).at("list", &path),
+        }
+    }
+    Ok(total)
+}
+
 /// [`remove_tree`] of one name in an open directory.
 pub(crate) fn remove_at(parent: BorrowedFd, name: &CStr) -> Result<(), Errno> {
     match fs::unlinkat(parent, name, AtFlags::empty()) {

@@ -6,11 +6,12 @@ mod tree;
 
 pub use files::{
     age, boot_id, create_private_dir_all, is_same_file, random_name, remove_tree, rename_new,
-    sync_file_system,
+    sync_file_system, tree_size,
 };
 pub use inspect::{
-    OwnedAttributes, attributes_of, available_space, copy_content, is_opaque,
-    is_unknown_file_system, names, node_kind, os_path, read_link, symlink_loop, xattrs_of,
+    Identity, OwnedAttributes, attributes_of, available_space, copy_content, disk_space, is_opaque,
+    is_unknown_file_system, look, names, node_kind, open_itself, os_path, read_link, symlink_loop,
+    xattrs_of,
 };
 pub use namespace::{enter_mount_namespace, enter_user_namespace, is_superuser};
 pub use overlay::{Overlay, mount_overlay};

@@ -253,6 +253,11 @@ impl Folder {
         Ok(fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
     }
 
+    /// Sets the time of a name in this directory; a symbolic link's own.
+    pub fn set_mtime_of(&self, name: &[u8], mtime: (i64, u32)) -> io::Result<()> {
+        Ok(fs::utimensat(&self.0, name, &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
     pub fn set_mtime(&self, mtime: (i64, u32)) -> io::Result<()> {
         Ok(fs::futimens(&self.0, &timestamps(mtime))?)
     }

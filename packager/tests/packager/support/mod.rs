@@ -1,3 +1,4 @@
+pub mod builds;
 pub mod images;
 pub mod registry;
 pub mod tools;

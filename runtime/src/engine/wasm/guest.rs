@@ -6,7 +6,6 @@ use super::host::names::Names;
 use super::host::sockets::Place;
 use super::host::stdio::{Input, Output};
 use knarr_core::spec::NetworkMode;
-use std::net::TcpListener;
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtxBuilder;
 
@@ -22,8 +21,6 @@ pub(super) struct View {
     pub network: NetworkMode,
     pub names: Arc<Names>,
     pub place: Arc<Place>,
-    /// For a core module that accepts connections: its listeners, with their ports.
-    pub listening: Arc<Vec<(u16, TcpListener)>>,
 }
 
 impl View {

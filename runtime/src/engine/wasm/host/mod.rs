@@ -90,7 +90,6 @@ pub(super) struct Host1 {
     pub wasi: WasiP1Ctx,
     tree: Arc<files::Tree>,
     opened: files::Opened,
-    sockets: sockets::p1::Sockets,
     pub limits: Limits,
 }
 
@@ -100,7 +99,6 @@ impl Host1 {
             wasi: view.context()?.build_p1(),
             tree: view.tree.clone(),
             opened: files::Opened::preopened(&view.tree),
-            sockets: sockets::p1::Sockets::new(&view.listening)?,
             limits,
         })
     }

@@ -1,0 +1,161 @@
+//! What instructions make of an image's configuration, and how its history tells them. Each function returns that line.
+
+use crate::dockerfile::Word;
+use crate::dockerfile::ast::{Command, Healthcheck, KeyValue};
+use knarr_core::image::config::{self, ExecutionConfig};
+use std::time::Duration;
+
+/// A command as the configuration has it.
+fn command(config: &ExecutionConfig, command: &Command) -> Vec<String> {
+    match command {
+        Command::Exec(args) => args.clone(),
+        Command::Shell(line) => {
+            let shell = config.shell.clone();
+            let shell = shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
+            shell.into_iter().chain([line.clone()]).collect()
+        }
+    }
+}
+
+pub fn cmd(config: &mut ExecutionConfig, cmd: &Command) -> String {
+    let args = command(config, cmd);
+    let text = format!("CMD {}", quoted(&args));
+    config.cmd = Some(args);
+    text
+}
+
+/// Takes the inherited `CMD` away, which was meant for another program.
+pub fn entrypoint(config: &mut ExecutionConfig, entrypoint: &Command, has_cmd: bool) -> String {
+    let args = command(config, entrypoint);
+    let text = format!("ENTRYPOINT {}", quoted(&args));
+    config.entrypoint = Some(args);
+    if !has_cmd {
+        config.cmd = None;
+    }
+    text
+}
+
+pub fn env(config: &mut ExecutionConfig, pairs: &[KeyValue]) -> String {
+    let mut text = "ENV".to_owned();
+    for pair in pairs {
+        let entry = format!("{}={}", pair.key.value, pair.value.value);
+        let prefix = format!("{}=", pair.key.value);
+        // a variable that is set again keeps its place
+        match config.env.iter_mut().find(|own| own.starts_with(&prefix)) {
+            Some(own) => *own = entry.clone(),
+            None => config.env.push(entry.clone()),
+        }
+        text += &format!(" {entry}");
+    }
+    text
+}
+
+pub fn label(config: &mut ExecutionConfig, pairs: &[KeyValue]) -> String {
+    let mut text = "LABEL".to_owned();
+    for pair in pairs {
+        config.labels.insert(pair.key.value.clone(), pair.value.value.clone());
+        text += &format!(" {}={}", pair.key.value, pair.value.value);
+    }
+    text
+}
+
+pub fn expose(config: &mut ExecutionConfig, ports: Vec<String>) -> String {
+    let text = format!("EXPOSE [{}]", ports.join(" "));
+    config.exposed_ports.extend(ports);
+    config.exposed_ports.sort();
+    config.exposed_ports.dedup();
+    text
+}
+
+pub fn volume(config: &mut ExecutionConfig, paths: &[Word]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.value.clone()).collect();
+    let text = format!("VOLUME [{}]", paths.join(" "));
+    config.volumes.extend(paths);
+    config.volumes.sort();
+    config.volumes.dedup();
+    text
+}
+
+pub fn healthcheck(config: &mut ExecutionConfig, check: &Healthcheck) -> String {
+    let health = match check {
+        Healthcheck::None => {
+            config::Healthcheck { test: vec!["NONE".into()], ..config::Healthcheck::default() }
+        }
+        Healthcheck::Command { command, options } => {
+            let test = match command {
+                Command::Exec(args) => {
+                    ["CMD".to_owned()].into_iter().chain(args.iter().cloned()).collect()
+                }
+                Command::Shell(line) => vec!["CMD-SHELL".into(), line.clone()],
+            };
+            config::Healthcheck {
+                test,
+                interval: nanoseconds(options.interval),
+                timeout: nanoseconds(options.timeout),
+                start_period: nanoseconds(options.start_period),
+                start_interval: nanoseconds(options.start_interval),
+                retries: options.retries.unwrap_or_default().into(),
+            }
+        }
+    };
+    let seconds = |nanoseconds| format!("{:?}", go_duration(nanoseconds));
+    let text = format!(
+        "HEALTHCHECK &{{{} {} {} {} {} '\\x{:02x}'}}",
+        quoted(&health.test),
+        seconds(health.interval),
+        seconds(health.timeout),
+        seconds(health.start_period),
+        seconds(health.start_interval),
+        health.retries,
+    );
+    config.healthcheck = Some(health);
+    text
+}
+
+fn nanoseconds(duration: Option<Duration>) -> u64 {
+    duration.map_or(0, |duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// As Go prints durations: `1m30s`, `500ms`, `0s`.
+fn go_duration(nanoseconds: u64) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    if nanoseconds == 0 {
+        return "0s".into();
+    }
+    if nanoseconds < SECOND {
+        let milliseconds = nanoseconds as f64 / 1e6;
+        return format!("{milliseconds}ms");
+    }
+    let seconds = (nanoseconds % (60 * SECOND)) as f64 / 1e9;
+    let minutes = nanoseconds / (60 * SECOND);
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+/// As Go prints a list of strings with `%q`.
+pub fn quoted(list: &[String]) -> String {
+    let quoted: Vec<String> = list.iter().map(|text| format!("{text:?}")).collect();
+    format!("[{}]", quoted.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_go_has_them() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (500_000_000, "500ms"),
+            (30_000_000_000, "30s"),
+            (1_500_000_000, "1.5s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(nanoseconds), text);
+        }
+    }
+}

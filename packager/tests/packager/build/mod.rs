@@ -1,0 +1,3 @@
+//! Builds from outside: what is in the image, what is in the store afterwards, and what was done again.
+
+mod basics;
