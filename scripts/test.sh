@@ -3,7 +3,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 scripts/prerequisites.sh gcc libc6-dev \
-    busybox-static curl skopeo umoci docker-registry uidmap python3-jsonschema
+    busybox-static curl skopeo umoci docker-registry uidmap python3-jsonschema \
+    iproute2 nftables util-linux
 
 unset RUST_BACKTRACE
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}

@@ -116,6 +116,11 @@ impl Root {
         }
     }
 
+    /// The root as the steps of builds use it: their run folders lie apart from the containers'.
+    pub fn of_steps(&self) -> Self {
+        Self::new(&self.data, self.run.join("steps"))
+    }
+
     // --- runtime::volume
 
     pub fn volumes(&self) -> PathBuf {

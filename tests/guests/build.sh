@@ -26,14 +26,20 @@ mkdir built
 rust() {
     export PATH=$prefix/bin:$PATH RUSTC=$prefix/bin/rustc-wasi CARGO_TARGET_DIR=$prefix/work/target
     (cd rust && cargo build -q --locked --release --target wasm32-wasip1)
-    cp "$CARGO_TARGET_DIR/wasm32-wasip1/release/kit.wasm" built/kit.p1.wasm
+    for name in kit sockd; do
+        cp "$CARGO_TARGET_DIR/wasm32-wasip1/release/$name.wasm" "built/$name.p1.wasm"
+    done
     component kit command kit.p2
     component tcpd command tcpd.p2
     component tcpc command tcpc.p2
+    component udp command udp.p2
+    component redis command redis.p2
+    component flood command flood.p2
     component httpd reactor httpd.p2
     component httpd proxy httpd.proxy.p2
     component p3cli reactor p3cli.p3
     component p3httpd reactor p3httpd.p3
+    component p3net reactor p3net.p3
 }
 
 component() { # CRATE ADAPTER NAME

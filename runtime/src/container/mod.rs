@@ -1,6 +1,7 @@
 //! What can be done with a container: one file for each verb.
 
 pub mod attach;
+pub mod connect;
 pub mod copy;
 pub mod create;
 mod disk;
@@ -24,6 +25,7 @@ mod view;
 mod volumes_from;
 pub mod wait;
 
+pub use connect::{connect, disconnect};
 pub use create::create;
 pub use error::Error;
 pub use exec::{exec, exec_detached};

@@ -16,7 +16,7 @@ use crate::sys::terminal;
 use crate::{net, reconcile};
 use knarr_core::id::ContainerId;
 use knarr_core::root::{ContainerPaths, Root};
-use knarr_core::spec::{EngineKind, Port, Protocol};
+use knarr_core::spec::{EngineKind, NetworkMode, Port, Protocol};
 use knarr_core::store::Store;
 use knarr_core::store::snapshot::{self, Mounted, Snapshot};
 use knarr_core::sys;
@@ -169,7 +169,10 @@ impl<'a> Life<'a> {
         let running = RunningGuest {
             pid,
             monitor: std::process::id(),
-            ports: published(&spec.ports, &guest),
+            ports: match &spec.network {
+                NetworkMode::Networks(_) if !attached.reserved.is_empty() => attached.ports.clone(),
+                _ => published(&spec.ports, &guest),
+            },
             lacking: std::mem::take(&mut guest.lacking),
         };
         undo.push(move || end(pid));
@@ -204,6 +207,7 @@ impl<'a> Life<'a> {
             terminal: spec.process.tty,
             kill_at: None,
             names,
+            _reserved: attached.reserved,
         })
     }
 

@@ -1,15 +1,22 @@
 //! Connecting a container to its networks, and disconnecting it.
 
-use super::endpoint::Endpoint;
+use super::bridge::{self, Plug};
+use super::endpoint::{self, Endpoint};
 use super::error::{Error, Result};
-use super::names;
+use super::firewall::{Firewall, Published};
+use super::netlink::{Socket, link};
+use super::{lease, loopback, names, namespace, ports, reload, shared, store};
+use crate::state;
+use ipnet::IpNet;
 use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
 use knarr_core::root::Root;
-use knarr_core::spec::network::NetworkSpec;
-use knarr_core::spec::{ContainerSpec, NetworkMode, Port};
+use knarr_core::spec::network::{Driver, NetworkSpec};
+use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode, Port};
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A step of connecting a container: what an error names, and where a test may make one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,14 +33,14 @@ pub enum Step {
     Link,
     /// Give the interface its addresses and routes.
     Address,
+    /// Open the name server's sockets in the namespace.
+    Names,
     /// Reserve the published ports on the host.
     Ports,
-    /// Lead the published ports to the container.
-    Publish,
-    /// Open the resolver in the namespace.
-    Resolver,
     /// Write down the endpoint.
     Record,
+    /// Lead the published ports to the container.
+    Publish,
 }
 
 impl fmt::Display for Step {
@@ -45,10 +52,10 @@ impl fmt::Display for Step {
             Self::Namespace => "make a network namespace",
             Self::Link => "connect the container",
             Self::Address => "set the address",
+            Self::Names => "open the name server",
             Self::Ports => "reserve the published ports",
-            Self::Publish => "publish the ports",
-            Self::Resolver => "open the resolver",
             Self::Record => "write down the container's place",
+            Self::Publish => "publish the ports",
         })
     }
 }
@@ -59,7 +66,7 @@ pub struct Attached {
     /// Native: its own; Wasm: the one that the containers of its first network share; `None`: the host's network, or
     /// nothing but `lo`.
     pub namespace: Option<OwnedFd>,
-    /// The first one has the default route.
+    /// The first one has the default route, unless it is an internal network.
     pub endpoints: Vec<(NetworkSpec, Endpoint)>,
     /// The published ports with the host ports that were chosen.
     pub ports: Vec<Port>,
@@ -76,40 +83,359 @@ pub struct Attached {
 /// Called before each step; an error makes the step fail with it.
 pub type Observe<'a> = &'a mut dyn FnMut(Step) -> io::Result<()>;
 
+/// The step at which something goes wrong, and the network.
+pub(super) struct Progress<'a> {
+    observe: Observe<'a>,
+}
+
+impl Progress<'_> {
+    fn step<T>(
+        &mut self,
+        step: Step,
+        network: &str,
+        act: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T> {
+        (self.observe)(step).and_then(|()| act()).map_err(|source| failed(step, network, source))
+    }
+}
+
+pub(super) fn failed(step: Step, network: &str, source: io::Error) -> Error {
+    let network = network.to_owned();
+    match (source.kind(), step) {
+        (
+            io::ErrorKind::PermissionDenied,
+            Step::Bridge | Step::Rules | Step::Namespace | Step::Link,
+        ) => Error::NotPermitted { network },
+        _ => Error::Setup { step, network, source },
+    }
+}
+
 /// Gives a container its place on its networks. Undoes what it did when it fails.
 ///
-/// For the container's monitor, before the engine starts, while the process has a single thread.
+/// For the container's monitor, before the engine starts and before it leaves the mount namespace of the host; it has a
+/// single thread again when this returns.
 pub fn attach(root: &Root, spec: &ContainerSpec, name: &str, observe: Observe) -> Result<Attached> {
     match &spec.network {
         NetworkMode::Host | NetworkMode::None => Ok(Attached::default()),
-        NetworkMode::Networks(_) | NetworkMode::Container(_) => {
-            let _ = (root, name);
-            observe(Step::Bridge).map_err(|source| Error::Setup {
-                step: Step::Bridge,
-                network: String::new(),
-                source,
-            })?;
-            Err(Error::Setup {
-                step: Step::Bridge,
-                network: String::new(),
-                source: io::ErrorKind::Unsupported.into(),
-            })
+        NetworkMode::Container(other) => of_container(root, other),
+        NetworkMode::Networks(_) => {
+            let attached = connect_all(root, spec, name, &mut Progress { observe });
+            if attached.is_err() {
+                // the cause matters more than what is left, which the next command finds
+                let _ = detach(root, &spec.id);
+            }
+            attached
         }
     }
 }
 
-/// Takes back everything that a container was given. What is gone is taken back: for undoing, for the end of a
-/// container, and for what a dead monitor left.
-pub fn detach(root: &Root, id: &ContainerId) -> Result<()> {
-    for (network, endpoint) in super::memberships(root, id)? {
-        let _lock =
-            knarr_core::lock::Lock::exclusive_directory(root.network(&network.name).data())?;
-        super::lease::release_all(root, &network.name, id)?;
-        super::loopback::forget(root, &network.name, id)?;
-        if endpoint.is_up() {
-            let down = Endpoint { ipv4: None, ipv6: None, mac: None, ..endpoint };
-            super::endpoint::write(root, &network.name, &down)?;
+/// The networks that a container belongs to, those that it was created with first.
+pub fn memberships_in_order(
+    root: &Root,
+    spec: &ContainerSpec,
+) -> Result<Vec<(NetworkSpec, Endpoint)>> {
+    let mut all = endpoint::memberships(root, &spec.id)?;
+    if let NetworkMode::Networks(wishes) = &spec.network {
+        let place = |network: &NetworkSpec| wishes.iter().position(|w| w.network == network.name);
+        all.sort_by_key(|(network, _)| place(network).unwrap_or(usize::MAX));
+    }
+    Ok(all)
+}
+
+/// The place of another container, which runs.
+fn of_container(root: &Root, other: &ContainerId) -> Result<Attached> {
+    let not_running = || Error::OtherNotRunning { container: other.clone() };
+    let container = state::load(root, other).map_err(|_| not_running())?;
+    let pid = container.state.pid.filter(|_| container.state.is_alive()).ok_or_else(not_running)?;
+    if !lease::is_alive(root, other)? {
+        return Err(not_running());
+    }
+    let namespace = match &container.spec.network {
+        NetworkMode::Host => None,
+        _ => Some(namespace::of_process(pid).map_err(|_| not_running())?),
+    };
+    let endpoints = memberships_in_order(root, &container.spec)?;
+    Ok(Attached { namespace, endpoints, ..Attached::default() })
+}
+
+fn connect_all(
+    root: &Root,
+    spec: &ContainerSpec,
+    name: &str,
+    progress: &mut Progress,
+) -> Result<Attached> {
+    let mut memberships = memberships_in_order(root, spec)?;
+    if let NetworkMode::Networks(wishes) = &spec.network {
+        for wish in wishes {
+            // one that was removed and made anew since
+            if memberships.iter().all(|(network, _)| network.name != wish.network) {
+                let network = store::find(root, &wish.network)?;
+                if network.created > spec.created {
+                    endpoint::join(root, &spec.id, name, wish)?;
+                    memberships = memberships_in_order(root, spec)?;
+                }
+            }
         }
     }
-    Ok(())
+    let mut socket = Socket::route().map_err(|e| failed(Step::Bridge, "", e))?;
+    let mut connecting = Connecting { root, spec, progress, socket: &mut socket };
+    let mut attached = Attached::default();
+    if spec.engine == EngineKind::Native {
+        let first = memberships.first().map_or("", |(network, _)| network.name.as_str());
+        let made = connecting.progress.step(Step::Namespace, first, namespace::make)?;
+        attached.namespace = Some(made);
+    }
+    for (at, (network, endpoint)) in memberships.into_iter().enumerate() {
+        let has_default = attached.endpoints.iter().all(|(n, _)| n.internal) && !network.internal;
+        let place = Place { network: &network, at, has_default };
+        let endpoint = connecting.connect(&place, endpoint, &mut attached.namespace)?;
+        attached.endpoints.push((network, endpoint));
+    }
+    if spec.engine == EngineKind::Native
+        && let Some(namespace) = &attached.namespace
+    {
+        let open = || {
+            // where there is no network there may still be names
+            bridge::switch_on(&mut bridge::inside(namespace.as_fd())?)?;
+            namespace::within(namespace.as_fd(), names::Sockets::open)
+        };
+        let first = attached.endpoints.first().map_or("", |(network, _)| network.name.as_str());
+        attached.sockets = Some(connecting.progress.step(Step::Names, first, open)?);
+    }
+    connecting.publish(&mut attached)?;
+    Ok(attached)
+}
+
+/// Which network, and what it is to the container.
+struct Place<'a> {
+    network: &'a NetworkSpec,
+    /// Its number among the container's.
+    at: usize,
+    has_default: bool,
+}
+
+struct Connecting<'a, 'p, 'o> {
+    root: &'a Root,
+    spec: &'a ContainerSpec,
+    progress: &'p mut Progress<'o>,
+    socket: &'p mut Socket,
+}
+
+impl Connecting<'_, '_, '_> {
+    /// Everything for one network but its published ports.
+    fn connect(
+        &mut self,
+        place: &Place,
+        endpoint: Endpoint,
+        namespace: &mut Option<OwnedFd>,
+    ) -> Result<Endpoint> {
+        let Self { root, spec, .. } = *self;
+        let network = place.network;
+        let name = &network.name;
+        if network.driver == Driver::Loopback {
+            return self.lease_on_loopback(network, endpoint);
+        }
+        let lock = Lock::exclusive_directory(root.network(name).data())?;
+        let bridge = self
+            .progress
+            .step(Step::Bridge, name, || bridge::ensure(self.socket, root, network))?;
+        (self.progress.observe)(Step::Rules).map_err(|e| failed(Step::Rules, name, e))?;
+        reload::ensure(root)?;
+        (self.progress.observe)(Step::Lease).map_err(|e| failed(Step::Lease, name, e))?;
+        let mut endpoint = lease_all(root, network, endpoint)?;
+        let addresses: Vec<IpAddr> = endpoint.addresses().collect();
+        if spec.engine == EngineKind::Wasm && namespace.is_none() {
+            (self.progress.observe)(Step::Namespace)
+                .map_err(|e| failed(Step::Namespace, name, e))?;
+            *namespace = Some(shared::ensure(self.socket, root, network, &bridge)?);
+        }
+        let Some(namespace) = namespace.as_ref().map(AsFd::as_fd) else { return Ok(endpoint) };
+        match (spec.engine, place.at) {
+            (EngineKind::Wasm, 0) => {
+                self.progress.step(Step::Address, name, || shared::add(namespace, &addresses))?;
+            }
+            (EngineKind::Wasm, _) => {
+                self.progress.step(Step::Link, name, || {
+                    shared::extend(self.socket, root, network, &bridge, namespace, &addresses)
+                })?;
+            }
+            (EngineKind::Native, at) => {
+                endpoint.mac = addresses.first().map(|a| bridge::mac_of(*a));
+                let interface = format!("eth{at}");
+                let plug = plug_of(spec, network, &endpoint, namespace, &interface);
+                let (link, address) = (Step::Link, Step::Address);
+                self.progress.step(link, name, || bridge::plug(self.socket, &bridge, &plug))?;
+                let has_default = place.has_default;
+                self.progress.step(address, name, || {
+                    configure(network, &endpoint, namespace, &interface, has_default)
+                })?;
+            }
+        }
+        drop(lock);
+        Ok(endpoint)
+    }
+
+    /// The host's loopback carries what goes to and from the address: Wasm guests know how.
+    fn lease_on_loopback(&mut self, network: &NetworkSpec, endpoint: Endpoint) -> Result<Endpoint> {
+        let (name, id) = (&network.name, &self.spec.id);
+        if self.spec.engine != EngineKind::Wasm {
+            return Err(Error::Driver { network: name.clone(), container: id.clone() });
+        }
+        (self.progress.observe)(Step::Lease).map_err(|e| failed(Step::Lease, name, e))?;
+        let _lock = Lock::exclusive_directory(self.root.network(name).data())?;
+        lease_all(self.root, network, endpoint)
+    }
+
+    /// The published ports lead to the container's place on its first network that is not internal.
+    fn publish(&mut self, attached: &mut Attached) -> Result<()> {
+        let Self { root, spec, .. } = *self;
+        let leads_in =
+            |network: &NetworkSpec| !network.internal && network.driver == Driver::Bridge;
+        let publishing = attached.endpoints.iter().position(|(network, _)| leads_in(network));
+        if let Some(at) = publishing
+            && !spec.ports.is_empty()
+        {
+            let (network, endpoint) = &mut attached.endpoints[at];
+            let (observe, name) = (&mut self.progress.observe, &network.name);
+            observe(Step::Ports).map_err(|e| failed(Step::Ports, name, e))?;
+            let reserved = ports::reserve(root, network, endpoint, &spec.ports)?;
+            endpoint.ports = reserved.ports.clone();
+            attached.ports = reserved.ports;
+            attached.reserved = reserved.sockets;
+        }
+        for (network, endpoint) in &attached.endpoints {
+            self.progress.step(Step::Record, &network.name, || Ok(()))?;
+            let _lock = Lock::exclusive_directory(root.network(&network.name).data())?;
+            endpoint::write(root, &network.name, endpoint)?;
+        }
+        if let Some(at) = publishing
+            && !attached.ports.is_empty()
+        {
+            let (network, endpoint) = &attached.endpoints[at];
+            self.progress.step(Step::Publish, &network.name, || {
+                Firewall::open(bridge::mark(root))?.add(&[], &published(endpoint))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn plug_of<'a>(
+    spec: &ContainerSpec,
+    network: &NetworkSpec,
+    endpoint: &Endpoint,
+    namespace: BorrowedFd<'a>,
+    interface: &'a str,
+) -> Plug<'a> {
+    Plug {
+        namespace,
+        interface,
+        host_name: bridge::link_of(network, &spec.id),
+        mac: endpoint.mac.unwrap_or_default(),
+    }
+}
+
+/// The addresses and routes of a native container's interface.
+pub(super) fn configure(
+    network: &NetworkSpec,
+    endpoint: &Endpoint,
+    namespace: BorrowedFd<'_>,
+    interface: &str,
+    has_default: bool,
+) -> io::Result<()> {
+    let mut inside = bridge::inside(namespace)?;
+    let length = |address: &IpAddr| {
+        let subnet = store::subnets(network).find(|s| s.contains(address))?;
+        IpNet::new(*address, subnet.prefix_len()).ok()
+    };
+    let addresses: Vec<IpNet> =
+        endpoint.addresses().collect::<Vec<_>>().iter().filter_map(length).collect();
+    let gateways: Vec<IpAddr> =
+        bridge::gateways(network).map(|g| g.addr()).filter(|_| has_default).collect();
+    bridge::configure(&mut inside, interface, &addresses, &[], &gateways)
+}
+
+/// Takes the addresses of one endpoint. The caller holds the network's lock.
+pub(super) fn lease_all(
+    root: &Root,
+    network: &NetworkSpec,
+    endpoint: Endpoint,
+) -> Result<Endpoint> {
+    let (name, id) = (&network.name, endpoint.container.clone());
+    let mut endpoint = endpoint;
+    if let Some(subnet) = &network.ipv4 {
+        let (net, gateway) = (IpNet::V4(subnet.subnet), IpAddr::V4(subnet.gateway));
+        let range = IpNet::V4(subnet.range.unwrap_or(subnet.subnet));
+        let wish = endpoint.wished_ipv4.map(IpAddr::V4);
+        let address = lease::obtain(root, name, (range, net, gateway), wish, &id)?;
+        endpoint.ipv4 = if let IpAddr::V4(address) = address { Some(address) } else { None };
+    }
+    if let Some(subnet) = &network.ipv6 {
+        let (net, gateway) = (IpNet::V6(subnet.subnet), IpAddr::V6(subnet.gateway));
+        let range = IpNet::V6(subnet.range.unwrap_or(subnet.subnet));
+        let wish = endpoint.wished_ipv6.map(IpAddr::V6);
+        let address = lease::obtain(root, name, (range, net, gateway), wish, &id)?;
+        endpoint.ipv6 = if let IpAddr::V6(address) = address { Some(address) } else { None };
+    }
+    Ok(endpoint)
+}
+
+/// The published ports of an endpoint, for each of its addresses.
+pub(super) fn published(endpoint: &Endpoint) -> Vec<Published> {
+    let of = |port: &Port| {
+        let port = port.clone();
+        endpoint.addresses().map(move |address| Published { port: port.clone(), address })
+    };
+    endpoint.ports.iter().flat_map(of).collect()
+}
+
+/// Takes back everything that a container was given, and goes on after an error. What is gone is taken back: for undoing,
+/// for the end of a container, and for what a dead monitor left.
+///
+/// It relies on names and leases rather than on the endpoint's record, which may not have been written.
+pub fn detach(root: &Root, id: &ContainerId) -> Result<()> {
+    let mut result = Ok(());
+    for (network, endpoint) in endpoint::memberships(root, id)? {
+        result = result.and(disconnect_one(root, &network, endpoint));
+    }
+    result
+}
+
+pub(super) fn disconnect_one(root: &Root, network: &NetworkSpec, endpoint: Endpoint) -> Result<()> {
+    let (name, id) = (&network.name, endpoint.container.clone());
+    let _lock = Lock::exclusive_directory(root.network(name).data())?;
+    let addresses = match endpoint.is_up() {
+        true => endpoint.addresses().collect(),
+        false => lease::of(root, name, &id)?,
+    };
+    if addresses.is_empty() && !endpoint.is_up() {
+        return Ok(());
+    }
+    let mut result = loopback::forget(root, name, &id).map_err(Error::from);
+    if network.driver == Driver::Loopback {
+        return result.and(bring_down(root, name, endpoint));
+    }
+    if !endpoint.ports.is_empty() {
+        let ports = published(&endpoint);
+        let removed = Firewall::open(bridge::mark(root)).and_then(|mut f| f.remove(&[], &ports));
+        result = result.and(removed.map_err(|e| failed(Step::Publish, name, e)));
+    }
+    let unplugged =
+        Socket::route().and_then(|mut s| link::remove(&mut s, &bridge::link_of(network, &id)));
+    result = result.and(unplugged.map_err(|e| failed(Step::Link, name, e)));
+    if endpoint.mac.is_none() {
+        result = result.and(shared::withdraw(root, network, &addresses));
+    }
+    // an address that may still answer is not given to another
+    if result.is_ok() { bring_down(root, name, endpoint) } else { result }
+}
+
+/// Gives the addresses back and says so in the record. The caller holds the network's lock.
+fn bring_down(root: &Root, network: &str, endpoint: Endpoint) -> Result<()> {
+    match endpoint.is_up() {
+        true => lease::release(root, network, &endpoint)?,
+        false => lease::release_all(root, network, &endpoint.container)?,
+    }
+    let down = Endpoint { ipv4: None, ipv6: None, mac: None, ports: Vec::new(), ..endpoint };
+    endpoint::write(root, network, &down)
 }

@@ -7,8 +7,8 @@ use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::record::{self, Record};
 use knarr_core::root::Root;
-use knarr_core::spec::Attachment;
 use knarr_core::spec::network::NetworkSpec;
+use knarr_core::spec::{Attachment, Port};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -25,6 +25,9 @@ pub struct Endpoint {
     pub ipv6: Option<Ipv6Addr>,
     /// Of its interface; Wasm containers share one.
     pub mac: Option<[u8; 6]>,
+    /// The published ports that lead to it, with their host ports.
+    #[serde(default)]
+    pub ports: Vec<Port>,
     /// The addresses it is to have (`--ip`, `--ip6`).
     #[serde(default)]
     pub wished_ipv4: Option<Ipv4Addr>,
@@ -92,6 +95,7 @@ pub fn join(root: &Root, id: &ContainerId, name: &str, wish: &Attachment) -> Res
         ipv4: None,
         ipv6: None,
         mac: None,
+        ports: Vec::new(),
         wished_ipv4: wish.ipv4,
         wished_ipv6: wish.ipv6,
     };
@@ -120,7 +124,10 @@ pub fn leave(root: &Root, id: &ContainerId, network: &str) -> Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e.into()),
     };
-    lease::release_all(root, network, id)?;
+    if let Some(endpoint) = load(root, network, id)? {
+        lease::release(root, network, &endpoint)?;
+    }
+    super::loopback::forget(root, network, id)?;
     Ok(fsx::remove_file(&paths.endpoint(id))?)
 }
 

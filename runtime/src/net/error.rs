@@ -48,6 +48,16 @@ pub enum Error {
     Option { option: String, value: String },
     #[error("cannot {step} on network {network}")]
     Setup { step: Step, network: String, source: io::Error },
+    #[error("container {} is not running, and its network cannot be shared", container.short())]
+    OtherNotRunning { container: ContainerId },
+    #[error("container {} has no network of its own that could be connected to another", container.short())]
+    NoOwnNetwork { container: ContainerId },
+    #[error("network {network} is for Wasm containers only, and container {} is native", container.short())]
+    Driver { network: String, container: ContainerId },
+    #[error("port {port} of the host is used by {owner}")]
+    PortTaken { port: String, owner: String },
+    #[error("port {port} of the host cannot be published")]
+    Port { port: String, source: io::Error },
     #[error("this process may not make a bridge, which network {network} needs")]
     NotPermitted { network: String },
     #[error(transparent)]
@@ -81,6 +91,12 @@ impl Hint for Error {
             Self::NoFamily { family: "IPv6", .. } => "make the network with --ipv6".into(),
             Self::NotPermitted { .. } => {
                 "run it as the superuser with CAP_NET_ADMIN, or use the host's network: --network host".into()
+            }
+            Self::OtherNotRunning { container } => {
+                format!("start it first: knarr start {}", container.short())
+            }
+            Self::PortTaken { .. } => {
+                "publish on another port, or on a free one: -p CONTAINER_PORT".into()
             }
             Self::Record(e) => return e.hint(),
             Self::File(e) => return e.hint(),

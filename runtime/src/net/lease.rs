@@ -5,6 +5,7 @@
 //! one takes it.
 
 use super::address::Block;
+use super::endpoint::Endpoint;
 use super::error::{Error, Result};
 use ipnet::IpNet;
 use knarr_core::fsx;
@@ -25,8 +26,23 @@ pub fn check(network: &str, address: IpAddr, subnet: IpNet, gateway: IpAddr) -> 
     Ok(())
 }
 
+/// Takes the address that is wished for, or a free one of a range (of a subnet, with the gateway's left out). The caller
+/// holds the network's lock.
+pub fn obtain(
+    root: &Root,
+    network: &str,
+    space: (IpNet, IpNet, IpAddr),
+    wish: Option<IpAddr>,
+    id: &ContainerId,
+) -> Result<IpAddr> {
+    match wish {
+        Some(address) => take(root, network, address, id).map(|()| address),
+        None => take_free(root, network, space, id),
+    }
+}
+
 /// Takes one address, which [`check`] has let pass. The caller holds the network's lock.
-pub fn take(root: &Root, network: &str, address: IpAddr, id: &ContainerId) -> Result<()> {
+fn take(root: &Root, network: &str, address: IpAddr, id: &ContainerId) -> Result<()> {
     match claim(root, &root.network(network), address, id)? {
         None => Ok(()),
         Some(owner) => {
@@ -43,7 +59,7 @@ pub fn take(root: &Root, network: &str, address: IpAddr, id: &ContainerId) -> Re
 ///
 /// The search goes on after the address that was given out last: one that has just become free rests, since others may
 /// remember whose it was.
-pub fn take_free(
+fn take_free(
     root: &Root,
     network: &str,
     (range, subnet, gateway): (IpNet, IpNet, IpAddr),
@@ -96,22 +112,41 @@ fn owner(path: &std::path::Path) -> Result<Option<ContainerId>> {
     Ok(text.and_then(|text| String::from_utf8(text).ok()?.parse().ok()))
 }
 
-/// Whether a monitor owns the container. Must not wait: see the module `net`.
+/// Whether somebody owns the container: a monitor, or whoever runs the step of a build. Must not wait: see the module
+/// `net`.
 pub fn is_alive(root: &Root, id: &ContainerId) -> Result<bool> {
-    match Lock::try_exclusive_directory(root.container(id).run()) {
-        Ok(lock) => Ok(lock.is_none()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e.into()),
+    for root in [root, &root.of_steps()] {
+        match Lock::try_exclusive_directory(root.container(id).run()) {
+            Ok(None) => return Ok(true),
+            Ok(Some(_)) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e.into()),
+        }
     }
+    Ok(false)
 }
 
-/// Gives one address back if it is this container's. The caller holds the network's lock.
-pub fn release(root: &Root, network: &str, address: IpAddr, id: &ContainerId) -> Result<()> {
-    let path = root.network(network).leases().join(address.to_string());
-    match owner(&path)? {
-        Some(owner) if owner == *id => Ok(fsx::remove_file(&path)?),
-        _ => Ok(()),
+/// The addresses that this container has.
+pub fn of(root: &Root, network: &str, id: &ContainerId) -> Result<Vec<IpAddr>> {
+    let folder = root.network(network).leases();
+    let mut addresses = Vec::new();
+    for file in fsx::list(&folder)? {
+        if owner(&folder.join(&file))?.is_some_and(|owner| owner == *id) {
+            addresses.extend(file.parse::<IpAddr>());
+        }
     }
+    Ok(addresses)
+}
+
+/// Gives back the addresses of an endpoint's record. The caller holds the network's lock.
+pub fn release(root: &Root, network: &str, endpoint: &Endpoint) -> Result<()> {
+    for address in endpoint.addresses() {
+        let path = root.network(network).leases().join(address.to_string());
+        if owner(&path)?.is_some_and(|owner| owner == endpoint.container) {
+            fsx::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives back whatever this container has. The caller holds the network's lock.

@@ -12,16 +12,26 @@
 
 mod address;
 mod attach;
+mod bridge;
+mod connect;
 mod endpoint;
 mod error;
-#[allow(dead_code)] // attach is about to give out addresses
+mod firewall;
 mod lease;
 pub(crate) mod loopback;
 pub mod names;
+mod namespace;
+mod netlink;
+mod ports;
+mod reload;
+mod shared;
 mod store;
 
+pub use attach::memberships_in_order;
 pub use attach::{Attached, Observe, Step, attach, detach};
+pub use connect::{connect, disconnect};
 pub use endpoint::{Endpoint, endpoints, join, leave, leave_all, memberships, rename};
 pub use error::{Error, Result};
+pub use reload::reload;
 pub(crate) use store::subnets;
 pub use store::{NewNetwork, create, ensure_default, find, list, load, prune, remove, unused};

@@ -1,8 +1,11 @@
 //! The records of networks.
 
 use super::address::{self, Block, overlap};
+use super::attach::{Step, failed};
 use super::error::{Error, Result};
-use super::{endpoint, lease};
+use super::firewall::Firewall;
+use super::netlink::{Socket, link, route};
+use super::{bridge, endpoint, lease, namespace, reload};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
 use knarr_core::fsx::{self, Durability};
@@ -75,14 +78,20 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
     if load(root, &new.name)?.is_some() {
         return Err(Error::NameTaken { name: new.name });
     }
-    let networks = list(root)?;
     let driver = new.driver.unwrap_or(Driver::Bridge);
+    check_options(&new)?;
+    // until the subnet can be seen by those who choose theirs
+    let _choosing = match driver {
+        Driver::Bridge => Some(namespace::lock_subnets()?),
+        Driver::Loopback => None,
+    };
+    let taken = Taken::look(root, driver)?;
     let network = NetworkSpec {
         id: ContainerId::random(),
         created: Timestamp::now(),
         driver,
-        ipv4: Some(ipv4(&new, &networks)?),
-        ipv6: ipv6(&new, &networks)?,
+        ipv4: Some(ipv4(&new, &taken)?),
+        ipv6: ipv6(&new, &taken)?,
         internal: new.internal,
         labels: new.labels,
         options: new.options,
@@ -92,12 +101,53 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
     sys::remove_tree(paths.data())?;
     sys::create_private_dir_all(&paths.leases())?;
     sys::create_private_dir_all(&paths.endpoints())?;
-    // last: now it exists
+    // now it exists; a bridge that its maker was killed before making is made when it is needed
     record::write(&paths.record(), &network, Durability::Process)?;
+    if network.driver == Driver::Bridge
+        && let Err(error) = build(root, &network)
+    {
+        let _ = tear_down(root, &network);
+        fsx::remove_file(&paths.record())?;
+        sys::remove_tree(paths.data())?;
+        return Err(error);
+    }
     Ok(network)
 }
 
-fn ipv4(new: &NewNetwork, networks: &[NetworkSpec]) -> Result<Subnet<Ipv4Net, Ipv4Addr>> {
+/// Makes what a network has in the kernel.
+fn build(root: &Root, network: &NetworkSpec) -> Result<()> {
+    let bridge = |e| failed(Step::Bridge, &network.name, e);
+    let mut socket = Socket::route().map_err(bridge)?;
+    let name = bridge::name(root, network);
+    if link::find(&mut socket, &name).map_err(bridge)?.is_some() {
+        return Err(Error::Option { option: bridge::NAME.to_owned(), value: name });
+    }
+    bridge::ensure(&mut socket, root, network).map_err(bridge)?;
+    reload::ensure(root)?;
+    let rules = |e| failed(Step::Rules, &network.name, e);
+    let mut firewall = Firewall::open(bridge::mark(root)).map_err(rules)?;
+    firewall.add(&[bridge::filtered(root, network)], &[]).map_err(rules)
+}
+
+/// Takes away what a network has in the kernel, and goes on after an error. The table goes with the last one.
+fn tear_down(root: &Root, network: &NetworkSpec) -> Result<()> {
+    if network.driver != Driver::Bridge {
+        return Ok(());
+    }
+    let mut result = Ok(());
+    let paths = root.network(&network.name);
+    result = result.and(namespace::unmount(&paths.shared_namespace()).map_err(Error::from));
+    let removed = Socket::route().and_then(|mut s| bridge::remove(&mut s, root, network));
+    result = result.and(removed.map_err(|e| failed(Step::Bridge, &network.name, e)));
+    let is_last = list(root)?.iter().all(|n| n.id == network.id || n.driver != Driver::Bridge);
+    let cleared = Firewall::open(bridge::mark(root)).and_then(|mut firewall| match is_last {
+        true => firewall.destroy(),
+        false => firewall.remove(&[bridge::filtered(root, network)], &[]),
+    });
+    result.and(cleared.map_err(|e| failed(Step::Rules, &network.name, e)))
+}
+
+fn ipv4(new: &NewNetwork, taken: &Taken) -> Result<Subnet<Ipv4Net, Ipv4Addr>> {
     let wished: Vec<Ipv4Net> = new
         .subnets
         .iter()
@@ -109,10 +159,10 @@ fn ipv4(new: &NewNetwork, networks: &[NetworkSpec]) -> Result<Subnet<Ipv4Net, Ip
     let subnet = match wished.first() {
         Some(subnet) => *subnet,
         None => address::pool()
-            .find(|subnet| conflict((*subnet).into(), networks).is_none())
+            .find(|subnet| taken.is_free((*subnet).into()))
             .ok_or_else(|| Error::NoFreeSubnet { name: new.name.clone() })?,
     };
-    let (gateway, range) = parts(new, subnet.into(), networks)?;
+    let (gateway, range) = parts(new, subnet.into(), taken)?;
     let gateway = match gateway {
         IpAddr::V4(gateway) => gateway,
         IpAddr::V6(_) => subnet.network(),
@@ -121,7 +171,7 @@ fn ipv4(new: &NewNetwork, networks: &[NetworkSpec]) -> Result<Subnet<Ipv4Net, Ip
     Ok(Subnet { subnet, gateway, range })
 }
 
-fn ipv6(new: &NewNetwork, networks: &[NetworkSpec]) -> Result<Option<Subnet<Ipv6Net, Ipv6Addr>>> {
+fn ipv6(new: &NewNetwork, taken: &Taken) -> Result<Option<Subnet<Ipv6Net, Ipv6Addr>>> {
     let wished: Vec<Ipv6Net> = new
         .subnets
         .iter()
@@ -135,7 +185,7 @@ fn ipv6(new: &NewNetwork, networks: &[NetworkSpec]) -> Result<Option<Subnet<Ipv6
         None if !new.ipv6 => return Ok(None),
         None => unique_local(),
     };
-    let (gateway, range) = parts(new, subnet.into(), networks)?;
+    let (gateway, range) = parts(new, subnet.into(), taken)?;
     let gateway = match gateway {
         IpAddr::V6(gateway) => gateway,
         IpAddr::V4(_) => subnet.network(),
@@ -152,15 +202,11 @@ fn unique_local() -> Ipv6Net {
 }
 
 /// Checks a subnet; its gateway and the range to take addresses from.
-fn parts(
-    new: &NewNetwork,
-    subnet: IpNet,
-    networks: &[NetworkSpec],
-) -> Result<(IpAddr, Option<IpNet>)> {
+fn parts(new: &NewNetwork, subnet: IpNet, taken: &Taken) -> Result<(IpAddr, Option<IpNet>)> {
     if subnet.prefix_len() + 2 > subnet.max_prefix_len() {
         return Err(Error::SubnetTooSmall { subnet });
     }
-    if let Some((other, owner)) = conflict(subnet, networks) {
+    if let Some((other, owner)) = taken.conflict(subnet) {
         return Err(Error::Overlap { subnet, other, owner });
     }
     let of_family = |gateway: &&IpAddr| gateway.is_ipv4() == subnet.addr().is_ipv4();
@@ -179,12 +225,63 @@ fn parts(
     }
 }
 
-/// Who uses a part of this subnet already.
-fn conflict(subnet: IpNet, networks: &[NetworkSpec]) -> Option<(IpNet, String)> {
-    networks.iter().find_map(|network| {
-        let used = subnets(network).find(|used| overlap(*used, subnet))?;
-        Some((used, format!("network {}", network.name)))
-    })
+/// Options that would have no effect are refused.
+fn check_options(new: &NewNetwork) -> Result<()> {
+    let boolean = |value: &str| matches!(value, "true" | "false");
+    for (option, value) in &new.options {
+        let is_valid = match option.as_str() {
+            bridge::NAME => {
+                let is_plain =
+                    value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+                is_plain && (1..16).contains(&value.len())
+            }
+            bridge::MTU => value.parse::<u32>().is_ok_and(|mtu| (68..=65535).contains(&mtu)),
+            bridge::MASQUERADE => boolean(value),
+            bridge::PUBLISH_ON => value.parse::<Ipv4Addr>().is_ok(),
+            _ => false,
+        };
+        if !is_valid {
+            return Err(Error::Option { option: option.clone(), value: value.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// The subnets that are in use: our own networks', and those that the host has routes to.
+struct Taken {
+    networks: Vec<(IpNet, String)>,
+    routes: Vec<IpNet>,
+}
+
+impl Taken {
+    fn look(root: &Root, driver: Driver) -> Result<Self> {
+        let mut networks = Vec::new();
+        for network in list(root)? {
+            let owner = format!("network {}", network.name);
+            networks.extend(subnets(&network).map(|subnet| (subnet, owner.clone())));
+        }
+        let mut routes = Vec::new();
+        if driver == Driver::Bridge {
+            let found = Socket::route().and_then(|mut socket| route::list(&mut socket));
+            let found = found.map_err(|e| failed(Step::Bridge, "", e))?;
+            // the default routes lead to whatever is not taken
+            routes.extend(found.iter().map(|r| r.destination).filter(|d| d.prefix_len() > 0));
+        }
+        Ok(Self { networks, routes })
+    }
+
+    fn is_free(&self, subnet: IpNet) -> bool {
+        self.conflict(subnet).is_none() && !self.routes.iter().any(|r| overlap(*r, subnet))
+    }
+
+    /// Who would lose something to this subnet. A wider route of the host only loses what was asked for.
+    fn conflict(&self, subnet: IpNet) -> Option<(IpNet, String)> {
+        if let Some(taken) = self.networks.iter().find(|(used, _)| overlap(*used, subnet)) {
+            return Some(taken.clone());
+        }
+        let route = self.routes.iter().find(|route| subnet.contains(&route.network()))?;
+        Some((*route, "a route of this host".to_owned()))
+    }
 }
 
 /// A network's subnets, IPv4 first.
@@ -249,8 +346,10 @@ pub fn remove(root: &Root, name: &str) -> Result<()> {
     if !users.is_empty() {
         return Err(Error::InUse { name: name.to_owned(), users });
     }
-    // first: from here on it does not exist
+    tear_down(root, &network)?;
+    // from here on it does not exist; before, a removal that is cut short can be taken up again
     fsx::remove_file(&paths.record())?;
+    sys::remove_tree(paths.run())?;
     Ok(sys::remove_tree(paths.data())?)
 }
 

@@ -30,9 +30,8 @@ use knarr_core::root::Root;
 use knarr_core::store;
 use knarr_core::store::snapshot::{self, Snapshot};
 
-/// The root as steps use it: their run folders lie apart from the containers'.
 fn apart(root: &Root) -> Root {
-    Root::new(root.data(), root.run().join("steps"))
+    root.of_steps()
 }
 
 /// Mounts layers. Never synced: after a power cut a step is run anew.

@@ -150,6 +150,9 @@ impl Drop for Fixture {
             let remove = container::remove::Remove { force: true, volumes: true };
             let _ = container::remove(&self.store, entry.id(), remove);
         }
+        for network in knarr_runtime::net::list(self.root()).into_iter().flatten() {
+            let _ = knarr_runtime::net::remove(self.root(), &network.name);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
     clippy::undocumented_unsafe_blocks
 )]
 
+mod accept;
 mod cache;
 mod container;
 mod drain;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(&[
+        accept::TESTS,
         cache::TESTS,
         drain::TESTS,
         files::TESTS,

@@ -53,7 +53,7 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     let cgroup = Cgroup::create(&host, &spec.id, &spec.limits, scope)?;
     cgroup.write_down(&host, root, &spec.id)?;
     let (streams, master, devpts, console) = streams(stdio, !superuser)?;
-    let etc = etc::write(root, spec)?;
+    let etc = etc::write(root, spec, network)?;
     let files = etc::FILES.iter().map(|(name, target)| mounts::of_file(&etc.join(name), target));
     // joined: made and set up already
     let joined = network.namespace.as_ref().map(AsFd::as_fd);

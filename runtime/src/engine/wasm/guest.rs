@@ -6,6 +6,7 @@ use super::host::names::Names;
 use super::host::sockets::Place;
 use super::host::stdio::{Input, Output};
 use knarr_core::spec::NetworkMode;
+use std::net::TcpListener;
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtxBuilder;
 
@@ -21,6 +22,8 @@ pub(super) struct View {
     pub network: NetworkMode,
     pub names: Arc<Names>,
     pub place: Arc<Place>,
+    /// For a core module that accepts connections: its listeners, with their ports.
+    pub listening: Arc<Vec<(u16, TcpListener)>>,
 }
 
 impl View {

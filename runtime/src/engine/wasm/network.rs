@@ -6,7 +6,8 @@ use super::host::monitor::Monitor;
 use super::host::sockets::{Carried, Limits, Place, Published, Shared, Where};
 use crate::engine::Launch;
 use crate::net::names::Allowed;
-use crate::net::{self, Attached};
+use crate::net::{self, Attached, Endpoint};
+use ipnet::IpNet;
 use knarr_core::spec::NetworkMode;
 use knarr_core::spec::network::{Driver, NetworkSpec};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -68,7 +69,7 @@ impl Network {
             )),
             // an interface with an address of its own is in a namespace of its own
             _ if attached.endpoints.iter().any(|(_, endpoint)| endpoint.mac.is_none()) => {
-                Where::Shared(Shared::new(own.clone()))
+                Where::Shared(Shared::new(places(attached)))
             }
             _ => Where::Alone(published(spec.network == NetworkMode::Host)?),
         };
@@ -78,8 +79,20 @@ impl Network {
     }
 }
 
+/// The container's addresses with their subnets; those with a way out first.
+fn places(attached: &Attached) -> Vec<(IpAddr, IpNet)> {
+    let mut endpoints: Vec<_> = attached.endpoints.iter().collect();
+    endpoints.sort_by_key(|(network, _)| network.internal);
+    let of = |(network, endpoint): &(NetworkSpec, Endpoint)| {
+        let subnets: Vec<IpNet> = net::subnets(network).collect();
+        let within = |ip: IpAddr| subnets.iter().find(|s| s.contains(&ip)).map(|s| (ip, *s));
+        endpoint.addresses().filter_map(within).collect::<Vec<_>>()
+    };
+    endpoints.into_iter().flat_map(of).collect()
+}
+
 /// The subnets of this root's other networks.
-fn foreign(launch: &Launch<'_>, own: &[NetworkSpec]) -> Result<Vec<ipnet::IpNet>, Error> {
+fn foreign(launch: &Launch<'_>, own: &[NetworkSpec]) -> Result<Vec<IpNet>, Error> {
     if own.is_empty() {
         return Ok(Vec::new());
     }

@@ -160,6 +160,20 @@ fn prepare(
         (None, Where::Carried(carried)) => carried.published.reached(),
         (None, Where::Shared(_)) => Vec::new(),
     };
+    let accepts = |module: &Module| module.imports().any(|i| i.name() == "sock_accept");
+    let listeners = match &program {
+        Program::Module(module) if accepts(module) => {
+            serve::listen::Listeners::of_program(spec, &network.place)?
+        }
+        _ => serve::listen::Listeners::default(),
+    };
+    let mut env = environment(&spec.process.env, cwd);
+    if !listeners.sockets.is_empty() {
+        let count = host::sockets::p1::count(&listeners.sockets);
+        env.retain(|(name, _)| name != "LISTEN_FDS");
+        env.push(("LISTEN_FDS".to_owned(), count.to_string()));
+    }
+    let reached = if listeners.ports.is_empty() { reached } else { listeners.ports };
     let names = names(spec, &tree, &engine, &program, &network)?;
     // its own pipe for signals is a kind of socket that the guest's process may not make
     let runtime = Builder::new_current_thread()
@@ -178,12 +192,13 @@ fn prepare(
     let view = View {
         tree: files,
         args,
-        env: environment(&spec.process.env, cwd),
+        env,
         cwd: cwd.to_owned(),
         preopens,
         network: spec.network.clone(),
         names,
         place: network.place,
+        listening: Arc::new(listeners.sockets),
     };
     Ok(Prepared {
         runtime,
@@ -240,7 +255,7 @@ fn settings(spec: &ContainerSpec, network: &Network) -> Result<serve::Settings, 
     let quota = spec.limits.nano_cpus.map(|n| n.div_ceil(1_000_000_000) as usize);
     let grace = Duration::from_secs(spec.process.stop_timeout.unwrap_or(10).into());
     Ok(serve::Settings {
-        listeners: serve::listen::Listeners::open(spec, &network.place)?,
+        listeners: serve::listen::Listeners::of_server(spec, &network.place)?,
         isolate: spec.wasm.isolate_requests,
         // the monitor kills when the time is over: be done before
         grace: grace.mul_f32(0.9),

@@ -62,6 +62,8 @@ pub(super) struct Session<'a> {
     pub kill_at: Option<Instant>,
     /// Answers the container's questions for names.
     pub names: Option<Resolver>,
+    /// Keep the published ports of the host for the container as long as it runs.
+    pub _reserved: Vec<OwnedFd>,
 }
 
 impl Session<'_> {

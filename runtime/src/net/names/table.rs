@@ -154,6 +154,7 @@ mod tests {
             ipv6: Some(format!("fd00::{name}").parse().unwrap_or(std::net::Ipv6Addr::UNSPECIFIED))
                 .filter(|ip| !ip.is_unspecified()),
             mac: None,
+            ports: Vec::new(),
             wished_ipv4: None,
             wished_ipv6: None,
         };

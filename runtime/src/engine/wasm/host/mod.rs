@@ -90,6 +90,7 @@ pub(super) struct Host1 {
     pub wasi: WasiP1Ctx,
     tree: Arc<files::Tree>,
     opened: files::Opened,
+    sockets: sockets::p1::Sockets,
     pub limits: Limits,
 }
 
@@ -99,6 +100,7 @@ impl Host1 {
             wasi: view.context()?.build_p1(),
             tree: view.tree.clone(),
             opened: files::Opened::preopened(&view.tree),
+            sockets: sockets::p1::Sockets::new(&view.listening)?,
             limits,
         })
     }

@@ -3,7 +3,7 @@
 use super::super::error::Error;
 use super::super::host::files::{self, Files};
 use super::super::host::names::lookup::Lookup;
-use super::super::host::sockets::{p2, p3};
+use super::super::host::sockets::{p1 as sockets1, p2, p3};
 use super::super::host::{Host, Host1};
 use super::Subject;
 use wasmtime::component::{self, Component};
@@ -22,17 +22,21 @@ pub(in crate::engine::wasm) fn of_module(
 ) -> Result<Linker<Host1>, Error> {
     let mut linker = Linker::new(subject.engine);
     let oldest = module.imports().any(|import| import.module() == PREVIEW0);
-    add1(&mut linker, oldest).map_err(|e| Error::system("link WASI", e))?;
+    let listens = !subject.view.listening.is_empty();
+    add1(&mut linker, oldest, listens).map_err(|e| Error::system("link WASI", e))?;
     Ok(linker)
 }
 
-fn add1(linker: &mut Linker<Host1>, oldest: bool) -> wasmtime::Result<()> {
+fn add1(linker: &mut Linker<Host1>, oldest: bool, listens: bool) -> wasmtime::Result<()> {
     p1::add_to_linker_async(linker, |host: &mut Host1| &mut host.wasi)?;
     if oldest {
         wasmtime_wasi::p0::add_to_linker_async(linker, |host: &mut Host1| &mut host.wasi)?;
     }
     linker.allow_shadowing(true);
     files::shadow_preview1(linker, PREVIEW1)?;
+    if listens {
+        sockets1::wrap(linker, PREVIEW1)?;
+    }
     // wasmtime refuses codes from 126 on; a program's exit code is its own business
     linker.func_wrap(PREVIEW1, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(I32Exit(code).into())

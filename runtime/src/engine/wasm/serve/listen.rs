@@ -18,63 +18,78 @@ const BACKLOG: i32 = 4096;
 /// Bound and listening.
 #[derive(Debug, Default)]
 pub(in crate::engine::wasm) struct Listeners {
-    sockets: Vec<TcpListener>,
+    /// With the container's port.
+    pub sockets: Vec<(u16, TcpListener)>,
     /// Container port and where it is reached.
     pub ports: Vec<(u16, SocketAddr)>,
 }
 
 impl Listeners {
+    /// For a server of HTTP: on the published ports, or on the exposed one.
+    pub fn of_server(spec: &ContainerSpec, place: &Place) -> Result<Self, Error> {
+        let own = exposed(spec).next().unwrap_or(DEFAULT_PORT);
+        let published = published(spec).next().is_some();
+        // on the host's network a port that is published elsewhere is not also taken as it is
+        let on_host = matches!(place.at, Where::Alone(_)) && spec.network == NetworkMode::Host;
+        let own = if published && on_host { Vec::new() } else { vec![own] };
+        Self::open(spec, place, own)
+    }
+
+    /// For a program that only accepts: on all ports that are exposed or published.
+    pub fn of_program(spec: &ContainerSpec, place: &Place) -> Result<Self, Error> {
+        Self::open(spec, place, exposed(spec).collect())
+    }
+
     /// Listens where the container is reached; before the process gives up the right to use low ports.
-    pub fn open(spec: &ContainerSpec, place: &Place) -> Result<Self, Error> {
+    fn open(spec: &ContainerSpec, place: &Place, own: Vec<u16>) -> Result<Self, Error> {
         let mut listeners = Self::default();
         if spec.network == NetworkMode::None {
             return Ok(listeners); // nobody could reach it
         }
-        let exposed = spec.exposed.iter().find(|(_, protocol)| *protocol == Protocol::Tcp);
-        let own = exposed.map_or(DEFAULT_PORT, |(port, _)| *port);
-        let published: Vec<&Port> =
-            spec.ports.iter().filter(|port| port.protocol == Protocol::Tcp).collect();
-        match &place.at {
-            Where::Alone(_) if spec.network != NetworkMode::Host => {
-                for port in ports(own, &published) {
-                    listeners.add(None, port, port)?;
+        let mut ports = own;
+        for port in published(spec) {
+            if !ports.contains(&port.container_port) {
+                ports.push(port.container_port);
+            }
+        }
+        // on a bridge the firewall leads the host's ports here
+        let on_host = match &place.at {
+            Where::Alone(_) => spec.network == NetworkMode::Host,
+            Where::Shared(_) => false,
+            Where::Carried(_) => true,
+        };
+        for port in ports {
+            let mut bound = Vec::new();
+            for published in published(spec).filter(|p| on_host && p.container_port == port) {
+                let host = published.host_port.unwrap_or(0);
+                bound.push(listeners.add(published.host_ip, host, port)?);
+                if let Some(address) = bound.last() {
+                    listeners.ports.push((port, *address));
                 }
             }
-            Where::Alone(_) => {
-                for port in &published {
-                    let host = port.host_port.unwrap_or(0);
-                    listeners.add(port.host_ip, host, port.container_port)?;
+            match &place.at {
+                Where::Alone(_) if bound.is_empty() => {
+                    let address = listeners.add(None, port, port)?;
+                    if on_host {
+                        listeners.ports.push((port, address));
+                    }
                 }
-                if published.is_empty() {
-                    listeners.add(None, own, own)?;
-                }
-            }
-            Where::Shared(shared) => {
-                for port in ports(own, &published) {
+                Where::Alone(_) => {}
+                Where::Shared(shared) => {
                     for address in shared.addresses() {
                         listeners.add(Some(address), port, port)?;
                     }
                     shared.listens_everywhere(Protocol::Tcp, port);
                 }
-                // the host's ports lead here: that is not ours to tell
-                listeners.ports.clear();
-            }
-            Where::Carried(carried) => {
-                let tell = |port, outside| {
-                    carried.listens(port, outside).map_err(|e| Error::system("tell of a port", e))
-                };
-                for port in &published {
-                    let host = port.host_port.unwrap_or(0);
-                    tell(
-                        port.container_port,
-                        listeners.add(port.host_ip, host, port.container_port)?,
-                    )?;
-                }
-                if published.iter().all(|port| port.container_port != own) {
-                    let free = carried.free(Ipv4Addr::UNSPECIFIED.into());
-                    tell(own, listeners.add(Some(free.ip()), 0, own)?)?;
-                    // published is what the user asked for
-                    listeners.ports.pop();
+                Where::Carried(carried) => {
+                    if bound.is_empty() {
+                        let free = carried.free(Ipv4Addr::UNSPECIFIED.into());
+                        bound.push(listeners.add(Some(free.ip()), 0, port)?);
+                    }
+                    for address in bound {
+                        let told = carried.listens(port, address);
+                        told.map_err(|e| Error::system("tell of a port", e))?;
+                    }
                 }
             }
         }
@@ -91,8 +106,7 @@ impl Listeners {
         if ip.is_none() {
             address.set_ip(Ipv4Addr::UNSPECIFIED.into());
         }
-        self.ports.push((container, address));
-        self.sockets.push(socket);
+        self.sockets.push((container, socket));
         Ok(address)
     }
 
@@ -100,7 +114,7 @@ impl Listeners {
     pub fn into_async(self) -> io::Result<Vec<tokio::net::TcpListener>> {
         self.sockets
             .into_iter()
-            .map(|socket| {
+            .map(|(_, socket)| {
                 socket.set_nonblocking(true)?;
                 tokio::net::TcpListener::from_std(socket)
             })
@@ -108,13 +122,13 @@ impl Listeners {
     }
 }
 
-/// The container's ports to listen on: its own, and those that others are led to.
-fn ports(own: u16, published: &[&Port]) -> Vec<u16> {
-    let mut ports = vec![own];
-    ports.extend(published.iter().map(|port| port.container_port));
-    ports.sort_unstable();
-    ports.dedup();
-    ports
+fn exposed(spec: &ContainerSpec) -> impl Iterator<Item = u16> {
+    let tcp = spec.exposed.iter().filter(|(_, protocol)| *protocol == Protocol::Tcp);
+    tcp.map(|(port, _)| *port)
+}
+
+fn published(spec: &ContainerSpec) -> impl Iterator<Item = &Port> {
+    spec.ports.iter().filter(|port| port.protocol == Protocol::Tcp)
 }
 
 /// Without an address: all of them, of both families where the host has both.

@@ -54,6 +54,7 @@ fn asking(upstream: Vec<SocketAddr>) -> (Resolver, SocketAddr, tempfile::TempDir
         ipv4: network.ipv4.as_ref().map(|s| u32::from(s.subnet.network()) + 9).map(Into::into),
         ipv6: None,
         mac: None,
+        ports: Vec::new(),
         wished_ipv4: None,
         wished_ipv6: None,
     };

@@ -38,8 +38,8 @@ async fn main() -> io::Result<()> {
         std::process::exit(2)
     });
     println!("{host} -> {addresses:?}");
-    let Some(address) = addresses.iter().find(|address| address.is_ipv4()) else {
-        eprintln!("tcpc: {host} has no IPv4 address");
+    let Some(address) = addresses.first() else {
+        eprintln!("tcpc: {host} has no address");
         std::process::exit(2)
     };
     let port = port.parse().unwrap_or(80);

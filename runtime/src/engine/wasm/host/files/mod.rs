@@ -128,6 +128,10 @@ impl Opened {
         Self((3..).zip(names).collect())
     }
 
+    pub fn is_directory(&self, number: u32) -> bool {
+        self.0.contains_key(&number)
+    }
+
     fn path(&self, number: u32) -> Option<&str> {
         self.0.get(&number).map(String::as_str)
     }

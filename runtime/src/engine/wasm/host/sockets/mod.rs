@@ -6,6 +6,7 @@
 //! ([`Place::permits`]): a second look, by what is really about to happen.
 
 mod carried;
+pub(in crate::engine::wasm) mod p1;
 pub(in crate::engine::wasm) mod p2;
 pub(in crate::engine::wasm) mod p3;
 mod published;

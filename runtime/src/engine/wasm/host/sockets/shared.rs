@@ -7,6 +7,7 @@
 
 use super::{Refusal, lock};
 use crate::net::loopback;
+use ipnet::IpNet;
 use knarr_core::spec::Protocol;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,8 +16,8 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 
 #[derive(Debug)]
 pub(in crate::engine::wasm) struct Shared {
-    /// The container's addresses, the first of each family being what it listens on and connects from.
-    own: Vec<IpAddr>,
+    /// The container's addresses with their networks, the first of each family being what it listens on.
+    own: Vec<(IpAddr, IpNet)>,
     /// What stands for 127.0.0.1.
     private: Option<Ipv4Addr>,
     /// The ports on which the guest listens at all its addresses.
@@ -24,23 +25,25 @@ pub(in crate::engine::wasm) struct Shared {
 }
 
 impl Shared {
-    pub fn new(own: Vec<IpAddr>) -> Self {
-        let v4 = own.iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None });
+    /// Those that lead out of their network first.
+    pub fn new(own: Vec<(IpAddr, IpNet)>) -> Self {
+        let mut all = own.iter().map(|(ip, _)| *ip);
+        let v4 = all.find_map(|ip| if let IpAddr::V4(ip) = ip { Some(ip) } else { None });
         let private = v4.map(loopback::source).filter(|ip| *ip != Ipv4Addr::LOCALHOST);
         Self { own, private, everywhere: Mutex::default() }
     }
 
     pub fn is_own(&self, ip: IpAddr) -> bool {
-        self.own.contains(&ip)
+        self.own.iter().any(|(own, _)| *own == ip)
     }
 
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.own.iter().copied()
+        self.own.iter().map(|(ip, _)| *ip)
     }
 
     /// The address of this family that is the container's.
     fn of_family(&self, like: IpAddr) -> Option<IpAddr> {
-        self.own.iter().copied().find(|ip| ip.is_ipv4() == like.is_ipv4())
+        self.addresses().find(|ip| ip.is_ipv4() == like.is_ipv4())
     }
 
     /// What the guest's loopback address really is.
@@ -92,7 +95,11 @@ impl Shared {
         let ip = match target.ip() {
             // from an address of the loopback to itself, as the guest expects
             ip if Some(ip) == self.private(ip) || self.is_own(ip) => ip,
-            ip => self.of_family(ip).ok_or(Refusal::Unreachable)?,
+            ip => {
+                let there = self.own.iter().find(|(_, network)| network.contains(&ip));
+                let there = there.map(|(own, _)| *own).or_else(|| self.of_family(ip));
+                there.ok_or(Refusal::Unreachable)?
+            }
         };
         Ok(SocketAddr::new(ip, 0))
     }
@@ -122,7 +129,12 @@ mod tests {
 
     #[test]
     fn a_guest_has_a_host_of_its_own() {
-        let own = ["172.18.0.5", "fd00::5"].map(|ip| ip.parse().unwrap());
+        let place = |ip: &str, network: &str| (ip.parse().unwrap(), network.parse().unwrap());
+        let own = [
+            place("172.18.0.5", "172.18.0.0/16"),
+            place("fd00::5", "fd00::/64"),
+            place("172.19.0.7", "172.19.0.0/16"),
+        ];
         let shared = Shared::new(own.to_vec());
         for (wanted, outside) in [
             ("0.0.0.0:80", Ok("172.18.0.5:80")),
@@ -145,9 +157,10 @@ mod tests {
         assert_eq!(shared.target(tcp, at("[::1]:80")), Ok(at("[fd00::5]:80")));
         assert_eq!(shared.target(tcp, at("10.0.0.1:80")), Ok(at("10.0.0.1:80")));
         assert_eq!(shared.source(at("10.0.0.1:80")), Ok(at("172.18.0.5:0")));
+        assert_eq!(shared.source(at("172.19.0.1:80")), Ok(at("172.19.0.7:0")));
         assert_eq!(shared.source(at("127.18.0.5:80")), Ok(at("127.18.0.5:0")));
         assert_eq!(shared.inside(at("127.18.0.5:80")), at("127.0.0.1:80"));
-        let v4 = Shared::new(vec!["172.18.0.5".parse().unwrap()]);
+        let v4 = Shared::new(own[..1].to_vec());
         // never a neighbour's address of the other family
         assert_eq!(v4.source(at("[fd00::6]:80")), Err(Refusal::Unreachable));
         assert_eq!(v4.outside(at("[::]:80")), Err(Refusal::NotOwn));

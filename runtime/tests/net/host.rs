@@ -1,0 +1,86 @@
+//! A host of the test's own, and what the kernel says of it.
+#![allow(clippy::disallowed_methods)] // the kernel's files, as they are
+
+use std::process::{Command, Output, Stdio};
+
+/// The outside's address, and the host's beside it.
+pub const OUTSIDE: &str = "198.51.100.1";
+pub const UPLINK: &str = "198.51.100.2";
+
+/// Makes this process and its children the host. The uplink's packets are smaller than usual.
+///
+/// For a process with a single thread.
+pub fn become_host() {
+    use rustix::thread::{UnshareFlags, unshare_unsafe};
+    // SAFETY: a single thread; neither flag touches memory or descriptors
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWNS) }.unwrap();
+    shell("mount --make-rprivate / && mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run");
+    shell(
+        "ip link set lo up
+         ip netns add outside
+         ip link add up0 mtu 1400 type veth peer name eth0 netns outside
+         ip addr add 198.51.100.2/24 dev up0
+         ip link set up0 up
+         ip route add default via 198.51.100.1
+         ip -n outside link set lo up
+         ip -n outside addr add 198.51.100.1/24 dev eth0
+         ip -n outside link set eth0 up",
+    );
+}
+
+/// Runs a script of the host's, which must succeed; its output.
+pub fn shell(script: &str) -> String {
+    let output = Command::new("sh").args(["-euc", script]).output().unwrap();
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A program that ends with the test.
+pub struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A TCP server, on the host or in a namespace, that tells each client its address; it listens when this returns.
+pub fn serve(prefix: &str, address: &str, port: u16) -> Running {
+    let script = format!(
+        "import socket, sys
+s = socket.socket(socket.AF_INET6 if ':' in '{address}' else socket.AF_INET)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('{address}', {port})); s.listen(16); print('ready', flush=True)
+while True:
+    c, a = s.accept(); c.sendall((a[0] + '\\n').encode()); c.close()"
+    );
+    let mut words: Vec<&str> = prefix.split_whitespace().collect();
+    words.extend(["python3", "-c", &script]);
+    let mut child =
+        Command::new(words[0]).args(&words[1..]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let stdout = child.stdout.as_mut().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    Running(child)
+}
+
+/// Connects from the host or from a namespace, and reads a line.
+pub fn ask(prefix: &str, address: &str, port: u16) -> Output {
+    let script = format!(
+        "import socket, sys
+s = socket.create_connection(('{address}', {port}), 2); sys.stdout.write(s.makefile().readline())"
+    );
+    let mut words: Vec<&str> = prefix.split_whitespace().collect();
+    words.extend(["python3", "-c", &script]);
+    Command::new(words[0]).args(&words[1..]).output().unwrap()
+}
+
+/// What a server says, which is the address that it sees.
+pub fn heard(prefix: &str, address: &str, port: u16) -> String {
+    let output = ask(prefix, address, port);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{prefix} {address} {port}: {error}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
