@@ -66,9 +66,10 @@ impl Finder<'_> {
     }
 }
 
-struct Pulling<'a> {
-    vertex: VertexId,
-    report: &'a Report<'a>,
+/// Tells what moves between a registry and the store as events of a vertex.
+pub struct Pulling<'a> {
+    pub vertex: VertexId,
+    pub report: &'a Report<'a>,
 }
 
 impl Progress for Pulling<'_> {

@@ -15,6 +15,7 @@ mod auth;
 mod blob;
 mod challenge;
 pub mod config;
+mod content;
 pub mod credentials;
 mod ensure;
 mod error;
@@ -27,10 +28,12 @@ mod session;
 mod transfer;
 
 pub use config::{Config, Timing};
+pub(crate) use content::{fetch_blob, fetch_documents};
 pub use ensure::{Ensured, InvalidPolicy, PullPolicy, ensure, ensure_with};
 pub use error::Error;
 pub use login::{login, logout, user};
 pub use pull::{PullOptions, pull};
+pub(crate) use push::push_descriptor;
 pub use push::{PushOptions, push};
 
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {

@@ -30,6 +30,18 @@ pub fn push(
     let _hold = store.hold().map_err(keep)?;
     let image = store.find(&reference.to_string()).map_err(keep)?;
     let top = top(store, &image, options, reference)?;
+    push_descriptor(store, reference, top, config, progress)
+}
+
+/// Pushes what is in the store, named or not, under `reference`. The caller has a [`Store::hold`].
+pub(crate) fn push_descriptor(
+    store: &Store,
+    reference: &Reference,
+    top: Descriptor,
+    config: &Config,
+    progress: &dyn Progress,
+) -> Result<Descriptor, Error> {
+    let keep = |source| Error::Store { reference: reference.familiar(), source };
     let sources = Sources::of(store, reference).map_err(keep)?;
 
     let mut plan = Plan::default();

@@ -1,3 +1,4 @@
 //! Builds from outside: what is in the image, what is in the store afterwards, and what was done again.
 
 mod basics;
+mod copy;
