@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod build;
 mod builtin;
 mod cp;
 mod crash;

@@ -7,6 +7,7 @@ pub mod build;
 pub mod dockerfile;
 mod epoch;
 pub mod index;
+pub mod package;
 pub mod progress;
 pub mod registry;
 pub mod wasm;

@@ -3,13 +3,14 @@
 //! The options of a verb are beside what it does, in `commands/<verb>.rs`; here are the tree and the options
 //! that several verbs share.
 
+pub mod build;
 pub mod container;
 pub mod filter;
 pub mod time;
 pub mod usage;
 pub mod value;
 
-use crate::commands::{self, container as container_verbs, image, system, volume};
+use crate::commands::{self, builder, container as container_verbs, image, system, volume};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -45,6 +46,8 @@ pub enum Verb {
     Run(Box<commands::run::Args>),
     /// Run a command in a running container
     Exec(commands::exec::Args),
+    /// Build an image, also of several variants, from a Dockerfile
+    Build(Box<commands::build::Args>),
     /// List containers
     Ps(commands::ps::Args),
     /// Show what a container printed
@@ -101,6 +104,14 @@ pub enum Verb {
     Load(commands::load::Args),
     /// Make an image of a root file system's tarball
     Import(commands::import::Args),
+    /// Make an image of a Wasm module and of native programs, without a Dockerfile
+    Package(Box<commands::package::Args>),
+    /// Manage the cache of builds
+    #[command(subcommand)]
+    Builder(builder::Verb),
+    /// The same under the names of Docker's plugin
+    #[command(subcommand, hide = true)]
+    Buildx(builder::Buildx),
     /// Manage containers
     #[command(subcommand)]
     Container(container_verbs::Verb),

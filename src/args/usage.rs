@@ -113,7 +113,8 @@ fn verb_words(arguments: &[OsString]) -> Vec<String> {
     let Some(verb) = words.find(|word| root.find_subcommand(word).is_some()) else {
         return Vec::new();
     };
-    let is_group = matches!(verb.as_str(), "container" | "image" | "volume" | "system");
+    let is_group =
+        matches!(verb.as_str(), "builder" | "buildx" | "container" | "image" | "volume" | "system");
     let second = words.next().filter(|word| is_group && !word.starts_with('-'));
     std::iter::once(verb).chain(second).collect()
 }

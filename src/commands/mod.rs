@@ -1,6 +1,8 @@
 //! What the verbs do: one file each, named like the verb, holding its options and `run`.
 
 pub mod attach;
+pub mod build;
+pub mod builder;
 pub mod completion;
 pub mod container;
 pub mod cp;
@@ -19,6 +21,7 @@ pub mod load;
 pub mod login;
 pub mod logout;
 pub mod logs;
+pub mod package;
 pub mod pause;
 pub mod port;
 pub mod ps;
@@ -63,6 +66,9 @@ impl Context {
 pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
     match verb {
         Verb::Attach(args) => attach::run(&args, context),
+        Verb::Build(args) => build::run(&args, context),
+        Verb::Builder(verb) => builder::run(verb, context),
+        Verb::Buildx(verb) => builder::buildx(verb, context),
         Verb::Completion(args) => completion::run(&args),
         Verb::Container(verb) => container::run(verb, context),
         Verb::Cp(args) => cp::run(&args, context),
@@ -80,6 +86,7 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Login(args) => login::run(&args),
         Verb::Logout(args) => logout::run(&args),
         Verb::Logs(args) => logs::run(&args, context),
+        Verb::Package(args) => package::run(&args, context),
         Verb::Pause(args) => pause::run(&args, context),
         Verb::Port(args) => port::run(&args, context),
         Verb::Ps(args) => ps::run(&args, context),

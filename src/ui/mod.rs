@@ -1,5 +1,6 @@
 //! What people see: the only place that prints. Data goes to stdout, everything else to stderr.
 
+pub mod build;
 pub mod listing;
 pub mod progress;
 pub mod template;

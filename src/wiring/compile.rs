@@ -2,6 +2,7 @@
 
 use crate::error::Failure;
 use crate::ui::{self, units};
+use knarr_core::hint::Hint;
 use knarr_core::image::{ImageConfig, Variant};
 use knarr_core::store::snapshot::{self, Snapshot};
 use knarr_core::store::{Image, Store};
@@ -52,6 +53,14 @@ fn compile(store: &Store, variant: &Variant, quiet: bool) -> Result<(), Failure>
         }
     })?;
     Ok(())
+}
+
+/// Tells of the imports of a module without which it will not start.
+pub fn warn_of_missing(path: &str, imports: &[String]) {
+    for error in imports.iter().filter_map(|import| wasm::missing(path, import)) {
+        let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        ui::warning(format_args!("{error}{hint}"));
+    }
 }
 
 fn report(event: &Progress) {

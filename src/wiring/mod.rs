@@ -1,8 +1,11 @@
 //! What joins the libraries: an image becomes a container.
 
+pub mod agent;
+pub mod build;
 pub mod builtin;
 pub mod compile;
 pub mod create;
+pub mod step;
 pub mod variant;
 
 use knarr_core::fsx;

@@ -64,6 +64,10 @@ impl Opened {
         }
     }
 
+    pub fn ignore(&self) -> Option<&Ignore> {
+        self.ignore.as_ref().map(|rules| &rules.0)
+    }
+
     /// Opens a context; what has to be fetched or unpacked first goes into a temporary folder of the cache.
     pub fn open(root: &Root, context: &Context, label: &str) -> Result<Self, Error> {
         let failed = |path: &Path| {

@@ -229,9 +229,12 @@ fn announce(report: &Report, variant: &VariantPlan, several: bool) -> Vec<StageV
             false => String::new(),
         };
         let count = stage.steps.len() + 1;
-        let name = |number: usize, text: &str| {
-            format!("[{prefix}{} {number}/{count}] {text}", stage.label())
+        // as BuildKit: the only stage needs no name
+        let label = match (&stage.name, stage.number, variant.stages.len()) {
+            (None, 0, 1) => String::new(),
+            _ => format!("{} ", stage.label()),
         };
+        let name = |number: usize, text: &str| format!("[{prefix}{label}{number}/{count}] {text}");
         let base = report.number();
         let inputs = match &stage.base {
             Base::Stage(at) => vec![last(&all[*at])],

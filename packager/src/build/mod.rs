@@ -22,6 +22,7 @@ mod images;
 pub mod options;
 mod output;
 pub mod plan;
+mod preview;
 pub mod progress;
 mod remote;
 mod report;
@@ -32,6 +33,7 @@ mod walk;
 
 pub use error::Error;
 pub use options::Options;
+pub use preview::{check, explain};
 pub use progress::{BuildProgress, Event, Quiet, Vertex, VertexId};
 pub use step::{
     Cancellation, Exit, RunStep, StepError, StepMount, StepMountKind, StepRunner, Stream,

@@ -54,6 +54,8 @@ impl<'a> Report<'a> {
     pub fn failed(&self, vertex: VertexId, error: &Error) {
         match error {
             Error::Cancelled => self.event(Event::Cancelled(vertex)),
+            // which instruction it is, the vertex says
+            Error::Instruction { source, .. } => self.failed(vertex, source),
             error => self.event(Event::Failed { vertex, error: &story(error) }),
         }
     }

@@ -12,6 +12,7 @@ mod hostile_archives;
 mod hostile_registry;
 mod import;
 mod login;
+mod package;
 mod pull;
 mod push;
 mod schemas;

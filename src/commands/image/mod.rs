@@ -2,13 +2,17 @@
 
 pub mod prune;
 
-use super::{Context, Outcome, history, images, import, inspect, load, pull, push, rmi, save, tag};
+use super::{
+    Context, Outcome, build, history, images, import, inspect, load, pull, push, rmi, save, tag,
+};
 use clap::Subcommand;
 
 /// Manage images
 #[derive(Debug, Subcommand)]
 #[command(defer = true, subcommand_value_name = "COMMAND", subcommand_help_heading = "Commands")]
 pub enum Verb {
+    /// Build an image, also of several variants, from a Dockerfile
+    Build(Box<build::Args>),
     /// Show how an image came to be
     History(history::Args),
     /// Make an image of a root file system's tarball
@@ -37,6 +41,7 @@ pub enum Verb {
 
 pub fn run(verb: Verb, context: &Context) -> Outcome {
     match verb {
+        Verb::Build(args) => build::run(&args, context),
         Verb::History(args) => history::run(&args, context),
         Verb::Import(args) => import::run(&args, context),
         Verb::Inspect(args) => inspect::run_image(&args, context),

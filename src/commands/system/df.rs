@@ -45,7 +45,13 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     if args.verbose {
         return details::run(&store, root);
     }
-    let lines = [images(&store, root)?, containers(&store)?, volumes(root)?, modules(root)];
+    let lines = [
+        images(&store, root)?,
+        containers(&store)?,
+        volumes(root)?,
+        builds(&store)?,
+        modules(root),
+    ];
     let rows = lines.map(|Line(kind, total, active, size, unused)| {
         let reclaimable = match unused.checked_mul(100).and_then(|n| n.checked_div(size)) {
             Some(percent) => format!("{} ({percent}%)", units::size(unused)),
@@ -112,6 +118,15 @@ fn volumes(root: &Root) -> Result<Line, Failure> {
         }
     }
     Ok(Line("Local Volumes", all.len(), active, size, unused))
+}
+
+/// What steps of builds resulted in. Nobody uses it in the sense of the others: each can be made again.
+fn builds(store: &Store) -> Result<Line, Failure> {
+    let (_, entries, _) = crate::commands::builder::entries(store)?;
+    let size = entries.iter().map(|entry| entry.size).sum();
+    let unused = entries.iter().filter(|entry| !entry.shared).map(|entry| entry.size).sum();
+    let active = entries.iter().filter(|entry| entry.shared).count();
+    Ok(Line("Build Cache", entries.len(), active, size, unused))
 }
 
 /// The modules that were compiled ahead of time: each can be made again.

@@ -1,5 +1,7 @@
-//! Remove containers that do not run, images that nobody uses, and with `--volumes` anonymous volumes.
+//! Remove containers that do not run, images that nobody uses, the cache of builds, and with `--volumes` anonymous
+//! volumes.
 
+use crate::commands::builder::prune as builds;
 use crate::commands::container::prune as containers;
 use crate::commands::image::prune as images;
 use crate::commands::volume::prune as volumes;
@@ -28,6 +30,10 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     if !args.force {
         containers::show(&stopped);
         images::show(&images::candidates(&store, root, args.all)?);
+        let cached = builds::all_candidates(&store, args.all)?;
+        if !cached.is_empty() {
+            builds::show(&cached);
+        }
         if args.volumes {
             let unused = volumes::unused(root, false)?;
             if !unused.is_empty() {
@@ -47,6 +53,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
             reclaimed += volumes::remove(root, &unused)?;
         }
     }
+    // before the images: their collection takes the layers that only the cache needed
+    builds::remove_all(&store, builds::all_candidates(&store, args.all)?, args.all)?;
     let candidates = images::candidates(&store, root, args.all)?;
     reclaimed += images::remove(&store, root, &candidates)?;
     ui::line(format_args!("Total reclaimed space: {}", units::size(reclaimed)))?;

@@ -108,34 +108,51 @@ pub fn usage(cache: &Cache, used: &HashSet<Digest>) -> Result<Vec<Entry>, Error>
     Ok(entries)
 }
 
-/// Removes entries. What of the layers is used by nobody else goes with the store's next collection.
-pub fn prune(cache: &Cache, filters: &Filters, used: &HashSet<Digest>) -> Result<Pruned, Error> {
+/// The entries that [`prune`] would remove, the least recently used first.
+pub fn candidates(
+    cache: &Cache,
+    filters: &Filters,
+    used: &HashSet<Digest>,
+) -> Result<Vec<Entry>, Error> {
     let mut entries = usage(cache, used)?;
     entries.sort_by_key(|entry| entry.last_used);
     let now = SystemTime::now();
     let mut left: u64 = entries.iter().filter(|e| !e.shared).map(|entry| entry.size).sum();
-    let mut pruned = Pruned::default();
-    for entry in entries {
+    entries.retain(|entry| {
         let age = now.duration_since(entry.last_used).unwrap_or_default();
         let is_old = filters.unused_for.is_none_or(|limit| age >= limit);
         let is_needed_room = filters.keep.is_none_or(|keep| left > keep);
         let is_meant = filters.all || filters.keep.is_some() || entry.kind == Kind::Step;
         let is_in_use = entry.shared && !filters.all;
-        if !(is_old && is_needed_room && is_meant) || is_in_use || !remove(cache, &entry)? {
-            continue;
-        }
-        if !entry.shared {
+        let goes = is_old && is_needed_room && is_meant && !is_in_use;
+        if goes && !entry.shared {
             left = left.saturating_sub(entry.size);
-            pruned.freed += entry.size;
         }
-        pruned.entries.push(entry);
+        goes
+    });
+    Ok(entries)
+}
+
+/// Removes entries; those that somebody uses at the moment stay. With `all`, what was remembered of files as well.
+pub fn remove_entries(cache: &Cache, entries: Vec<Entry>, all: bool) -> Result<Pruned, Error> {
+    let mut pruned = Pruned::default();
+    for entry in entries {
+        if remove(cache, &entry)? {
+            pruned.freed += if entry.shared { 0 } else { entry.size };
+            pruned.entries.push(entry);
+        }
     }
-    if filters.all {
+    if all {
         for name in ["contexts", "digests", "blobs"] {
             fsx::remove_dir_all(&cache.root.build_cache().join(name))?;
         }
     }
     Ok(pruned)
+}
+
+/// Removes what the filters say. What of the layers is used by nobody else goes with the store's next collection.
+pub fn prune(cache: &Cache, filters: &Filters, used: &HashSet<Digest>) -> Result<Pruned, Error> {
+    remove_entries(cache, candidates(cache, filters, used)?, filters.all)
 }
 
 /// `false` if somebody uses it at the moment.

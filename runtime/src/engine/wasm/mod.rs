@@ -31,6 +31,7 @@ pub use cache::prune;
 pub use cause::Cause;
 pub use compile::precompile;
 pub use error::Error;
+pub use link::unlinkable::missing;
 pub use message::Progress;
 pub use options::check_options;
 pub use start::{start, start_with};

@@ -47,24 +47,35 @@ pub(in crate::engine::wasm) fn component(
     error: wasmtime::Error,
 ) -> Error {
     let path = subject.path.to_owned();
-    for (import, _) in component.component_type().imports(subject.engine) {
-        let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-        let fits = |(name, versions): &(&str, &[&str])| {
-            *name == interface && versions.iter().any(|v| version.starts_with(v))
-        };
-        if OFFERED.iter().any(fits) {
-            continue;
-        }
-        let namesake = OFFERED.iter().find(|(name, _)| *name == interface);
-        let nearest = match namesake {
-            Some((name, versions)) => Some(format!("{name}@{}", versions.join(" and @"))),
-            None => nearest(interface, OFFERED.iter().map(|(name, _)| *name)).map(str::to_owned),
-        };
-        let remedy = remedy(interface, "").map(str::to_owned);
-        return Error::MissingImport { path, import: import.to_owned(), nearest, remedy };
+    let kind = component.component_type();
+    let mut imports = kind.imports(subject.engine);
+    if let Some(missing) = imports.find_map(|(import, _)| missing(&path, import)) {
+        return missing;
     }
     let what = "an interface of another form than Knarr's".to_owned();
     Error::Unlinkable { path, what, source: Cause::from(error) }
+}
+
+/// Why a program that imports this will not start, as far as the import's name tells: a component's interface
+/// (`wasi:io/streams@0.2.6`), or the module that a core module's functions are in. `None`: it is offered.
+pub fn missing(path: &str, import: &str) -> Option<Error> {
+    if [PREVIEW0, PREVIEW1].contains(&import) {
+        return None;
+    }
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    let fits = |(name, versions): &(&str, &[&str])| {
+        *name == interface && versions.iter().any(|v| version.starts_with(v))
+    };
+    if OFFERED.iter().any(fits) {
+        return None;
+    }
+    let namesake = OFFERED.iter().find(|(name, _)| *name == interface);
+    let nearest = match namesake {
+        Some((name, versions)) => Some(format!("{name}@{}", versions.join(" and @"))),
+        None => nearest(interface, OFFERED.iter().map(|(name, _)| *name)).map(str::to_owned),
+    };
+    let remedy = remedy(interface, "").map(str::to_owned);
+    Some(Error::MissingImport { path: path.to_owned(), import: import.to_owned(), nearest, remedy })
 }
 
 const BOTH: &[&str] = &["0.2", "0.3"];
@@ -174,6 +185,25 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_has_a_remedy() {
+        use knarr_core::hint::Hint;
+        for offered in ["wasi_snapshot_preview1", "wasi:io/streams@0.2.6", "wasi:cli/stdout@0.3.0"]
+        {
+            assert_eq!(missing("/a", offered), None, "{offered}");
+        }
+        for (import, hint) in [
+            ("env", "embedding host"),
+            ("wasi:keyvalue/store@0.2.0", "over the network"),
+            ("wasi:io/streams@0.3.0", "wasi:io/streams@0.2"),
+            ("wasi:io/stream@0.2.0", "wasi:io/streams"),
+            ("wasi:frobnicate/x@0.2.0", "Knarr offers"),
+        ] {
+            let error = missing("/a.wasm", import).unwrap();
+            assert!(error.hint().unwrap().contains(hint), "{import}: {:?}", error.hint());
+        }
+    }
 
     #[test]
     fn near_names() {

@@ -1,0 +1,93 @@
+//! Remove what the cache of builds holds.
+
+use super::{du, entries};
+use crate::args::filter::{self, Filter};
+use crate::args::value::size;
+use crate::commands::{Context, Outcome};
+use crate::error::Failure;
+use crate::ui::{self, terminal, units};
+use crate::wiring::usages;
+use knarr_core::root::Root;
+use knarr_core::store::{Removed, Store};
+use knarr_packager::build::cache::prune::{Entry, Filters, candidates, remove_entries};
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Everything: also steps whose layers images use, the folders of cache mounts, and downloads
+    #[arg(short, long)]
+    all: bool,
+    /// until=24h: what was not used for so long; type=…, description=…
+    #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
+    filter: Vec<Filter>,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Keep so much, what was used last
+    #[arg(long, visible_aliases = ["max-used-space", "reserved-space"], value_name = "BYTES", value_parser = size)]
+    keep_storage: Option<u64>,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let matching = du::matching(&args.filter)?;
+    let filters =
+        Filters { unused_for: unused_for(&args.filter)?, keep: args.keep_storage, all: args.all };
+    let store = context.store()?;
+    let (cache, _, used) = entries(&store)?;
+    let mut doomed = candidates(&cache, &filters, &used)?;
+    doomed.retain(matching);
+    if !doomed.is_empty() && !args.force {
+        show(&doomed);
+        if !terminal::confirm("Remove them?")? {
+            return Ok(0);
+        }
+    }
+    let removed = remove_entries(&cache, doomed, args.all && args.filter.is_empty())?;
+    let reclaimed = removed.freed.max(collect(&store, &context.root)?);
+    ui::line(format_args!("Total reclaimed space: {}", units::size(reclaimed)))?;
+    Ok(0)
+}
+
+/// What would go, before anybody is asked.
+pub fn show(doomed: &[Entry]) {
+    let lines: Vec<_> = doomed
+        .iter()
+        .map(|entry| {
+            let what = units::ellipsis(&du::one_line(&entry.description), 60);
+            format!("  {:8} {:>8}  {what}", du::kind(entry.kind), units::size(entry.size))
+        })
+        .collect();
+    ui::note(format_args!("This will be removed from the cache of builds:\n{}", lines.join("\n")));
+}
+
+/// Removes what nothing refers to any more; the bytes that were reclaimed.
+fn collect(store: &Store, root: &Root) -> Result<u64, Failure> {
+    let bytes = |removed: &Removed| match removed {
+        Removed::Blob { bytes, .. } | Removed::Layer { bytes, .. } => *bytes,
+        _ => 0,
+    };
+    Ok(store.collect(&usages(root))?.iter().map(bytes).sum())
+}
+
+/// `until=24h`, and buildx's older `unused-for`.
+fn unused_for(filters: &[Filter]) -> Result<Option<Duration>, Failure> {
+    let values = ["until", "unused-for"].iter().flat_map(|key| filter::values(filters, key));
+    let Some(text) = values.last() else { return Ok(None) };
+    let duration = crate::args::time::duration(text).and_then(|d| Duration::try_from(d).ok());
+    duration.map(Some).ok_or_else(|| {
+        Failure::usage(format!("{text:?} is not a duration")).hint("write 90m, 24h or 1h30m")
+    })
+}
+
+/// The whole cache, for `system prune`: what is listed first.
+pub fn all_candidates(store: &Store, all: bool) -> Result<Vec<Entry>, Failure> {
+    let (cache, _, used) = entries(store)?;
+    Ok(candidates(&cache, &Filters { all, ..Filters::default() }, &used)?)
+}
+
+/// Removes them; the layers go with the store's next collection.
+pub fn remove_all(store: &Store, doomed: Vec<Entry>, all: bool) -> Result<(), Failure> {
+    let (cache, ..) = entries(store)?;
+    remove_entries(&cache, doomed, all)?;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! `RUN` steps: what a build asks of the runtime.
+
+use knarr_core::root::Root;
+use knarr_core::spec::{Attachment, Dns, EngineKind, NetworkMode, Security};
+use knarr_packager::build::options::StepNetwork;
+use knarr_packager::build::{
+    Exit, RunStep, StepError, StepMount, StepMountKind, StepRunner, Stream,
+};
+use knarr_runtime::oneshot::{self, Cancel, Ended, Source, Step};
+
+/// Runs each step in a process of its own.
+pub struct Runner<'a> {
+    root: &'a Root,
+}
+
+impl<'a> Runner<'a> {
+    /// Clears away first what builds left that were killed.
+    pub fn new(root: &'a Root) -> Result<Self, oneshot::Error> {
+        oneshot::sweep(root)?;
+        Ok(Self { root })
+    }
+}
+
+impl StepRunner for Runner<'_> {
+    fn run(
+        &self,
+        step: &RunStep,
+        output: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Exit, StepError> {
+        let cancel = Cancel::new()?;
+        let canceller = cancel.clone();
+        let _listening = step.cancellation.on_cancel(move || canceller.cancel());
+        let mut output = |stream, bytes: &[u8]| match stream {
+            oneshot::Stream::Stdout => output(Stream::Stdout, bytes),
+            oneshot::Stream::Stderr => output(Stream::Stderr, bytes),
+        };
+        Ok(match oneshot::run(self.root, &translate(step), Some(&cancel), &mut output)? {
+            Ended::Code(code) => Exit::Code(code),
+            Ended::Signal(signal) => Exit::Signal(signal),
+            Ended::OutOfMemory => Exit::OutOfMemory,
+        })
+    }
+}
+
+fn translate(step: &RunStep) -> Step {
+    Step {
+        engine: match step.platform.is_wasm() {
+            true => EngineKind::Wasm,
+            false => EngineKind::Native,
+        },
+        rootfs: step.rootfs.clone(),
+        args: step.args.clone(),
+        env: step.env.clone(),
+        cwd: step.cwd.clone(),
+        user: step.user.clone(),
+        hostname: Some(step.hostname.clone()),
+        mounts: step.mounts.iter().map(mount).collect(),
+        network: network(&step.network),
+        dns: Dns::default(),
+        extra_hosts: step.hosts.clone(),
+        limits: step.limits.clone(),
+        security: Security::default(),
+    }
+}
+
+fn network(network: &StepNetwork) -> NetworkMode {
+    match network {
+        StepNetwork::Default | StepNetwork::Host => NetworkMode::Host,
+        StepNetwork::None => NetworkMode::None,
+        StepNetwork::Named(name) => NetworkMode::Networks(vec![Attachment {
+            network: name.clone(),
+            ..Attachment::default()
+        }]),
+    }
+}
+
+fn mount(mount: &StepMount) -> oneshot::StepMount {
+    let (source, read_only) = match &mount.kind {
+        StepMountKind::Bind { source, read_only } => (Source::Path(source.clone()), *read_only),
+        StepMountKind::Overlay { rootfs, sub, read_only } => {
+            (Source::Layers { tree: rootfs.clone(), path: sub.clone() }, *read_only)
+        }
+        StepMountKind::Tmpfs { size } => (Source::Tmpfs { size: *size, mode: None }, false),
+        StepMountKind::Secret { content, uid, gid, mode } => {
+            let content = content.to_vec();
+            (Source::Secret { content, mode: *mode, uid: *uid, gid: *gid }, true)
+        }
+        StepMountKind::Ssh { socket, uid, gid, mode } => {
+            let socket = socket.clone();
+            (Source::Agent { socket, mode: *mode, uid: *uid, gid: *gid }, false)
+        }
+    };
+    oneshot::StepMount { source, target: mount.target.clone(), read_only }
+}
