@@ -2,3 +2,5 @@
 
 mod basics;
 mod copy;
+mod hostile;
+mod run;
