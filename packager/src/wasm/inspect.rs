@@ -216,7 +216,7 @@ mod tests {
             assert_eq!((report.kind, report.wasi), (kind, wasi), "{name}");
             assert!(report.missing.is_empty(), "{name}: {:?}", report.missing);
             assert!(!report.exports.is_empty(), "{name}");
-            assert!(report.producers.iter().any(|p| p.name == "Rust"), "{name}");
+            assert!(report.producers.iter().any(|p| p.name == "rustc"), "{name}");
         }
     }
 

@@ -22,7 +22,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("image-manifest-schema.json", include_str!("../data/image-spec/image-manifest-schema.json")),
 ];
 
-fn validate(schema: &str, document: &[u8]) {
+pub fn validate(schema: &str, document: &[u8]) {
     let mut compiler = boon::Compiler::new();
     for (name, text) in SCHEMAS {
         let mut schema: Value = serde_json::from_str(text).unwrap();

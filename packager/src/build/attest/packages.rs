@@ -206,7 +206,9 @@ fn module(source: &Source, item: &Item, path: &str) -> Result<Vec<Package>, Erro
         license: None,
         path: path.to_owned(),
     };
-    Ok(report.producers.into_iter().map(package).collect())
+    // a language is no package
+    let producers = report.producers.into_iter().filter(|producer| producer.field != "language");
+    Ok(producers.map(package).collect())
 }
 
 #[cfg(test)]

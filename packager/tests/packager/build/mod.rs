@@ -1,6 +1,9 @@
 //! Builds from outside: what is in the image, what is in the store afterwards, and what was done again.
 
 mod basics;
+mod cache;
 mod copy;
 mod hostile;
+mod image;
+mod remote;
 mod run;
