@@ -148,6 +148,7 @@ fn execute(
         terminal: execution.tty,
         kill_at: None,
         names: None,
+        denials: None,
         _reserved: Vec::new(),
     };
     let code = session.run().map_err(|source| Error::Watch { source })?;

@@ -207,6 +207,7 @@ impl<'a> Life<'a> {
             terminal: spec.process.tty,
             kill_at: None,
             names,
+            denials: attached.denials,
             _reserved: attached.reserved,
         })
     }

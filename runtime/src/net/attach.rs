@@ -5,6 +5,7 @@ use super::endpoint::{self, Endpoint};
 use super::error::{Error, Result};
 use super::firewall::{Firewall, Published};
 use super::netlink::{Socket, link};
+use super::outbound::{self, Denials};
 use super::{lease, loopback, names, namespace, ports, reload, shared, store};
 use crate::state;
 use ipnet::IpNet;
@@ -33,6 +34,8 @@ pub enum Step {
     Link,
     /// Give the interface its addresses and routes.
     Address,
+    /// Shut the way out but for what `--allow-outbound` has.
+    Outbound,
     /// Open the name server's sockets in the namespace.
     Names,
     /// Reserve the published ports on the host.
@@ -52,6 +55,7 @@ impl fmt::Display for Step {
             Self::Namespace => "make a network namespace",
             Self::Link => "connect the container",
             Self::Address => "set the address",
+            Self::Outbound => "restrict what the container reaches",
             Self::Names => "open the name server",
             Self::Ports => "reserve the published ports",
             Self::Record => "write down the container's place",
@@ -76,6 +80,8 @@ pub struct Attached {
     pub sockets: Option<names::Sockets>,
     /// Opens the way to addresses that `--allow-outbound` names turn out to have.
     pub learnt: Option<names::Learnt>,
+    /// Native: tells what was refused of what `--allow-outbound` does not have.
+    pub denials: Option<Denials>,
     /// Wasm: the guest's end of the channel on which it asks its monitor.
     pub channel: Option<OwnedFd>,
 }
@@ -201,6 +207,14 @@ fn connect_all(
         };
         let first = attached.endpoints.first().map_or("", |(network, _)| network.name.as_str());
         attached.sockets = Some(connecting.progress.step(Step::Names, first, open)?);
+        if let Some(list) = &spec.outbound {
+            let confine = || {
+                let denials = Denials::open(namespace.as_fd())?;
+                Ok((outbound::confine(namespace.as_fd(), list)?, denials))
+            };
+            let (learnt, denials) = connecting.progress.step(Step::Outbound, first, confine)?;
+            (attached.learnt, attached.denials) = (Some(learnt), Some(denials));
+        }
     }
     connecting.publish(&mut attached)?;
     Ok(attached)
@@ -313,7 +327,15 @@ impl Connecting<'_, '_, '_> {
         {
             let (network, endpoint) = &attached.endpoints[at];
             self.progress.step(Step::Publish, &network.name, || {
-                Firewall::open(bridge::mark(root))?.add(&[], &published(endpoint))
+                let mut firewall = Firewall::open(bridge::mark(root))?;
+                match firewall.add(&[], &published(endpoint)) {
+                    // The ports are reserved for us: whoever has them in the table is dead.
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                        reload::replace(root, &mut firewall).map_err(io::Error::other)?;
+                        firewall.add(&[], &published(endpoint))
+                    }
+                    result => result,
+                }
             })?;
         }
         Ok(())

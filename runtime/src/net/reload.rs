@@ -3,7 +3,7 @@
 use super::attach::{Step, failed, published};
 use super::error::Result;
 use super::firewall::Firewall;
-use super::{bridge, endpoint, store};
+use super::{bridge, endpoint, lease, store};
 use knarr_core::root::Root;
 use knarr_core::spec::network::Driver;
 
@@ -24,13 +24,16 @@ pub fn reload(root: &Root) -> Result<()> {
     replace(root, &mut Firewall::open(bridge::mark(root)).map_err(rules)?)
 }
 
-fn replace(root: &Root, firewall: &mut Firewall) -> Result<()> {
+/// The ports of the dead are left out.
+pub(super) fn replace(root: &Root, firewall: &mut Firewall) -> Result<()> {
     let mut networks = Vec::new();
     let mut ports = Vec::new();
     for network in store::list(root)?.into_iter().filter(|n| n.driver == Driver::Bridge) {
         networks.push(bridge::filtered(root, &network));
         for endpoint in endpoint::endpoints(root, &network.name)? {
-            ports.extend(published(&endpoint));
+            if !endpoint.ports.is_empty() && lease::is_alive(root, &endpoint.container)? {
+                ports.extend(published(&endpoint));
+            }
         }
     }
     firewall.replace(&networks, &ports).map_err(|source| failed(Step::Rules, "", source))

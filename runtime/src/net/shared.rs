@@ -138,6 +138,7 @@ pub fn extend(
         bridge::plug(socket, bridge, &plug)?;
     }
     let index = index(&mut inside, &interface)?;
+    inside.execute(&[link::up(index)])?;
     // beyond the numbers that have a meaning
     let table = 1000 + index;
     for (subnet, gateway) in store::subnets(network).zip(bridge::gateways(network)) {

@@ -1,10 +1,11 @@
 //! What this program does when it is started as something else than a test: a monitor, or a user's command.
 
 use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
 use knarr_core::root::Root;
 use knarr_core::store::Store;
-use knarr_runtime::container;
 use knarr_runtime::monitor::{self, Attach, End};
+use knarr_runtime::{container, net, state};
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
@@ -40,6 +41,7 @@ fn command(verb: &str, words: Vec<OsString>) -> ExitCode {
             };
             container::exec(&store, &id, &execution, &Default::default())
         }
+        "die-attaching" => die_attaching(store.root(), &id, word(2).parse().unwrap()),
         other => panic!("{other}"),
     };
     match result {
@@ -51,4 +53,30 @@ fn command(verb: &str, words: Vec<OsString>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// A monitor that dies on its way to its networks, after some steps or after all of them.
+fn die_attaching(root: &Root, id: &ContainerId, mut left: usize) -> ! {
+    let container = state::load(root, id).unwrap();
+    let run = root.container(id).run().to_owned();
+    knarr_core::sys::create_private_dir_all(&run).unwrap();
+    let _monitor = Lock::exclusive_directory(&run).unwrap();
+    let mut observe = |_| {
+        if left == 0 {
+            die();
+        }
+        left -= 1;
+        Ok(())
+    };
+    let name = &container.state.name;
+    let _attached = net::attach(root, &container.spec, name, &mut observe).unwrap();
+    // beside the root: that was all
+    knarr_core::fsx::write(&root.data().join("../attached"), "").unwrap();
+    die()
+}
+
+fn die() -> ! {
+    let own = rustix::process::getpid();
+    rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
+    unreachable!()
 }

@@ -1,6 +1,7 @@
 //! A host of the test's own, and what the kernel says of it.
 #![allow(clippy::disallowed_methods)] // the kernel's files, as they are
 
+use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
 
 /// The outside's address, and the host's beside it.
@@ -83,4 +84,74 @@ pub fn heard(prefix: &str, address: &str, port: u16) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{prefix} {address} {port}: {error}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Kills a process, and waits until it is gone.
+pub fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    rustix::process::pidfd_send_signal(&fd, rustix::process::Signal::KILL).unwrap();
+    let mut ended = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut ended, None).unwrap();
+}
+
+/// Everything of a host that a network may change, a line each.
+pub fn kernel() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for command in
+        ["ip -o link", "ip -o addr", "ip route", "ip -6 route", "ip rule", "nft -s list ruleset"]
+    {
+        let lines = shell(command);
+        // carriers, and what follows from them, come when they come
+        let is_settled = |line: &&str| !line.contains("fe80::") && !line.contains("ff00::");
+        let plain = |line: &str| {
+            let fixed = |w: &&str| {
+                !w.contains("MULTICAST") && !["UP", "DOWN", "UNKNOWN", "linkdown"].contains(w)
+            };
+            let words: Vec<&str> = line.split_whitespace().filter(fixed).collect();
+            format!("{command}: {}", words.join(" "))
+        };
+        all.extend(lines.lines().filter(is_settled).map(plain));
+    }
+    all
+}
+
+/// The kernel's state, also in the namespaces that Wasm containers share, and the leases.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Snapshot(BTreeSet<String>);
+
+impl Snapshot {
+    pub fn take(fixture: &crate::fixture::Fixture) -> Self {
+        let root = fixture.root();
+        let mut all = kernel();
+        for network in knarr_runtime::net::list(root).unwrap() {
+            let paths = root.network(&network.name);
+            let leases = knarr_core::fsx::list(&paths.leases()).unwrap();
+            all.extend(leases.iter().map(|lease| format!("{}: {lease}", network.name)));
+            for endpoint in knarr_runtime::net::endpoints(root, &network.name).unwrap() {
+                all.insert(format!("{}: {endpoint:?}", network.name));
+            }
+            let namespace = paths.shared_namespace();
+            if namespace.exists() {
+                let enter = format!("nsenter --net={}", namespace.display());
+                let script = format!("{enter} ip -o addr; {enter} ip rule; {enter} ip -6 rule");
+                let lines = shell(&script);
+                let lines = lines.lines().filter(|line| !line.contains("fe80::"));
+                all.extend(lines.map(|line| format!("in {}: {line}", network.name)));
+            }
+        }
+        let mounts = shell("cat /proc/self/mounts");
+        all.extend(mounts.lines().map(str::to_owned));
+        Self(all)
+    }
+
+    /// The numbers of links differ when they are made again.
+    pub fn without_indices(&self) -> BTreeSet<String> {
+        let plain = |line: &String| {
+            let is_number = |w: &&str| w.trim_end_matches(':').chars().all(|c| c.is_ascii_digit());
+            let words = line.split_whitespace().filter(|w| !is_number(w));
+            words.map(|w| w.split("@if").next().unwrap_or(w)).collect::<Vec<_>>().join(" ")
+        };
+        self.0.iter().map(plain).collect()
+    }
 }

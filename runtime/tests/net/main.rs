@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)] // a test that cannot go on panics
 
 mod command;
+mod faults;
 mod host;
+mod outbound;
 mod reach;
 
 #[allow(dead_code)] // not everything is of use here
@@ -35,5 +37,5 @@ fn main() -> ExitCode {
     if let Some(code) = command::dispatch() {
         return code;
     }
-    harness::run(&[reach::TESTS])
+    harness::run(&[faults::TESTS, outbound::TESTS, reach::TESTS])
 }

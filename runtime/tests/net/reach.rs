@@ -21,21 +21,21 @@ crate::tests![
     ipv6,
 ];
 
-const OUT: &str = "ip netns exec outside";
+pub const OUT: &str = "ip netns exec outside";
 
 /// A running container that does nothing by itself.
-fn idle(fixture: &Fixture, options: RunOptions) -> ContainerId {
+pub fn idle(fixture: &Fixture, options: RunOptions) -> ContainerId {
     let id = fixture.create(&["sleep", "1000"], options);
     fixture.start(&id);
     id
 }
 
 /// What to put before a command to run it in a container's network.
-fn inside(fixture: &Fixture, id: &ContainerId) -> String {
+pub fn inside(fixture: &Fixture, id: &ContainerId) -> String {
     format!("nsenter --net=/proc/{}/ns/net", fixture.load(id).state.pid.unwrap())
 }
 
-fn address(fixture: &Fixture, id: &ContainerId, network: &str) -> Ipv4Addr {
+pub fn address(fixture: &Fixture, id: &ContainerId, network: &str) -> Ipv4Addr {
     let endpoints = net::endpoints(fixture.root(), network).unwrap();
     endpoints.iter().find(|e| e.container == *id).unwrap().ipv4.unwrap()
 }

@@ -18,6 +18,12 @@ pub enum Error {
     NotExecutable { command: String, source: io::Error },
     #[error("the image names no command, and none was given")]
     NoCommand,
+    #[error(
+        "--allow-outbound needs a network of the container's own, and this one shares another's"
+    )]
+    OutboundOfOthers,
+    #[error("--allow-outbound restricts nobody who has the capability NET_ADMIN")]
+    OutboundWithAdministrator,
     #[error("cannot change to the working directory {path} of the container")]
     WorkingDirectory { path: String, source: io::Error },
     #[error("{name:?} is not a user of the image")]
@@ -94,6 +100,12 @@ impl Hint for Error {
                 "look at its '#!' line (Windows line ends?), or install the loader it is linked against"
                     .into(),
             ),
+            Self::OutboundOfOthers => {
+                Some("leave --network out, or name a network: --network NAME".into())
+            }
+            Self::OutboundWithAdministrator => {
+                Some("leave --privileged and --cap-add NET_ADMIN out".into())
+            }
             Self::NoCommand => Some("append a command: knarr run IMAGE COMMAND".into()),
             Self::NoSuchUser { .. } | Self::NoSuchGroup { .. } => {
                 Some("use numbers (--user 1000:1000), or add it to the image".into())

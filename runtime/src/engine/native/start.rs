@@ -26,6 +26,15 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Error> {
     }
     let capabilities = Capabilities::of(&spec.security)?;
     Filter::of(&spec.security, capabilities)?;
+    if spec.outbound.is_some() {
+        let own = matches!(spec.network, NetworkMode::Networks(_) | NetworkMode::None);
+        if !own {
+            return Err(Error::OutboundOfOthers);
+        }
+        if capabilities.has("NET_ADMIN") {
+            return Err(Error::OutboundWithAdministrator);
+        }
+    }
     program::resource_limits(&spec.limits.ulimits)?;
     Ok(cgroup::check(&Host::detect(is_superuser()), &spec.limits)?)
 }

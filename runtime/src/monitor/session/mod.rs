@@ -11,6 +11,7 @@ use super::log::{Log, Stream};
 use super::report::Failure;
 use super::server::{self, Client, Event, Gone};
 use super::sink::Sink;
+use crate::net::Denials;
 use crate::net::names::Resolver;
 use crate::state::Exit;
 use crate::sys::signal::{Signal, SignalQueue};
@@ -62,6 +63,8 @@ pub(super) struct Session<'a> {
     pub kill_at: Option<Instant>,
     /// Answers the container's questions for names.
     pub names: Option<Resolver>,
+    /// Tells what the container was refused.
+    pub denials: Option<Denials>,
     /// Keep the published ports of the host for the container as long as it runs.
     pub _reserved: Vec<OwnedFd>,
 }
@@ -156,6 +159,11 @@ impl Session<'_> {
             Source::OwnStdin => self.read_own_stdin(buffer),
             Source::OwnStdout | Source::OwnStderr => self.flush_own(),
             Source::Client(at) => self.serve(at),
+            Source::Denials => {
+                for line in self.denials.as_mut().map(Denials::lines).unwrap_or_default() {
+                    self.pass_on(Stream::Stderr, line.as_bytes());
+                }
+            }
             Source::Names(source) => {
                 if let Some(names) = &mut self.names {
                     names.ready(source);

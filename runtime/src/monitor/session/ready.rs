@@ -22,6 +22,7 @@ pub(super) enum Source {
     OwnStdout,
     OwnStderr,
     Client(usize),
+    Denials,
     Names(names::Source),
 }
 
@@ -69,6 +70,9 @@ impl Session<'_> {
                 flags |= PollFlags::OUT;
             }
             more.push((Source::Client(at), client.as_fd(), flags));
+        }
+        if let Some(denials) = &self.denials {
+            more.push((Source::Denials, denials.as_fd(), PollFlags::IN));
         }
         if let Some(names) = &self.names {
             more.extend(

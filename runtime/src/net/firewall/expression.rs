@@ -3,6 +3,8 @@
 //! A register is 16 bytes (1 to 4), or 4 bytes (8 to 23) of the same memory.
 
 use super::message::Attributes;
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The first register, as 16 bytes and as the first of 4 bytes.
 const REGISTER: u32 = 1;
@@ -104,23 +106,69 @@ pub fn is_family(family: Family) -> Vec<Attributes> {
     vec![expression("meta", meta), compare(false, &[number])]
 }
 
-/// Not by the loopback interface.
-pub fn leaves_host() -> Vec<Attributes> {
+/// Whether a packet leaves by the loopback interface.
+pub fn by_loopback(does: bool) -> Vec<Attributes> {
     let mut name = [0; 16];
     name[..2].copy_from_slice(b"lo");
-    vec![Field::InterfaceOut.load(REGISTER).0, compare(true, &name)]
+    vec![Field::InterfaceOut.load(REGISTER).0, compare(!does, &name)]
 }
 
-/// An IPv4 address of 127.0.0.0/8.
-pub fn is_loopback(field: Field) -> Vec<Attributes> {
+/// Keeps the bits of a register that are set in a mask.
+fn mask(mask: &[u8]) -> Attributes {
     let value = |bytes: &[u8]| Attributes::new().bytes(1, bytes);
-    let mask = Attributes::new()
-        .number(1, REGISTER)
-        .number(2, REGISTER)
-        .number(3, 4)
-        .nest(4, value(&[255, 0, 0, 0]))
-        .nest(5, value(&[0; 4]));
-    vec![field.load(REGISTER).0, expression("bitwise", mask), compare(false, &[127, 0, 0, 0])]
+    let length = u32::try_from(mask.len()).unwrap_or_default();
+    let data = Attributes::new().number(1, REGISTER).number(2, REGISTER).number(3, length);
+    expression("bitwise", data.nest(4, value(mask)).nest(5, value(&vec![0; mask.len()])))
+}
+
+/// An address of a subnet of its family.
+pub fn is_within(field: Field, subnet: IpNet) -> Vec<Attributes> {
+    let octets = |address| match address {
+        IpAddr::V4(address) => Ipv4Addr::octets(&address).to_vec(),
+        IpAddr::V6(address) => Ipv6Addr::octets(&address).to_vec(),
+    };
+    let (bits, network) = (octets(subnet.netmask()), octets(subnet.network()));
+    vec![field.load(REGISTER).0, mask(&bits), compare(false, &network)]
+}
+
+pub fn is_for_port(port: u16) -> Vec<Attributes> {
+    vec![Field::DestinationPort.load(REGISTER).0, compare(false, &port.to_be_bytes())]
+}
+
+const ICMPV6: u8 = 58;
+
+/// ICMPv6 to everybody on the link: neighbour discovery, and reports of who listens to what (RFC 3810).
+pub fn is_for_link() -> Vec<Attributes> {
+    let everybody = IpNet::new_assert(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0).into(), 16);
+    let is_icmp = vec![Field::Protocol.load(REGISTER).0, compare(false, &[ICMPV6])];
+    let to_link = is_within(Field::Destination(Family::V6), everybody);
+    [is_family(Family::V6), is_icmp, to_link].concat()
+}
+
+/// Neighbour discovery (RFC 4861): ICMPv6, types 133 to 137. What a host needs to speak IPv6 at all.
+pub fn is_of_neighbours() -> Vec<Attributes> {
+    const AT_LEAST: u32 = 5;
+    const AT_MOST: u32 = 3;
+    let load = Attributes::new().number(1, REGISTER).number(2, 2).number(3, 0).number(4, 1);
+    let bound = |operator, value: u8| {
+        let data = Attributes::new().number(1, REGISTER).number(2, operator);
+        expression("cmp", data.nest(3, Attributes::new().bytes(1, &[value])))
+    };
+    vec![
+        Field::Protocol.load(REGISTER).0,
+        compare(false, &[ICMPV6]),
+        expression("payload", load),
+        bound(AT_LEAST, 133),
+        bound(AT_MOST, 137),
+    ]
+}
+
+/// Sends the beginning of a packet to whoever listens to a group in this namespace.
+pub fn log(group: u16) -> Vec<Attributes> {
+    // each packet at once
+    let one = 1u16.to_be_bytes();
+    let data = Attributes::new().bytes(1, &group.to_be_bytes()).number(3, 128).bytes(4, &one);
+    vec![expression("log", data)]
 }
 
 /// What connection tracking knows of a packet.
@@ -137,20 +185,13 @@ pub enum Tracked {
 pub fn is_tracked(tracked: Tracked) -> Vec<Attributes> {
     const STATE: u32 = 0;
     const STATUS: u32 = 2;
-    let (what, mask): (u32, u32) = match tracked {
+    let (what, bits): (u32, u32) = match tracked {
         Tracked::Known => (STATE, 2 | 4),
         Tracked::Unknown => (STATE, 1 | 8),
         Tracked::Redirected => (STATUS, 0x20),
     };
-    let value = |bytes: &[u8]| Attributes::new().bytes(1, bytes);
-    let bits = Attributes::new()
-        .number(1, REGISTER)
-        .number(2, REGISTER)
-        .number(3, 4)
-        .nest(4, value(&mask.to_ne_bytes()))
-        .nest(5, value(&[0; 4]));
     let load = Attributes::new().number(1, REGISTER).number(2, what);
-    vec![expression("ct", load), expression("bitwise", bits), compare(true, &[0; 4])]
+    vec![expression("ct", load), mask(&bits.to_ne_bytes()), compare(true, &[0; 4])]
 }
 
 /// The destination is an address of this host.

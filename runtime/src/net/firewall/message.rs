@@ -207,3 +207,18 @@ impl<'a> Batch<'a> {
 pub fn get_table(table: &str) -> Request {
     request(GET_TABLE, 0, INET, Attributes::new().text(1, table))
 }
+
+/// Asks for what rules log to a group: the beginning of each packet.
+pub fn listen(group: u16) -> [Request; 2] {
+    const CONFIGURE: u16 = (4 << 8) | 1;
+    const BIND: u8 = 1;
+    const COPY_PACKET: u8 = 2;
+    let configure = |attributes: Attributes| {
+        let [high, low] = group.to_be_bytes();
+        let mut payload = vec![0, 0, high, low];
+        payload.extend(attributes.0);
+        Request { kind: CONFIGURE, flags: 0, payload }
+    };
+    let mode = [&128u32.to_be_bytes()[..], &[COPY_PACKET, 0]].concat();
+    [configure(Attributes::new().bytes(1, &[BIND])), configure(Attributes::new().bytes(2, &mode))]
+}

@@ -1,9 +1,9 @@
 //! The packet filter: one table of our own for each root, changed in transactions.
 
 mod elements;
-mod expression;
-mod message;
-mod ruleset;
+pub(super) mod expression;
+pub(super) mod message;
+pub(super) mod ruleset;
 
 pub use elements::{Network, Published};
 

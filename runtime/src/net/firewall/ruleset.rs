@@ -14,13 +14,15 @@
 //! `forward` and `input` come after the host's own filter: what that one drops stays dropped.
 
 use super::expression::{
-    Family, Field, Tracked, accept, drop, is_family, is_for_host, is_in, is_loopback, is_not_in,
-    is_tracked, leaves_host, masquerade, redirect, reject,
+    Family, Field, Tracked, accept, by_loopback, drop, is_family, is_for_host, is_in, is_not_in,
+    is_tracked, is_within, masquerade, redirect, reject,
 };
 use super::message::{Attributes, Batch, Hook, Set};
+use ipnet::IpNet;
+use std::net::Ipv4Addr;
 
 /// Types of keys as `nft` numbers them, for whoever lists the table.
-mod kind {
+pub mod kind {
     pub const IPV4: u32 = 7;
     pub const IPV6: u32 = 8;
     pub const PROTOCOL: u32 = 12;
@@ -106,20 +108,21 @@ pub fn build(batch: &mut Batch) {
     batch.chain("masquerade", hook("nat", POSTROUTING, 100));
     batch.chain("forward", hook("filter", FORWARD, 10));
     batch.chain("input", hook("filter", INPUT, 10));
+    let loopback = IpNet::new_assert(Ipv4Addr::new(127, 0, 0, 0).into(), 8);
     let from_bridge = || is_in(&[Field::InterfaceIn], BRIDGES.name);
     let to_bridge = || is_in(&[Field::InterfaceOut], BRIDGES.name);
     for field in [Field::Source(Family::V4), Field::Destination(Family::V4)] {
-        let rule = [is_family(Family::V4), from_bridge(), is_loopback(field), drop()];
+        let rule = [is_family(Family::V4), from_bridge(), is_within(field, loopback), drop()];
         batch.rule("protect", all(rule));
     }
     publish(batch);
-    let loopback = is_loopback(Field::Source(Family::V4));
-    let rule = [is_family(Family::V4), loopback, to_bridge(), masquerade()];
+    let from_loopback = is_within(Field::Source(Family::V4), loopback);
+    let rule = [is_family(Family::V4), from_loopback, to_bridge(), masquerade()];
     batch.rule("masquerade", all(rule));
     for (family, subnets) in [(Family::V4, SUBNETS4), (Family::V6, SUBNETS6)] {
         let from_container = || is_in(&[Field::Source(family)], subnets.name);
         let outside = is_not_in(&[Field::InterfaceOut], BRIDGES.name);
-        let rule = [is_family(family), from_container(), leaves_host(), outside, masquerade()];
+        let rule = [is_family(family), from_container(), by_loopback(false), outside, masquerade()];
         batch.rule("masquerade", all(rule));
         let redirected = is_tracked(Tracked::Redirected);
         let rule = [is_family(family), redirected, to_bridge(), from_container(), masquerade()];

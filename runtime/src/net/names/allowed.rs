@@ -57,6 +57,11 @@ impl Allowed {
         allowed
     }
 
+    /// The addresses and subnets of the list, each with its port (`None`: every one).
+    pub fn subnets(&self) -> &[(IpNet, Option<u16>)] {
+        &self.subnets
+    }
+
     /// The ports on which a host of this name may be reached (`None` among them: all); empty if it may not be.
     pub fn ports_of_name(&self, name: &str) -> Vec<Option<u16>> {
         let name = canonical(name);

@@ -10,6 +10,7 @@ pub mod rule;
 use netlink_packet_core::Emitable;
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 const HEADER: usize = 16;
 const ERROR: u16 = 2;
@@ -142,9 +143,33 @@ impl Socket {
         Ok(finished)
     }
 
+    /// From now on nothing is waited for: the socket is polled for what the kernel tells by itself.
+    pub fn never_wait(&mut self) -> io::Result<()> {
+        self.socket.set_non_blocking(true)
+    }
+
+    /// What the kernel told meanwhile; [`io::ErrorKind::WouldBlock`]: nothing more.
+    pub fn arrived(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let mut messages = Vec::new();
+        self.receive(&mut |message| messages.push(message))?;
+        Ok(messages)
+    }
+
     fn drain(&mut self) {
         let mut buffer = vec![0u8; 32 << 10];
         while self.socket.recv(&mut &mut buffer[..], libc::MSG_DONTWAIT).is_ok() {}
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket").finish_non_exhaustive()
     }
 }
 
