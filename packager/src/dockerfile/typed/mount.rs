@@ -9,7 +9,7 @@ use super::flags::nearest_static;
 use knarr_core::spec::limits::parse_size;
 
 /// A mount of one `RUN`, its values expanded. Paths are as written: a relative target is relative to the working
-/// directory, a source to the root of what it comes from.
+/// directory (an empty one is that directory), a source to the root of what it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mount {
     /// `from` a stage or image, or from the build context.
@@ -264,10 +264,7 @@ impl Options<'_> {
             mode: self.number("mode", 8, "an octal number such as 0644")?,
         };
         let target = self.text("target");
-        let needed = |target: Option<String>| match target {
-            Some(target) => Ok(target),
-            None => self.fail(Problem::MountNeeds { kind, needs: "a target" }),
-        };
+        let path = target.clone().unwrap_or_default();
         let required = self.boolean("required")?.unwrap_or(false);
         let source = self.text("source").unwrap_or_default();
         Ok(match kind {
@@ -275,7 +272,7 @@ impl Options<'_> {
                 id: self.text("id"),
                 from: self.text("from"),
                 source,
-                target: needed(target)?,
+                target: path,
                 read_only: given.unwrap_or(false),
                 sharing: match self.choice("sharing", SHARING)? {
                     Some("private") => Sharing::Private,
@@ -284,11 +281,9 @@ impl Options<'_> {
                 },
                 owner,
             },
-            "tmpfs" => Mount::Tmpfs {
-                target: needed(target)?,
-                size: self.size()?,
-                read_only: given.unwrap_or(false),
-            },
+            "tmpfs" => {
+                Mount::Tmpfs { target: path, size: self.size()?, read_only: given.unwrap_or(false) }
+            }
             "secret" => self.secret(target, required, owner)?,
             "ssh" => {
                 let id = self.text("id").unwrap_or_else(|| "default".into());
@@ -297,7 +292,7 @@ impl Options<'_> {
             _ => Mount::Bind {
                 from: self.text("from"),
                 source,
-                target: needed(target)?,
+                target: path,
                 read_only: given.unwrap_or(true),
             },
         })

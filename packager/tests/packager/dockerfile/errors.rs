@@ -114,7 +114,6 @@ const CASES: &[Case] = &[
     ("FROM a\nRUN --mount=type=bind,from=$b,target=/c d", "variables are not expanded in 'from'", "2:13",
         "type=bind,from=$b,target=/c",
         Some("define a stage with 'FROM $NAME AS other' and a global ARG, then name that stage")),
-    ("FROM a\nRUN --mount=type=cache d", "a mount of type cache needs a target", "2:13", "type=cache", None),
     ("FROM a\nRUN --mount=type=secret d", "a mount of type secret needs an id or a target", "2:13", "type=secret", None),
     ("FROM a\nRUN --mount=type=bind,target=/b,size=1m d", "a mount of type bind has no option 'size'", "2:13",
         "type=bind,target=/b,size=1m", None),

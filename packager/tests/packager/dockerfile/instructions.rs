@@ -250,6 +250,7 @@ fn mounts() {
         target: target.to_owned(),
         read_only,
     };
+    assert_eq!(mount("type=bind,from=b"), bind(Some("b"), "", "", true));
     assert_eq!(mount("target=/a"), bind(None, "", "/a", true));
     assert_eq!(mount("type=bind,from=b,src=/c,dst=$T,rw"), bind(Some("b"), "/c", "/t", false));
     assert_eq!(mount("source=c,destination=d,readonly=false"), bind(None, "c", "d", false));
