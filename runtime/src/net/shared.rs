@@ -10,16 +10,20 @@ use super::netlink::link::Link;
 use super::netlink::{Request, Socket, address, gone, link, route, rule};
 use super::{endpoint, lease, namespace, store};
 use crate::state;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use knarr_core::root::Root;
 use knarr_core::spec::EngineKind;
 use knarr_core::spec::network::NetworkSpec;
 use knarr_core::sys;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const INTERFACE: &str = "eth0";
+
+/// An address that nobody uses (RFC 7600, section 4.8). The kernel drops an interface's routes with its last address, and
+/// containers come and go.
+const STAYS: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 0, 8), 32));
 
 /// The namespace, if there is one.
 pub fn find(root: &Root, network: &NetworkSpec) -> Result<Option<OwnedFd>> {
@@ -69,7 +73,7 @@ pub fn ensure(
         let mut inside = bridge::inside(namespace.as_fd())?;
         let subnets: Vec<IpNet> = store::subnets(network).collect();
         let gateways = if network.internal { &[][..] } else { &gateways };
-        bridge::configure(&mut inside, INTERFACE, &[], &subnets, gateways)
+        bridge::configure(&mut inside, INTERFACE, &[STAYS], &subnets, gateways)
     });
     made.map_err(failed)?;
     let paths = root.network(&network.name);

@@ -75,7 +75,7 @@ impl Fixture {
         self.create_from("wasi/wasm", 'a', config, arguments, options).unwrap()
     }
 
-    fn create_from(
+    pub fn create_from(
         &self,
         platform: &str,
         layer: char,
@@ -201,7 +201,7 @@ pub fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-fn digest(digit: char) -> Digest {
+pub fn digest(digit: char) -> Digest {
     format!("sha256:{}", digit.to_string().repeat(64)).parse().unwrap()
 }
 

@@ -56,8 +56,12 @@ s.bind(('{address}', {port})); s.listen(16); print('ready', flush=True)
 while True:
     c, a = s.accept(); c.sendall((a[0] + '\\n').encode()); c.close()"
     );
-    let mut words: Vec<&str> = prefix.split_whitespace().collect();
-    words.extend(["python3", "-c", &script]);
+    program(&format!("{prefix} python3 -c"), &script)
+}
+
+/// A program that says when it is ready, and ends with the test.
+pub fn program(words: &str, script: &str) -> Running {
+    let words: Vec<&str> = words.split_whitespace().chain([script]).collect();
     let mut child =
         Command::new(words[0]).args(&words[1..]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();

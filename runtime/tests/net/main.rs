@@ -5,11 +5,15 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)] // a test that cannot go on panics
 
+mod apart;
 mod command;
 mod faults;
+mod guests;
 mod host;
+mod mixed;
 mod outbound;
 mod reach;
+mod resolve;
 
 #[allow(dead_code)] // not everything is of use here
 #[path = "../life/fixture.rs"]
@@ -37,5 +41,12 @@ fn main() -> ExitCode {
     if let Some(code) = command::dispatch() {
         return code;
     }
-    harness::run(&[faults::TESTS, outbound::TESTS, reach::TESTS])
+    harness::run(&[
+        apart::TESTS,
+        faults::TESTS,
+        mixed::TESTS,
+        outbound::TESTS,
+        reach::TESTS,
+        resolve::TESTS,
+    ])
 }

@@ -1,6 +1,6 @@
 //! p3net: TCP and UDP on WASI 0.3.
 //!
-//! `serve PORT`: answers each line with `HOSTNAME> line`. `ask HOST PORT TEXT`: resolves, connects, sends, prints the
+//! `serve PORT`: answers each line with `HOSTNAME> line`, and a request of HTTP with its name. `ask HOST PORT TEXT`: resolves, connects, sends, prints the
 //! answer. `udp-serve PORT`, `udp-ask HOST PORT TEXT`: the same with datagrams. Each says whom it talks to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -114,6 +114,12 @@ async fn serve(port: u16) -> Result<(), ErrorCode> {
                         None => break,
                     }
                 }
+                if line.starts_with(b"GET ") {
+                    let (name, length) = (name(), name().len());
+                    let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n");
+                    answers.write_all([head, name].concat().into_bytes()).await;
+                    break;
+                }
                 let answer = [name().as_bytes(), b"> ", &line].concat();
                 answers.write_all(answer).await;
             }
@@ -135,7 +141,8 @@ async fn ask(host: &str, port: u16, text: &str) -> Result<(), ErrorCode> {
     let mut answer = Vec::new();
     while let Some(byte) = answers.next().await {
         answer.push(byte);
-        if byte == b'\n' {
+        // HTTP's goes on to the end
+        if byte == b'\n' && !answer.starts_with(b"HTTP") {
             break;
         }
     }

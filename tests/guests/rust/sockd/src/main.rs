@@ -1,4 +1,5 @@
-//! sockd [plain]: a TCP server on preview 1's `sock_accept`; answers each line with `HOSTNAME> line`.
+//! sockd [plain]: a TCP server on preview 1's `sock_accept`; answers each line with `HOSTNAME> line`, and a
+//! request of HTTP with its name.
 //!
 //! It serves every listener that `LISTEN_FDS` tells of, and all connections at once, with one `poll_oneoff`: `tick` is
 //! printed when nothing has happened for a while. `plain`: one connection after the other, by the standard library.
@@ -110,8 +111,12 @@ fn serve(name: &str, fd: u32, connections: &mut HashMap<u32, usize>) {
     match read {
         Err(wasi::ERRNO_AGAIN) => {}
         Ok(count @ 1..) => {
-            let (name, line) = (name.as_bytes(), &buffer[..count]);
-            let parts = [name, b"> ", line];
+            let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", name.len());
+            let line = &buffer[..count];
+            let parts = match line.starts_with(b"GET ") {
+                true => [head.as_bytes(), name.as_bytes(), b""],
+                false => [name.as_bytes(), b"> ", line],
+            };
             let from = parts.map(|part| wasi::Ciovec { buf: part.as_ptr(), buf_len: part.len() });
             // SAFETY: the buffers live
             let written = unsafe {
@@ -121,14 +126,19 @@ fn serve(name: &str, fd: u32, connections: &mut HashMap<u32, usize>) {
                 }
             };
             assert_eq!(written, Ok(parts.concat().len()));
-        }
-        _ => {
-            // SAFETY: no pointers
-            unsafe {
-                let _ = wasi::sock_shutdown(fd, wasi::SDFLAGS_WR);
-                let _ = wasi::fd_close(fd);
+            if line.starts_with(b"GET ") {
+                end(fd, connections);
             }
-            connections.remove(&fd);
         }
+        _ => end(fd, connections),
     }
+}
+
+fn end(fd: u32, connections: &mut HashMap<u32, usize>) {
+    // SAFETY: no pointers
+    unsafe {
+        let _ = wasi::sock_shutdown(fd, wasi::SDFLAGS_WR);
+        let _ = wasi::fd_close(fd);
+    }
+    connections.remove(&fd);
 }

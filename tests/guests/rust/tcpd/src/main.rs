@@ -1,4 +1,5 @@
-//! tcpd [ADDRESS]: a TCP server on WASI 0.2 sockets; answers each line with `HOSTNAME> line`.
+//! tcpd [ADDRESS]: a TCP server on WASI 0.2 sockets; answers each line with `HOSTNAME> line`, and a request of HTTP as one
+//! does, with its name.
 
 use wstd::io::{self, AsyncRead, AsyncWrite};
 use wstd::iter::AsyncIterator;
@@ -24,8 +25,13 @@ async fn serve(mut stream: TcpStream, name: String) {
     println!("accepted {}", stream.peer_addr().unwrap_or_default());
     let mut buffer = [0; 4096];
     while let Ok(n) = stream.read(&mut buffer).await {
-        let answer = [name.as_bytes(), b"> ", &buffer[..n]].concat();
-        if n == 0 || stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
+        let request = buffer.starts_with(b"GET ");
+        let answer = match request {
+            true => format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len()).into(),
+            false => [name.as_bytes(), b"> ", &buffer[..n]].concat(),
+        };
+        let sent = n > 0 && stream.write_all(&answer).await.is_ok() && stream.flush().await.is_ok();
+        if request || !sent {
             break;
         }
     }

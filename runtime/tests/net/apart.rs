@@ -1,0 +1,196 @@
+//! What a Wasm guest on a network can neither do nor see.
+
+use crate::fixture::*;
+use crate::guests::{self, address, get, guest, named, run};
+use crate::host::{self, ask, heard, serve};
+use crate::on;
+use knarr_core::id::ContainerId;
+use knarr_core::spec::Outbound;
+use knarr_runtime::net::{self, NewNetwork};
+use std::process::Output;
+
+crate::tests![
+    only_its_own_addresses,
+    a_loopback_of_its_own,
+    other_networks_and_the_host,
+    allowed_outbound,
+    datagrams,
+];
+
+fn network(fixture: &Fixture, name: &str, internal: bool) {
+    let new = NewNetwork { name: name.into(), internal, ..Default::default() };
+    net::create(fixture.root(), new).unwrap();
+}
+
+fn attempt(fixture: &Fixture, module: &str, words: &[&str], network: &str) -> Output {
+    fixture.run(&guest(fixture, module, &[], words, on(&[network])))
+}
+
+fn is_denied(output: &Output) {
+    let all = format!("{}{}", stdout(output), stderr(output)).to_lowercase();
+    assert!(!output.status.success(), "{all}");
+    assert!(all.contains("access") && all.contains("denied"), "{all}");
+    let lines = stderr(output).lines().filter(|l| l.starts_with("knarr: "));
+    assert_eq!(lines.count(), 1, "one line in the log: {all}");
+}
+
+fn only_its_own_addresses() {
+    host::become_host();
+    let fixture = guests::fixture();
+    network(&fixture, "net", false);
+    // a program of the host on the same port, at all of the host's addresses
+    let _host = serve("", "0.0.0.0", 7000);
+    let server = guest(&fixture, "tcpd.p2", &[], &["0.0.0.0:7000"], named("one", on(&["net"])));
+    guests::serve(&fixture, &server);
+    let own = address(&fixture, &server, "net");
+    let lines = log(&fixture, &server);
+    assert_eq!(lines[0], format!("stdout:listening on {own}:7000\n"));
+    // the same port is free for its neighbour, who may not have its address
+    let second = guest(&fixture, "tcpd.p2", &[], &["0.0.0.0:7000"], named("two", on(&["net"])));
+    guests::serve(&fixture, &second);
+    is_denied(&attempt(&fixture, "tcpd.p2", &[&format!("{own}:7001")], "net"));
+    let gateway = net::find(fixture.root(), "net").unwrap().ipv4.unwrap().gateway;
+    is_denied(&attempt(&fixture, "tcpd.p2", &[&format!("{gateway}:7001")], "net"));
+    for name in ["one", "two"] {
+        let words = ["ask", name, "7000", "hello\n"];
+        let said = run(&fixture, &guest(&fixture, "p3net.p3", &[], &words, on(&["net"])));
+        assert!(said.ends_with(&format!("{name}> hello\n")), "{said}");
+    }
+}
+
+fn a_loopback_of_its_own() {
+    host::become_host();
+    let fixture = guests::fixture();
+    network(&fixture, "net", false);
+    let _host = serve("", "127.0.0.1", 7000);
+    let words = ["127.0.0.1:7000"];
+    let servers: Vec<ContainerId> = ["one", "two"]
+        .map(|name| guest(&fixture, "tcpd.p2", &[], &words, named(name, on(&["net"]))))
+        .into();
+    for server in &servers {
+        guests::serve(&fixture, server);
+        assert_eq!(log(&fixture, server)[0], "stdout:listening on 127.0.0.1:7000\n");
+    }
+    // nobody else reaches it: by its own loopback, by the server's address, by what the loopback really is
+    let own = address(&fixture, &servers[0], "net").to_string();
+    let [_, rest] = own.splitn(2, '.').collect::<Vec<_>>()[..] else { panic!("{own}") };
+    for host in ["127.0.0.1", &own, &format!("127.{rest}"), "localhost"] {
+        let output = attempt(&fixture, "tcpc.p2", &[host, "7000", "hello\n"], "net");
+        let all = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(
+            !output.status.success() && all.to_lowercase().contains("refused"),
+            "{host}: {all}"
+        );
+    }
+}
+
+fn other_networks_and_the_host() {
+    host::become_host();
+    let fixture = guests::fixture();
+    network(&fixture, "net", false);
+    network(&fixture, "other", false);
+    network(&fixture, "closed", true);
+    let server = guest(&fixture, "tcpd.p2", &[], &["0.0.0.0:7000"], named("far", on(&["other"])));
+    guests::serve(&fixture, &server);
+    let native = fixture.create(&["sleep", "1000"], on(&["other"]));
+    fixture.start(&native);
+    let far = address(&fixture, &server, "other").to_string();
+    is_denied(&attempt(&fixture, "tcpc.p2", &[&far, "7000"], "net"));
+    is_denied(&attempt(&fixture, "p3net.p3", &["ask", &far, "7000", "x\n"], "net"));
+    is_denied(&attempt(&fixture, "udp.p2", &["ask", &far, "7000", "x"], "net"));
+    is_denied(&attempt(&fixture, "p3net.p3", &["udp-ask", &far, "7000", "x"], "net"));
+    let native = address(&fixture, &native, "other").to_string();
+    is_denied(&attempt(&fixture, "tcpc.p2", &[&native, "7000"], "net"));
+    let web = guest(&fixture, "httpd.p2", &[8080], &[], on(&["net"]));
+    fixture.start(&web);
+    let own = address(&fixture, &web, "net");
+    let answer = get(own, 8080, &format!("/fetch?url=http://{far}:7000/"));
+    assert!(!answer.contains("200 OK"), "{answer}");
+    assert!(log(&fixture, &web).iter().any(|line| line.contains("knarr: tcp to")), "{answer}");
+    // names of other networks do not exist
+    let output = attempt(&fixture, "tcpc.p2", &["far", "7000"], "closed");
+    assert!(stderr(&output).contains("name-unresolvable"), "{output:?}");
+    // an internal network has no way out, whatever listens there
+    let _outside = serve("ip netns exec outside", host::OUTSIDE, 80);
+    is_denied(&attempt(&fixture, "tcpc.p2", &[host::OUTSIDE, "80"], "closed"));
+    let out = attempt(&fixture, "tcpc.p2", &[host::OUTSIDE, "80", "x"], "net");
+    assert!(stdout(&out).ends_with(&format!("{}\n", host::UPLINK)), "{out:?}");
+    // and the host's loopback stays the host's
+    let _loopback = serve("", "127.0.0.1", 81);
+    let output = attempt(&fixture, "tcpc.p2", &["127.0.0.1", "81"], "net");
+    assert!(!output.status.success(), "{output:?}");
+    assert_eq!(heard("", "127.0.0.1", 81), "127.0.0.1");
+    assert!(!ask("ip netns exec outside", &far, 7000).status.success());
+}
+
+fn allowed_outbound() {
+    host::become_host();
+    let fixture = guests::fixture();
+    network(&fixture, "net", false);
+    for name in ["db", "secret"] {
+        let server = guest(&fixture, "tcpd.p2", &[], &["0.0.0.0:7000"], named(name, on(&["net"])));
+        guests::serve(&fixture, &server);
+        let server = guest(
+            &fixture,
+            "udp.p2",
+            &[],
+            &["serve", "0.0.0.0", "7001"],
+            named(&format!("{name}-udp"), on(&["net"])),
+        );
+        guests::serve(&fixture, &server);
+    }
+    let endpoints = net::endpoints(fixture.root(), "net").unwrap();
+    let ip =
+        |name: &str| endpoints.iter().find(|e| e.name == name).unwrap().ipv4.unwrap().to_string();
+    let attempt = |module: &str, words: &[&str]| {
+        let outbound = vec![
+            Outbound { host: "db".into(), port: Some(7000) },
+            Outbound { host: ip("db-udp"), port: None },
+        ];
+        let options = RunOptions { outbound: Some(outbound), ..on(&["net"]) };
+        fixture.run(&guest(&fixture, module, &[], words, options))
+    };
+    for (module, words) in [
+        ("tcpc.p2", &["db", "7000", "hello\n"][..]),
+        ("p3net.p3", &["ask", "db", "7000", "hello\n"]),
+        ("udp.p2", &["ask", &ip("db-udp"), "7001", "hello"]),
+        ("udp.p2", &["ask", &ip("db-udp"), "7001", "hello", "connect"]),
+    ] {
+        let output = attempt(module, words);
+        assert!(stdout(&output).contains("> hello"), "{module}: {output:?}");
+    }
+    is_denied(&attempt("tcpc.p2", &["secret", "7000"]));
+    is_denied(&attempt("tcpc.p2", &["db", "7001"]));
+    // an address is not allowed before its name was asked for
+    is_denied(&attempt("tcpc.p2", &[&ip("db"), "7000"]));
+    is_denied(&attempt("p3net.p3", &["ask", &ip("secret"), "7000", "x\n"]));
+    is_denied(&attempt("udp.p2", &["ask", &ip("secret-udp"), "7001", "x"]));
+    is_denied(&attempt("udp.p2", &["ask", &ip("secret-udp"), "7001", "x", "connect"]));
+    is_denied(&attempt("p3net.p3", &["udp-ask", &ip("secret-udp"), "7001", "x"]));
+}
+
+fn datagrams() {
+    host::become_host();
+    let fixture = guests::fixture();
+    network(&fixture, "net", false);
+    let servers = [
+        guest(&fixture, "udp.p2", &[], &["serve", "0.0.0.0", "7001"], named("p2", on(&["net"]))),
+        guest(&fixture, "p3net.p3", &[], &["udp-serve", "7001"], named("p3", on(&["net"]))),
+    ];
+    for (name, server) in ["p2", "p3"].iter().zip(&servers) {
+        guests::serve(&fixture, server);
+        let at = address(&fixture, server, "net").to_string();
+        for (module, words) in [
+            ("udp.p2", &["ask", &at, "7001", "hello"][..]),
+            ("udp.p2", &["ask", &at, "7001", "hello", "connect"]),
+            ("p3net.p3", &["udp-ask", &at, "7001", "hello"]),
+        ] {
+            let said = run(&fixture, &guest(&fixture, module, &[], words, on(&["net"])));
+            assert!(said.contains(&format!("{name}> hello")), "{said}");
+            // what the client says of itself is what the server has seen
+            let own = said.lines().find_map(|line| line.split_once(" to ")).unwrap().0.to_owned();
+            let seen = format!("stdout:datagram from {own}:");
+            assert!(log(&fixture, server).iter().any(|line| line.starts_with(&seen)), "{said}");
+        }
+    }
+}
