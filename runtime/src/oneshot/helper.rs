@@ -7,12 +7,14 @@ use super::sweep::{Claimed, claim};
 use super::{Error, apart, overlay};
 use crate::engine::{Guest, Launch, Stdio, native, wasm};
 use crate::net;
+use crate::net::names::Resolver;
 use crate::sys::process::{self, Process};
 use crate::sys::signal::Signal;
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::image::{Digest, Platform};
 use knarr_core::root::Root;
+use knarr_core::spec::network::DEFAULT_NETWORK;
 use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode, Process as ProcessSpec, SpecImage};
 use knarr_core::sys;
 use knarr_core::undo::Undo;
@@ -25,6 +27,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// The whole of `knarr internal step …`, after those two words.
 pub fn entry(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -87,9 +90,16 @@ fn live(
     let rootfs = &step.rootfs.target;
     undo.push(|| drop(net::detach(networks, id).and_then(|()| net::leave_all(networks, id))));
     if let NetworkMode::Networks(wishes) = &step.network {
-        wishes.iter().try_for_each(|wish| net::join(networks, id, id.short(), wish))?;
+        for wish in wishes {
+            if wish.network == DEFAULT_NETWORK {
+                net::ensure_default(networks)?;
+            }
+            net::join(networks, id, id.short(), wish)?;
+        }
     }
-    let network = net::attach(networks, &spec, id.short(), &mut |_| Ok(()))?;
+    let mut network = net::attach(networks, &spec, id.short(), &mut |_| Ok(()))?;
+    let mut names = net::names::serve(networks, &spec, &mut network)
+        .map_err(|e| Error::system("answer the step's questions for names", e))?;
     match sys::is_superuser() {
         true => sys::enter_mount_namespace()?,
         false => sys::enter_user_namespace()?,
@@ -105,10 +115,14 @@ fn live(
         EngineKind::Native => native::start(launch)?,
         EngineKind::Wasm => wasm::start(launch)?,
     };
+    // the guest has it; while we have it too, its end would not show
+    network.channel = None;
     let guest = Process::open(pid).map_err(|e| Error::system("watch the step", e))?;
     // no fork is to come: there may be threads from here on
     let asked = match relays.into_iter().try_for_each(Relay::start) {
-        Ok(()) => follow(&guest, control).map_err(|e| Error::system("wait for the step", e)),
+        Ok(()) => {
+            follow(&guest, control, &mut names).map_err(|e| Error::system("wait for the step", e))
+        }
         Err(e) => Err(e),
     };
     // a native guest is the first of its pid namespace: when it is reaped, all others have ended
@@ -128,15 +142,37 @@ fn live(
     }))
 }
 
-/// Waits for the end of the guest (`false`), or for a wish of the caller that it end (`true`), which its own end is as well.
-fn follow(guest: &Process, control: &UnixStream) -> io::Result<bool> {
+/// Waits for the end of the guest (`false`), or for a wish of the caller that it end (`true`), which its own end is as
+/// well. Answers the guest's questions for names meanwhile.
+fn follow(guest: &Process, control: &UnixStream, names: &mut Option<Resolver>) -> io::Result<bool> {
     loop {
-        let mut fds = [PollFd::new(guest, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
-        match poll(&mut fds, None) {
-            Ok(_) if !fds[0].revents().is_empty() => return Ok(false),
-            Ok(_) if !fds[1].revents().is_empty() => return Ok(true),
-            Ok(_) | Err(Errno::INTR) => {}
+        let mut fds = vec![PollFd::new(guest, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
+        let mut sources = Vec::new();
+        for (source, fd, flags) in names.iter().flat_map(Resolver::wanted) {
+            sources.push(source);
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        }
+        let deadline = names.as_ref().and_then(Resolver::deadline);
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        // rounded up, so that the loop does not spin through the last moment
+        let left = left.and_then(|left| (left + Duration::from_millis(1)).try_into().ok());
+        match poll(&mut fds, left.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
             Err(e) => return Err(e.into()),
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        match ready[..] {
+            [true, ..] => return Ok(false),
+            [false, true, ..] => return Ok(true),
+            _ => {}
+        }
+        let Some(names) = names else { continue };
+        for (source, _) in sources.into_iter().zip(&ready[2..]).filter(|(_, ready)| **ready) {
+            names.ready(source);
+        }
+        if deadline.is_some_and(|at| at <= Instant::now()) {
+            names.tick();
         }
     }
 }
