@@ -65,7 +65,7 @@ fn labels_ports_and_more_can_be_shown() {
     let format = r#"{{.Names}}|{{.Label "tier"}}|{{.Labels}}|{{.Mounts}}|{{.LocalVolumes}}|{{.Networks}}|{{.Engine}}"#;
     assert_eq!(
         knarr.ok(&["ps", "-a", "--filter", "label=tier=front", "--format", format]),
-        "box|front|a.b=,tier=front|data|1|host|native"
+        "box|front|a.b=,tier=front|data|1|bridge|native"
     );
 }
 
@@ -109,11 +109,11 @@ fn inspect_has_dockers_fields() {
             "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}}{{end}}",
             "volume data /data false",
         ),
-        ("{{.HostConfig.NetworkMode}}", "host"),
+        ("{{.HostConfig.NetworkMode}}", "bridge"),
         ("{{.Knarr.Engine}}", "native"),
         ("{{if .State.Running}}up{{else}}down{{end}}", "up"),
         ("{{len .Id}}", "64"),
-        ("{{.NetworkSettings.IPAddress}}", ""),
+        ("{{len .NetworkSettings.Networks.bridge.MacAddress}}", "17"),
         ("{{if .Config.Healthcheck}}checked{{end}}", ""),
     ] {
         assert_eq!(knarr.inspect("web", template), shown, "{template}");

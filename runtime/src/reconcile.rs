@@ -63,7 +63,9 @@ pub fn take(root: &Root, id: &ContainerId) -> Result<Option<Unowned>, Error> {
     let Some(left) = left_behind(root, id)? else { return Ok(None) };
     let container = Container { spec: state::load_spec(root, id)?, state: state.state().clone() };
     let mut unowned = Unowned { container, state };
-    let was_started = unowned.state.state().is_alive() || left.is_some();
+    let status = unowned.state.state().status;
+    let was_started =
+        unowned.state.state().is_alive() || status == Status::Restarting || left.is_some();
     if was_started {
         put_right(root, &mut unowned)?;
     }
@@ -100,13 +102,17 @@ pub fn container(root: &Root, id: &ContainerId) -> Result<Option<Container>, Err
 /// Whether a look at the record and the disk says that [`take`] might have something to do. Cheap: for listings.
 pub fn is_suspect(root: &Root, container: &Container) -> bool {
     container.state.is_alive()
-        || container.state.status == Status::Removing
+        || matches!(container.state.status, Status::Removing | Status::Restarting)
         || root.container(container.id()).run().exists()
 }
 
 fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {
     clear_engine(root, &unowned.container.spec)?;
     net::detach(root, unowned.container.id())?;
+    if unowned.state.state().status == Status::Restarting {
+        unowned.state.apply(state::ContainerState::given_up)?;
+        unowned.container.state = unowned.state.state().clone();
+    }
     if unowned.state.state().is_alive() {
         let error = Some("its monitor was killed, or the machine was restarted".to_owned());
         unowned.state.apply(|s| s.exited(Exit { code: KILLED, oom_killed: false, error }))?;

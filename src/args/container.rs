@@ -1,22 +1,20 @@
 //! The options that make a container: shared by `run` and `create`.
 
+use super::network::NetworkArgs;
 use super::usage;
-use super::value::{Runtime, capability, cpus, network, platform, runtime, size, swap, ulimit};
+use super::value::{Runtime, capability, cpus, platform, runtime, size, swap, ulimit};
 use crate::error::Failure;
 use clap::{ArgAction, Args, ValueEnum};
 use knarr_core::image::Platform;
 use knarr_core::spec::limits::{Limits, Ulimit, parse_size};
 use knarr_core::spec::port::{self, InvalidPort};
-use knarr_core::spec::{LogConfig, Mount, NetworkMode, Port, Seccomp, Security, WasmOptions};
+use knarr_core::spec::{LogConfig, Mount, Port, Seccomp, Security, WasmOptions};
 use knarr_runtime::container::options::{self, RunOptions};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, next_display_order = None)]
 pub struct Options {
-    /// Add a host-to-IP mapping (HOST:IP) to /etc/hosts
-    #[arg(long, value_name = "HOST:IP")]
-    pub add_host: Vec<String>,
     /// Add Linux capabilities
     #[arg(long, value_name = "CAPABILITY")]
     pub cap_add: Vec<String>,
@@ -95,9 +93,8 @@ pub struct Options {
     /// The container's name
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// host (the default, for now) or none
-    #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = network)]
-    pub network: Option<NetworkMode>,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     /// Limit the number of processes; -1 is unlimited
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
@@ -122,6 +119,9 @@ pub struct Options {
     /// Mount the root file system read-only
     #[arg(long)]
     pub read_only: bool,
+    /// Start it again when it ends: no, on-failure[:RETRIES], always, unless-stopped
+    #[arg(long, value_name = "POLICY", default_value = "no", hide_default_value = true)]
+    pub restart: String,
     /// Remove the container and its anonymous volumes when it exits
     #[arg(long)]
     pub rm: bool,
@@ -233,14 +233,16 @@ impl Options {
             read_only: self.read_only,
             limits: self.limits()?,
             security: self.security()?,
-            network: self.network.clone(),
-            dns: Default::default(),
-            outbound: None,
+            // known when the image is
+            network: None,
+            dns: self.network.dns(),
+            outbound: self.network.outbound()?,
             ports: self.ports()?,
             expose: self.expose.clone(),
-            extra_hosts: self.add_host.clone(),
+            extra_hosts: self.network.add_host.clone(),
             init: self.init,
             auto_remove: self.rm,
+            restart: self.restart.parse()?,
             log: Some(self.log()?),
             stop_signal: self.stop_signal.clone(),
             stop_timeout: self.stop_timeout,

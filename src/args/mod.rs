@@ -6,11 +6,14 @@
 pub mod build;
 pub mod container;
 pub mod filter;
+pub mod network;
 pub mod time;
 pub mod usage;
 pub mod value;
 
-use crate::commands::{self, builder, container as container_verbs, image, system, volume};
+use crate::commands::{
+    self, builder, container as container_verbs, image, network as network_verbs, system, volume,
+};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -118,6 +121,9 @@ pub enum Verb {
     /// Manage images
     #[command(subcommand)]
     Image(image::Verb),
+    /// Manage networks
+    #[command(subcommand)]
+    Network(network_verbs::Verb),
     /// Manage volumes
     #[command(subcommand)]
     Volume(volume::Verb),

@@ -1,8 +1,8 @@
 //! The notations of single values.
 
 use knarr_core::image::Platform;
-use knarr_core::spec::NetworkMode;
 use knarr_core::spec::limits::{InvalidLimit, Ulimit, parse_cpus, parse_size};
+use std::collections::BTreeMap;
 
 /// What `--runtime` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +40,6 @@ pub fn platform(text: &str) -> Result<Platform, String> {
     text.parse().map_err(|_| "write it as os/architecture: wasi/wasm, linux/amd64".into())
 }
 
-pub fn network(text: &str) -> Result<NetworkMode, String> {
-    match text {
-        "host" => Ok(NetworkMode::Host),
-        "none" => Ok(NetworkMode::None),
-        _ => Err("the networks are host and none".into()),
-    }
-}
-
 pub fn runtime(text: &str) -> Result<Runtime, String> {
     match text {
         "wasm" => Ok(Runtime::Wasm),
@@ -61,4 +53,13 @@ pub fn runtime(text: &str) -> Result<Runtime, String> {
             }
         }
     }
+}
+
+/// `NAME=VALUE` or `NAME`, several times.
+pub fn pairs(texts: &[String]) -> BTreeMap<String, String> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) => (name.to_owned(), value.to_owned()),
+        None => (text.clone(), String::new()),
+    };
+    texts.iter().map(pair).collect()
 }

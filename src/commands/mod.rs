@@ -21,6 +21,7 @@ pub mod load;
 pub mod login;
 pub mod logout;
 pub mod logs;
+pub mod network;
 pub mod package;
 pub mod pause;
 pub mod port;
@@ -86,6 +87,7 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Login(args) => login::run(&args),
         Verb::Logout(args) => logout::run(&args),
         Verb::Logs(args) => logs::run(&args, context),
+        Verb::Network(verb) => network::run(verb, context),
         Verb::Package(args) => package::run(&args, context),
         Verb::Pause(args) => pause::run(&args, context),
         Verb::Port(args) => port::run(&args, context),

@@ -5,6 +5,7 @@ use crate::error::Failure;
 use crate::ui;
 use knarr_core::spec::Port;
 use knarr_core::spec::port::parse_exposed;
+use knarr_runtime::container::list::host_address;
 use knarr_runtime::{container, reconcile};
 
 #[derive(Debug, clap::Args)]
@@ -44,9 +45,5 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
 }
 
 fn host(port: &Port) -> String {
-    let number = port.host_port.unwrap_or_default();
-    match port.host_ip {
-        None => format!("0.0.0.0:{number}"),
-        Some(ip) => std::net::SocketAddr::new(ip, number).to_string(),
-    }
+    std::net::SocketAddr::new(host_address(port), port.host_port.unwrap_or_default()).to_string()
 }

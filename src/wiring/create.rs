@@ -6,7 +6,7 @@ use crate::commands::Context;
 use crate::error::Failure;
 use crate::ui::{self, progress};
 use knarr_core::id::ContainerId;
-use knarr_core::spec::SpecImage;
+use knarr_core::spec::{EngineKind, SpecImage};
 use knarr_core::store::Store;
 use knarr_packager::registry::{self, Config, Ensured, PullOptions, PullPolicy};
 use knarr_runtime::container;
@@ -16,6 +16,8 @@ use knarr_runtime::container::options::{ImageOptions, resolve};
 pub fn create(options: &Options, context: &Context) -> Result<(Store, ContainerId), Failure> {
     let wanted = options.wanted_platform()?;
     let mut asked = options.run_options()?;
+    let network = options.network.options()?;
+    network.parse()?;
     let cidfile = options.cidfile.as_deref();
     if let Some(path) = cidfile.filter(|path| path.exists()) {
         return Err(Failure::usage(format!("the file {} exists already", path.display()))
@@ -46,6 +48,8 @@ pub fn create(options: &Options, context: &Context) -> Result<(Store, ContainerI
         reason: choice.reason.to_string(),
         layers,
     };
+    let engine = EngineKind::of(&spec.platform);
+    asked.network = Some(container::network_mode(&store, engine, &network)?);
     let mut new = resolve(ImageOptions { image: &spec, config: &config }, &asked)?;
     if options.publish_all {
         publish_all(&mut new.spec);

@@ -190,13 +190,30 @@ impl Knarr {
             arguments.extend(listed.lines());
             self.run(&arguments).ok();
         }
+        self.remove_networks();
         self.assert_nothing_left(&ids);
+    }
+
+    /// Also the default one, with its bridge.
+    fn remove_networks(&self) {
+        let Ok(networks) = std::fs::read_dir(self.path.join("networks")) else { return };
+        let names: Vec<String> =
+            networks.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        if !names.is_empty() {
+            let words = ["network", "rm", "-f"].map(str::to_owned);
+            self.run(&[&words[..], &names].concat()).ok();
+        }
     }
 
     /// No process, mount or control group of these containers, and no record of any.
     pub fn assert_nothing_left(&self, ids: &BTreeSet<String>) {
         proc::until("no process of this root is left", || proc::of_root(&self.path).is_empty());
-        assert_eq!(proc::mounts_under(&self.path), Vec::<String>::new(), "mounts are left");
+        // the namespace that a network's Wasm containers share stays with the network
+        let networks = std::fs::read_dir(self.path.join("networks"));
+        let has_networks = networks.is_ok_and(|mut networks| networks.next().is_some());
+        let mut mounts = proc::mounts_under(&self.path);
+        mounts.retain(|mount| !(has_networks && mount.contains("/run/n/")));
+        assert_eq!(mounts, Vec::<String>::new(), "mounts are left");
         assert_eq!(proc::cgroups_of(ids), Vec::<PathBuf>::new(), "control groups are left");
         assert_eq!(proc::container_folders(&self.path), BTreeSet::new(), "folders are left");
     }
@@ -208,7 +225,10 @@ impl Drop for Knarr {
             // what is left is evidence; only what runs must end
             for process in proc::of_root(&self.path) {
                 process.kill();
+                process.ended();
             }
+            let _ = self.command(&["network", "prune", "-f"]).output();
+            let _ = self.command(&["network", "rm", "-f", "bridge"]).output();
             if let Some(root) = self.root.take() {
                 eprintln!("the root directory is kept: {}", root.keep().display());
             }

@@ -57,13 +57,16 @@ impl Process {
 pub fn of_root(root: &Path) -> Vec<Process> {
     let text = root.to_str().unwrap();
     let mine = std::process::id() as i32;
+    // what is mounted elsewhere under the root is mounted on the host, and everybody sees it
+    let containers = format!("{text}/containers/");
     let belongs = |id: &i32| {
-        let has = |file: &str| {
+        let has = |file: &str, text: &str| {
             let bytes = std::fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
             bytes.windows(text.len()).any(|w| w == text.as_bytes())
         };
-        // a zombie has neither
-        *id != mine && (has("environ") || has("cmdline") || has("mountinfo"))
+        // a zombie has none of them
+        *id != mine
+            && (has("environ", text) || has("cmdline", text) || has("mountinfo", &containers))
     };
     processes().into_iter().filter(belongs).filter_map(Process::open).collect()
 }

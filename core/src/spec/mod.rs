@@ -4,12 +4,14 @@ pub mod limits;
 pub mod mount;
 pub mod network;
 pub mod port;
+pub mod restart;
 pub mod security;
 
 pub use limits::{Limits, Ulimit};
 pub use mount::{IdMap, IdRange, Mount, MountKind, Ownership, Submounts, VolumeMount};
 pub use network::{Attachment, Dns, NetworkMode, Outbound};
 pub use port::{Port, Protocol};
+pub use restart::RestartPolicy;
 pub use security::{Seccomp, Security};
 
 use crate::id::ContainerId;
@@ -28,6 +30,16 @@ pub enum EngineKind {
     Wasm,
     /// Linux namespaces
     Native,
+}
+
+impl EngineKind {
+    /// What executes a variant for this platform.
+    pub fn of(platform: &Platform) -> Self {
+        match platform.is_wasm() {
+            true => Self::Wasm,
+            false => Self::Native,
+        }
+    }
 }
 
 /// The record of what one container runs (`spec.json`). Its name is kept apart, as it can change.
@@ -59,6 +71,8 @@ pub struct ContainerSpec {
     pub init: bool,
     /// `--rm`
     pub auto_remove: bool,
+    #[serde(default)]
+    pub restart: RestartPolicy,
     pub log: LogConfig,
     pub healthcheck: Option<Healthcheck>,
     pub wasm: WasmOptions,
@@ -67,10 +81,7 @@ pub struct ContainerSpec {
 impl ContainerSpec {
     /// A new container of this image that runs this process, on the host's network, with nothing else asked for.
     pub fn of(image: SpecImage, process: Process) -> Self {
-        let engine = match image.platform.is_wasm() {
-            true => EngineKind::Wasm,
-            false => EngineKind::Native,
-        };
+        let engine = EngineKind::of(&image.platform);
         Self {
             id: ContainerId::random(),
             created: Timestamp::now(),
@@ -91,6 +102,7 @@ impl ContainerSpec {
             extra_hosts: Vec::new(),
             init: false,
             auto_remove: false,
+            restart: RestartPolicy::No,
             log: LogConfig::default(),
             healthcheck: None,
             wasm: WasmOptions::default(),

@@ -5,6 +5,7 @@ use crate::monitor::{self, Attach, End, Spawn};
 use crate::state;
 use crate::sys::terminal;
 use knarr_core::id::ContainerId;
+use knarr_core::spec::RestartPolicy;
 use knarr_core::store::Store;
 use std::os::unix::process::CommandExt;
 
@@ -16,7 +17,9 @@ use std::os::unix::process::CommandExt;
 pub fn run(store: &Store, id: &ContainerId, options: &Attach) -> Result<End> {
     let spec = state::load_spec(store.root(), id)?;
     // a guest that does not get our signals outlives us
-    if spec.process.tty || !options.forward_signals {
+    // and one that is started again goes on without this command
+    let restarts = spec.restart != RestartPolicy::No;
+    if spec.process.tty || !options.forward_signals || restarts {
         return start_attached(store, id, options);
     }
     if monitor::must_reexec() {

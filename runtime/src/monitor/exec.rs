@@ -147,6 +147,7 @@ fn execute(
         log: None,
         terminal: execution.tty,
         kill_at: None,
+        was_stopped: false,
         names: None,
         denials: None,
         _reserved: Vec::new(),

@@ -32,6 +32,8 @@ pub struct Start<'a> {
     pub client: Option<OwnedFd>,
     /// Rows and columns of a terminal.
     pub size: (u16, u16),
+    /// How often its restart policy has started it again.
+    pub restarts: u32,
     /// Called when the guest runs.
     pub ready: &'a mut dyn FnMut(),
     /// Called at each step: for tests that let the monitor die there.
@@ -81,8 +83,14 @@ pub fn run(store: &Store, id: &ContainerId, start: Start) -> Result<Exit, Error>
     let listener = client::listen(&paths.control_socket())?;
     // from here on whoever finds the lock taken can talk to us
     drop(state);
-    let mut life =
-        Life { store, root, container: &container, paths: &paths, listener: Some(listener) };
+    let mut life = Life {
+        store,
+        root,
+        container: &container,
+        paths: &paths,
+        listener: Some(listener),
+        restarts: start.restarts,
+    };
     let observe = start.observe;
     observe(Step::Owned);
     let begun = life.begin(start.foreground, start.client, start.size, &signals, observe);
@@ -108,6 +116,7 @@ struct Life<'a> {
     container: &'a Container,
     paths: &'a ContainerPaths,
     listener: Option<OwnedFd>,
+    restarts: u32,
 }
 
 impl<'a> Life<'a> {
@@ -174,6 +183,7 @@ impl<'a> Life<'a> {
                 _ => published(&spec.ports, &guest),
             },
             lacking: std::mem::take(&mut guest.lacking),
+            restart_count: self.restarts,
         };
         undo.push(move || end(pid));
         if spec.engine == EngineKind::Wasm
@@ -206,6 +216,7 @@ impl<'a> Life<'a> {
             log: Some(log),
             terminal: spec.process.tty,
             kill_at: None,
+            was_stopped: false,
             names,
             denials: attached.denials,
             _reserved: attached.reserved,
@@ -221,7 +232,12 @@ impl<'a> Life<'a> {
         // a container that vanishes now needs no record of its end
         let recorded = match spec.auto_remove {
             true => Ok(()),
-            false => state::apply(self.root, &spec.id, |s| s.exited(exit.clone())).map(drop),
+            false => state::apply(self.root, &spec.id, |s| {
+                s.exited(exit.clone())?;
+                s.stopped = session.was_stopped;
+                Ok(())
+            })
+            .map(drop),
         };
         session.announce(&exit);
         observe(Step::Announced);
@@ -315,8 +331,14 @@ fn unmount(rootfs: &std::path::Path) {
 /// Runs a container on this process's own standard streams.
 pub fn run_in_foreground(store: &Store, id: &ContainerId) -> Result<Exit, Error> {
     let size = terminal::size(rustix::stdio::stdout()).unwrap_or(super::spawn::DEFAULT_SIZE);
-    let start =
-        Start { foreground: true, client: None, size, ready: &mut || {}, observe: &mut |_| {} };
+    let start = Start {
+        foreground: true,
+        client: None,
+        size,
+        restarts: 0,
+        ready: &mut || {},
+        observe: &mut |_| {},
+    };
     run(store, id, start)
 }
 

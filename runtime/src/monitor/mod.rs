@@ -18,6 +18,7 @@ pub(crate) mod log;
 mod mounts;
 mod ownership;
 mod report;
+mod restart;
 mod server;
 mod session;
 mod sink;

@@ -116,6 +116,11 @@ impl Client {
         self.role = Role::Leaving;
     }
 
+    /// Ends the connection without an answer, as if nobody ran.
+    pub fn hang_up(&mut self) {
+        self.role = Role::Leaving;
+    }
+
     /// Writes what goes; `false` when the client is to be forgotten.
     pub fn flush(&mut self) -> bool {
         self.sink.flush().is_ok() && !(self.role == Role::Leaving && self.sink.is_empty())

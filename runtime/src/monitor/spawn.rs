@@ -4,13 +4,14 @@ use super::attach::{self, Attach, End};
 use super::client::Connection;
 use super::exec::{self, Execution};
 use super::report::Report;
+use super::restart::{self, Task};
 use super::{Error, Start, life};
 use crate::reconcile;
-use crate::state::Exit;
+use crate::state::{self, Exit};
 use crate::sys::process;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
-use knarr_core::spec::ContainerSpec;
+use knarr_core::spec::{ContainerSpec, RestartPolicy};
 use knarr_core::store::Store;
 use rustix::io::fcntl_dupfd_cloexec;
 use std::ffi::OsString;
@@ -187,6 +188,18 @@ fn background(arguments: &Arguments) -> Result<u8, Error> {
             .read_to_end(&mut request)
             .map_err(|source| Error::Spawn { id: arguments.id.clone(), source })?;
     }
+    let mut client = client;
+    let mut restarts = 0;
+    if !arguments.exec {
+        let policy = state::load_spec(&arguments.root, &arguments.id)?.restart;
+        if policy != RestartPolicy::No {
+            let parted = &mut || drop((report.take(), client.take()));
+            match restart::keep(&arguments.root, &arguments.id, policy, parted)? {
+                Task::Live { restarts: before } => restarts = before,
+                Task::Done(exit) => return Ok(exit.code),
+            }
+        }
+    }
     let mut send = |message: &Report| {
         if let Some(mut socket) = report.take() {
             let bytes = serde_json::to_vec(message).unwrap_or_default();
@@ -197,7 +210,7 @@ fn background(arguments: &Arguments) -> Result<u8, Error> {
     let ready = &mut || send(&Report::Ready);
     let result = match arguments.exec {
         true => execute(arguments, &request, client, ready),
-        false => live(arguments, client, ready),
+        false => live(arguments, client, restarts, ready),
     };
     match result {
         Ok(exit) => Ok(exit.code),
@@ -211,6 +224,7 @@ fn background(arguments: &Arguments) -> Result<u8, Error> {
 fn live(
     arguments: &Arguments,
     client: Option<OwnedFd>,
+    restarts: u32,
     ready: &mut dyn FnMut(),
 ) -> Result<Exit, Error> {
     let store = Store::open(&arguments.root)?;
@@ -218,6 +232,7 @@ fn live(
         foreground: false,
         client,
         size: arguments.size.unwrap_or(DEFAULT_SIZE),
+        restarts,
         ready,
         observe: &mut |_| {},
     };

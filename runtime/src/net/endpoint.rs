@@ -45,6 +45,12 @@ impl Endpoint {
         self.ipv4.map(IpAddr::V4).into_iter().chain(self.ipv6.map(IpAddr::V6))
     }
 
+    /// `02:42:ac:11:00:02`; empty without an interface of its own.
+    pub fn mac_text(&self) -> String {
+        let pairs = self.mac.iter().flatten().map(|byte| format!("{byte:02x}"));
+        pairs.collect::<Vec<_>>().join(":")
+    }
+
     /// Whether the container runs, as far as the record knows.
     pub fn is_up(&self) -> bool {
         self.addresses().next().is_some()

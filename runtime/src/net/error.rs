@@ -44,6 +44,8 @@ pub enum Error {
     JoinedTwice { network: String, container: ContainerId },
     #[error("container {} is not on network {network}", container.short())]
     NotJoined { network: String, container: ContainerId },
+    #[error("network {network} is for Wasm containers only")]
+    OnlyWasm { network: String },
     #[error("{option}={value:?} is not a valid option of a network")]
     Option { option: String, value: String },
     #[error("cannot {step} on network {network}")]

@@ -60,7 +60,9 @@ impl Hint for Error {
         match self {
             Self::NotFound { .. } => Some("'knarr ps -a' lists all containers".into()),
             Self::Ambiguous { .. } => Some("give more digits, or the container's name".into()),
-            Self::InvalidName { name } if name.len() == 1 => {
+            Self::InvalidName { name }
+                if name.len() == 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) =>
+            {
                 Some("a name has two characters at least".into())
             }
             Self::InvalidName { .. } => Some(
@@ -90,6 +92,8 @@ pub enum Status {
     Running,
     Paused,
     Exited,
+    /// Ended, and about to be started again by its restart policy.
+    Restarting,
     /// Being deleted; a deletion that was cut short is taken up again by the next command.
     Removing,
 }
@@ -101,6 +105,7 @@ impl fmt::Display for Status {
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Exited => "exited",
+            Self::Restarting => "restarting",
             Self::Removing => "removing",
         })
     }
@@ -124,6 +129,7 @@ pub struct RunningGuest {
     pub monitor: u32,
     pub ports: Vec<Port>,
     pub lacking: Vec<String>,
+    pub restart_count: u32,
 }
 
 /// What changes about a container (`state.json`).
@@ -141,6 +147,9 @@ pub struct ContainerState {
     pub ports: Vec<Port>,
     /// Starts by a restart policy.
     pub restart_count: u32,
+    /// Somebody asked it to end (`stop`, `kill`): its restart policy does not bring it back.
+    #[serde(default)]
+    pub stopped: bool,
     /// Walls that this host could not put up around the guest, a sentence each.
     #[serde(default)]
     pub lacking: Vec<String>,
@@ -166,6 +175,7 @@ impl ContainerState {
             exit: None,
             ports: Vec::new(),
             restart_count: 0,
+            stopped: false,
             lacking: Vec::new(),
         }
     }
@@ -177,7 +187,8 @@ impl ContainerState {
 
     /// Checks what a monitor checks before it prepares a start.
     pub fn startable(&self) -> Result<(), Refused> {
-        self.allow(&[Status::Created, Status::Exited], Status::Running)
+        let from = [Status::Created, Status::Exited, Status::Restarting];
+        self.allow(&from, Status::Running)
     }
 
     /// The guest runs.
@@ -192,7 +203,8 @@ impl ContainerState {
             finished: None,
             exit: None,
             ports: guest.ports,
-            restart_count: self.restart_count,
+            restart_count: guest.restart_count,
+            stopped: false,
             lacking: guest.lacking,
         };
         Ok(())
@@ -207,6 +219,21 @@ impl ContainerState {
     pub fn resumed(&mut self) -> Result<(), Refused> {
         self.allow(&[Status::Paused], Status::Running)?;
         self.status = Status::Running;
+        Ok(())
+    }
+
+    /// Its guest has ended, and it will be started again.
+    pub fn restarting(&mut self) -> Result<(), Refused> {
+        self.allow(&[Status::Created, Status::Exited], Status::Restarting)?;
+        self.status = Status::Restarting;
+        Ok(())
+    }
+
+    /// It will not be started again after all: somebody stopped it.
+    pub fn given_up(&mut self) -> Result<(), Refused> {
+        self.allow(&[Status::Restarting], Status::Exited)?;
+        self.status = Status::Exited;
+        self.stopped = true;
         Ok(())
     }
 
@@ -225,12 +252,15 @@ impl ContainerState {
     /// No guest came to life: the container stays what it was, and says why.
     pub fn start_failed(&mut self, exit: Exit) -> Result<(), Refused> {
         self.startable()?;
+        if self.status == Status::Restarting {
+            self.status = Status::Exited;
+        }
         self.exit = Some(exit);
         Ok(())
     }
 
     pub fn removing(&mut self) -> Result<(), Refused> {
-        let from = [Status::Created, Status::Exited, Status::Removing];
+        let from = [Status::Created, Status::Exited, Status::Restarting, Status::Removing];
         self.allow(&from, Status::Removing)?;
         self.status = Status::Removing;
         Ok(())

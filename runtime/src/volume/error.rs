@@ -42,7 +42,9 @@ impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { .. } => Some("'knarr volume ls' lists all volumes".into()),
-            Self::InvalidName { name } if name.len() == 1 => {
+            Self::InvalidName { name }
+                if name.len() == 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) =>
+            {
                 Some("a name has two characters at least; a folder of the host is named by its path".into())
             }
             Self::InvalidName { .. } => Some(

@@ -1,14 +1,16 @@
-//! Remove containers that do not run, images that nobody uses, the cache of builds, and with `--volumes` anonymous
-//! volumes.
+//! Remove containers that do not run, networks and images that nobody uses, the cache of builds, and with `--volumes`
+//! anonymous volumes.
 
 use crate::commands::builder::prune as builds;
 use crate::commands::container::prune as containers;
 use crate::commands::image::prune as images;
+use crate::commands::network::prune as networks;
 use crate::commands::volume::prune as volumes;
 use crate::commands::{Context, Outcome};
 use crate::ui::{self, terminal, units};
 use knarr_runtime::container::list::Filters;
 use knarr_runtime::container::prune;
+use knarr_runtime::net;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -29,6 +31,10 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let stopped = prune::candidates(&store, &Filters::default())?;
     if !args.force {
         containers::show(&stopped);
+        let unused = net::unused(root)?;
+        if !unused.is_empty() {
+            networks::show(&unused);
+        }
         images::show(&images::candidates(&store, root, args.all)?);
         let cached = builds::all_candidates(&store, args.all)?;
         if !cached.is_empty() {
@@ -53,6 +59,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
             reclaimed += volumes::remove(root, &unused)?;
         }
     }
+    networks::remove(root, &|_| true)?;
     // before the images: their collection takes the layers that only the cache needed
     builds::remove_all(&store, builds::all_candidates(&store, args.all)?, args.all)?;
     let candidates = images::candidates(&store, root, args.all)?;

@@ -1,6 +1,6 @@
 //! Make a volume.
 
-use super::pairs;
+use crate::args::value::pairs;
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui;

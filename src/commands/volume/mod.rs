@@ -10,7 +10,6 @@ mod rm;
 
 use super::{Context, Outcome};
 use clap::Subcommand;
-use std::collections::BTreeMap;
 
 /// Manage volumes
 #[derive(Debug, Subcommand)]
@@ -44,13 +43,4 @@ pub fn run(verb: Verb, context: &Context) -> Outcome {
         Verb::Prune(args) => prune::run(&args, context),
         Verb::Rm(args) => rm::run(&args, context),
     }
-}
-
-/// `NAME=VALUE` or `NAME`, several times.
-fn pairs(texts: &[String]) -> BTreeMap<String, String> {
-    let pair = |text: &String| match text.split_once('=') {
-        Some((name, value)) => (name.to_owned(), value.to_owned()),
-        None => (text.clone(), String::new()),
-    };
-    texts.iter().map(pair).collect()
 }

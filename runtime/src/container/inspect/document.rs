@@ -61,9 +61,13 @@ pub struct HostConfig {
     pub log_config: LogConfig,
     pub network_mode: String,
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
+    pub restart_policy: RestartPolicy,
     pub auto_remove: bool,
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
+    pub dns: Vec<String>,
+    pub dns_options: Vec<String>,
+    pub dns_search: Vec<String>,
     pub extra_hosts: Vec<String>,
     pub group_add: Vec<String>,
     pub init: bool,
@@ -80,6 +84,13 @@ pub struct HostConfig {
     pub pids_limit: Option<u64>,
     pub ulimits: Vec<Ulimit>,
     pub tmpfs: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RestartPolicy {
+    pub name: &'static str,
+    pub maximum_retry_count: u32,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -141,24 +152,68 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Empty {}
 
-#[derive(Debug, Clone, Serialize)]
+/// Addresses are empty on the host's own network, and while the container does not run.
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct NetworkSettings {
-    /// Empty on the host's own network.
-    #[serde(rename = "IPAddress")]
-    pub ip_address: String,
-    pub gateway: String,
+    #[serde(rename = "SandboxID")]
+    pub sandbox_id: String,
+    pub sandbox_key: String,
     /// Published ports that are open, and exposed ones (`null`).
     pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
+    #[serde(rename = "EndpointID")]
+    pub endpoint_id: String,
+    pub gateway: String,
+    #[serde(rename = "GlobalIPv6Address")]
+    pub global_ipv6_address: String,
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    pub global_ipv6_prefix_len: u8,
+    /// Those of the default network, as in Docker; of the first one if the container is not on that.
+    #[serde(rename = "IPAddress")]
+    pub ip_address: String,
+    #[serde(rename = "IPPrefixLen")]
+    pub ip_prefix_len: u8,
+    #[serde(rename = "IPv6Gateway")]
+    pub ipv6_gateway: String,
+    pub mac_address: String,
     pub networks: BTreeMap<String, Network>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Network {
+    #[serde(rename = "IPAMConfig")]
+    pub ipam_config: Option<WishedAddresses>,
+    pub links: Option<Vec<String>>,
+    pub aliases: Vec<String>,
+    pub mac_address: String,
+    #[serde(rename = "NetworkID")]
+    pub network_id: String,
+    #[serde(rename = "EndpointID")]
+    pub endpoint_id: String,
+    pub gateway: String,
     #[serde(rename = "IPAddress")]
     pub ip_address: String,
-    pub aliases: Vec<String>,
+    #[serde(rename = "IPPrefixLen")]
+    pub ip_prefix_len: u8,
+    #[serde(rename = "IPv6Gateway")]
+    pub ipv6_gateway: String,
+    #[serde(rename = "GlobalIPv6Address")]
+    pub global_ipv6_address: String,
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    pub global_ipv6_prefix_len: u8,
+    /// The names under which others find it there.
+    #[serde(rename = "DNSNames")]
+    pub dns_names: Vec<String>,
+}
+
+/// What `--ip` and `--ip6` asked for.
+#[derive(Debug, Clone, Serialize)]
+pub struct WishedAddresses {
+    #[serde(rename = "IPv4Address", skip_serializing_if = "Option::is_none")]
+    pub ipv4: Option<String>,
+    #[serde(rename = "IPv6Address", skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -180,6 +235,8 @@ pub struct Knarr {
     pub reason: String,
     pub monitor_pid: u32,
     pub isolate_requests: bool,
+    /// `--allow-outbound`; `null`: everywhere.
+    pub allow_outbound: Option<Vec<String>>,
     /// Walls that this host could not put up around the guest.
     pub lacking: Vec<String>,
 }

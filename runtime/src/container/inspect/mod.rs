@@ -2,6 +2,7 @@
 
 use super::Result;
 mod document;
+mod network;
 
 pub use document::*;
 
@@ -24,13 +25,13 @@ pub fn inspect(store: &Store, id: &ContainerId, size: bool) -> Result<Inspection
         return Err(state::Error::Gone { id: id.clone() }.into());
     };
     let sizes = if size { Some(list::size(store, &container)?) } else { None };
-    let mut inspection = describe(root, &container);
+    let mut inspection = describe(root, &container)?;
     inspection.size_rw = sizes.map(|s| s.writable);
     inspection.size_root_fs = sizes.map(|s| s.total);
     Ok(inspection)
 }
 
-fn describe(root: &Root, container: &Container) -> Inspection {
+fn describe(root: &Root, container: &Container) -> Result<Inspection> {
     let Container { spec, state } = container;
     let paths = root.container(&spec.id);
     let args = spec.process.args();
@@ -38,7 +39,7 @@ fn describe(root: &Root, container: &Container) -> Inspection {
         EngineKind::Native => paths.etc().join(name).display().to_string(),
         EngineKind::Wasm => String::new(),
     };
-    Inspection {
+    Ok(Inspection {
         id: spec.id.to_string(),
         created: spec.created.to_string(),
         path: args.first().cloned().unwrap_or_default(),
@@ -58,7 +59,7 @@ fn describe(root: &Root, container: &Container) -> Inspection {
         size_root_fs: None,
         mounts: spec.mounts.iter().map(|mount| mount_point(root, mount)).collect(),
         config: config(container),
-        network_settings: network_settings(container),
+        network_settings: network::settings(root, container)?,
         knarr: Knarr {
             engine: spec.engine,
             variant: spec.image.platform.to_string(),
@@ -66,9 +67,13 @@ fn describe(root: &Root, container: &Container) -> Inspection {
             reason: spec.image.reason.clone(),
             monitor_pid: state.monitor.unwrap_or(0),
             isolate_requests: spec.wasm.isolate_requests,
+            allow_outbound: spec
+                .outbound
+                .as_ref()
+                .map(|all| all.iter().map(ToString::to_string).collect()),
             lacking: state.lacking.clone(),
         },
-    }
+    })
 }
 
 fn state_of(container: &Container) -> State {
@@ -77,9 +82,9 @@ fn state_of(container: &Container) -> State {
     let exit = state.exit.as_ref();
     State {
         status: state.status,
-        running: state.is_alive(),
+        running: state.is_alive() || state.status == Status::Restarting,
         paused: state.status == Status::Paused,
-        restarting: false,
+        restarting: state.status == Status::Restarting,
         oom_killed: exit.is_some_and(|exit| exit.oom_killed),
         dead: false,
         pid: state.pid.unwrap_or(0),
@@ -106,7 +111,7 @@ fn host_config(container: &Container) -> HostConfig {
         |value: Option<u64>| value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX));
     let mut port_bindings: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
     for port in &spec.ports {
-        port_bindings.entry(port_key(port)).or_default().push(binding(port));
+        port_bindings.entry(network::port_key(port)).or_default().push(wished(port));
     }
     let rotation =
         [("max-size", spec.log.max_size.to_string()), ("max-file", spec.log.max_files.to_string())];
@@ -118,9 +123,16 @@ fn host_config(container: &Container) -> HostConfig {
         },
         network_mode: network_name(&spec.network),
         port_bindings,
+        restart_policy: RestartPolicy {
+            name: spec.restart.name(),
+            maximum_retry_count: spec.restart.retries(),
+        },
         auto_remove: spec.auto_remove,
         cap_add: security.cap_add.clone(),
         cap_drop: security.cap_drop.clone(),
+        dns: spec.dns.servers.iter().map(ToString::to_string).collect(),
+        dns_options: spec.dns.options.clone(),
+        dns_search: spec.dns.search.clone(),
         extra_hosts: spec.extra_hosts.iter().map(|(n, a)| format!("{n}:{a}")).collect(),
         group_add: spec.process.group_add.clone(),
         init: spec.init,
@@ -216,34 +228,10 @@ fn config(container: &Container) -> Config {
     }
 }
 
-fn network_settings(container: &Container) -> NetworkSettings {
-    let Container { spec, state } = container;
-    let mut ports: BTreeMap<String, Option<Vec<PortBinding>>> = BTreeMap::new();
-    if state.is_alive() {
-        for (port, protocol) in &spec.exposed {
-            ports.insert(format!("{port}/{protocol}"), None);
-        }
-        for port in &state.ports {
-            let bindings = ports.entry(port_key(port)).or_default().get_or_insert_default();
-            bindings.push(binding(port));
-        }
-    }
-    let network = Network { ip_address: String::new(), aliases: Vec::new() };
-    NetworkSettings {
-        ip_address: String::new(),
-        gateway: String::new(),
-        ports,
-        networks: [(network_name(&spec.network), network)].into(),
-    }
-}
-
-fn port_key(port: &Port) -> String {
-    format!("{}/{}", port.container_port, port.protocol)
-}
-
-fn binding(port: &Port) -> PortBinding {
+/// As it was asked for: what was left open is empty.
+fn wished(port: &Port) -> PortBinding {
     PortBinding {
-        host_ip: port.host_ip.map_or_else(|| "0.0.0.0".into(), |ip| ip.to_string()),
+        host_ip: port.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
         host_port: port.host_port.map(|port| port.to_string()).unwrap_or_default(),
     }
 }

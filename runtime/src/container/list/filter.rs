@@ -1,10 +1,12 @@
 //! `--filter NAME=VALUE`: values of one name are alternatives (labels excepted), different names must all match.
 
 use super::super::Result;
+use crate::net::Members;
 use crate::state::{self, Container, Status};
 use jiff::Timestamp;
 use knarr_core::hint::Hint;
 use knarr_core::image::{Digest, Reference};
+use knarr_core::spec::network::NetworkSpec;
 use knarr_core::spec::{MountKind, Protocol};
 use knarr_core::store::{self, Store};
 use std::collections::BTreeMap;
@@ -77,7 +79,12 @@ impl Filters {
     }
 
     /// For each container whether it matches.
-    pub(super) fn choose(&self, store: &Store, containers: &[Container]) -> Result<Vec<bool>> {
+    pub(super) fn choose(
+        &self,
+        store: &Store,
+        containers: &[Container],
+        members: &Members,
+    ) -> Result<Vec<bool>> {
         let mut ancestors = Vec::new();
         for text in self.of("ancestor") {
             ancestors.push(Ancestor::find(store, text)?);
@@ -99,6 +106,7 @@ impl Filters {
                 "since" => since.iter().all(|other| at > *other),
                 // each must be there
                 "label" => values.iter().all(|value| has_label(container, value)),
+                "network" => values.iter().any(|value| is_on(container, members, value)),
                 name => values.iter().any(|value| has(container, name, value)),
             })
         };
@@ -120,7 +128,6 @@ fn has(container: &Container, name: &str, value: &str) -> bool {
             state.status == Status::Exited
                 && state.exit.as_ref().map(|exit| exit.code) == value.parse().ok()
         }
-        "network" => super::network_name(&spec.network) == value,
         "volume" => spec.mounts.iter().any(|mount| {
             mount.target == value
                 || match &mount.kind {
@@ -138,6 +145,15 @@ fn has(container: &Container, name: &str, value: &str) -> bool {
         }),
         _ => false,
     }
+}
+
+/// By a network's name or the start of its id, or `host` and `none`.
+fn is_on(container: &Container, members: &Members, value: &str) -> bool {
+    let is_meant = |network: &NetworkSpec| {
+        network.name == value || (value.len() >= 4 && network.id.as_str().starts_with(value))
+    };
+    super::network_name(&container.spec.network) == value
+        || members.of(container.id()).any(is_meant)
 }
 
 /// A part of the name, with `^` and `$` for its ends; Docker's leading slash is optional.
@@ -170,9 +186,16 @@ fn has_label(container: &Container, wanted: &str) -> bool {
 }
 
 fn status(text: &str) -> Option<Status> {
-    [Status::Created, Status::Running, Status::Paused, Status::Exited, Status::Removing]
-        .into_iter()
-        .find(|status| status.to_string() == text)
+    [
+        Status::Created,
+        Status::Running,
+        Status::Paused,
+        Status::Restarting,
+        Status::Exited,
+        Status::Removing,
+    ]
+    .into_iter()
+    .find(|status| status.to_string() == text)
 }
 
 fn port(text: &str) -> Option<(u16, Protocol)> {

@@ -4,9 +4,10 @@ mod filter;
 mod text;
 
 pub use filter::{Filters, InvalidFilter};
-pub use text::{human_duration, ports as ports_text};
+pub use text::{host_address, human_duration, ports as ports_text};
 
 use super::{Error, Result};
+use crate::net::Members;
 use crate::state::{self, Container, Damaged, Exit, Status};
 use crate::{container, reconcile};
 use jiff::Timestamp;
@@ -70,7 +71,7 @@ pub struct Size {
 }
 
 impl Summary {
-    fn of(container: &Container) -> Self {
+    fn of(container: &Container, members: &Members) -> Self {
         let Container { spec, state } = container;
         let mount = |kind: &MountKind| match kind {
             MountKind::Bind { source, .. } => source.display().to_string(),
@@ -94,7 +95,7 @@ impl Summary {
             exposed: if state.is_alive() { spec.exposed.clone() } else { Vec::new() },
             labels: spec.labels.clone(),
             mounts: spec.mounts.iter().map(|m| mount(&m.kind)).filter(|m| !m.is_empty()).collect(),
-            network: network_name(&spec.network),
+            network: networks(container, members),
             size: None,
         }
     }
@@ -105,7 +106,18 @@ impl Summary {
     }
 }
 
-pub(super) fn network_name(network: &NetworkMode) -> String {
+/// What `ps` shows: the networks that a container is on by now.
+fn networks(container: &Container, members: &Members) -> String {
+    match &container.spec.network {
+        NetworkMode::Networks(_) => {
+            let names = members.of(container.id()).map(|network| network.name.as_str());
+            names.collect::<Vec<_>>().join(",")
+        }
+        other => network_name(other),
+    }
+}
+
+pub(crate) fn network_name(network: &NetworkMode) -> String {
     match network {
         NetworkMode::Host => "host".to_owned(),
         NetworkMode::None => "none".to_owned(),
@@ -121,23 +133,29 @@ pub fn list(store: &Store, filters: &Filters, options: &ListOptions) -> Result<L
     let root = store.root();
     let (mut containers, damaged) = all(root)?;
     containers.sort_by(|a, b| b.spec.created.cmp(&a.spec.created).then_with(|| a.id().cmp(b.id())));
-    let chosen = filters.choose(store, &containers)?;
+    let members = Members::read(root)?;
+    let chosen = filters.choose(store, &containers, &members)?;
     let everything = options.all || options.last.is_some() || filters.is_about_status();
     let mut summaries = Vec::new();
     for (container, chosen) in containers.iter().zip(chosen) {
-        if !chosen || !(everything || container.state.is_alive()) {
+        if !chosen || !(everything || is_shown(container)) {
             continue;
         }
         if options.last.is_some_and(|last| summaries.len() >= last) {
             break;
         }
-        let mut summary = Summary::of(container);
+        let mut summary = Summary::of(container, &members);
         if options.size {
             summary.size = Some(size(store, container)?);
         }
         summaries.push(summary);
     }
     Ok(Listing { containers: summaries, damaged })
+}
+
+/// Without `--all`.
+fn is_shown(container: &Container) -> bool {
+    container.state.is_alive() || container.state.status == Status::Restarting
 }
 
 /// Every container as it truly is, in no order.

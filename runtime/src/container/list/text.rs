@@ -4,6 +4,7 @@ use super::Summary;
 use crate::state::Status;
 use jiff::Timestamp;
 use knarr_core::spec::{Port, Protocol};
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub(super) fn status(summary: &Summary, now: Timestamp) -> String {
@@ -18,6 +19,10 @@ pub(super) fn status(summary: &Summary, now: Timestamp) -> String {
         Status::Exited => {
             let code = summary.exit.as_ref().map_or(0, |exit| exit.code);
             format!("Exited ({code}) {} ago", since(summary.finished))
+        }
+        Status::Restarting => {
+            let code = summary.exit.as_ref().map_or(0, |exit| exit.code);
+            format!("Restarting ({code}) {} ago", since(summary.finished))
         }
         Status::Removing => "Removal In Progress".into(),
     }
@@ -42,28 +47,87 @@ pub fn human_duration(time: Duration) -> String {
     }
 }
 
-/// `0.0.0.0:8080->80/tcp, 90/udp`
+/// `0.0.0.0:8080->80/tcp, 0.0.0.0:9000-9002->9000-9002/tcp, 90/udp`: as Docker, ports in a row that keep their numbers are
+/// one range.
 pub fn ports(published: &[Port], exposed: &[(u16, Protocol)]) -> String {
-    let mut texts = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for port in published {
-        let (container, protocol) = (port.container_port, port.protocol);
-        match (port.host_port, port.host_ip) {
-            (Some(host), Some(ip)) if ip.is_ipv6() => {
-                texts.push(format!("[{ip}]:{host}->{container}/{protocol}"));
-            }
-            (Some(host), Some(ip)) => texts.push(format!("{ip}:{host}->{container}/{protocol}")),
-            (Some(host), None) => texts.push(format!("0.0.0.0:{host}->{container}/{protocol}")),
-            (None, _) => texts.push(format!("{container}/{protocol}")),
-        }
+        let host = port.host_port.map(|host| (host_address(port), host));
+        rows.push(Row { container: port.container_port, protocol: port.protocol, host });
     }
     for (port, protocol) in exposed {
-        let is_published =
-            published.iter().any(|p| p.container_port == *port && p.protocol == *protocol);
-        if !is_published {
-            texts.push(format!("{port}/{protocol}"));
+        if !published.iter().any(|p| p.container_port == *port && p.protocol == *protocol) {
+            rows.push(Row { container: *port, protocol: *protocol, host: None });
         }
     }
+    rows.sort();
+    let (mut texts, mut moved, mut open) = (Vec::new(), Vec::new(), Vec::<Range>::new());
+    for row in rows {
+        let address = match row.host {
+            Some((address, host)) if host != row.container => {
+                let (container, protocol) = (row.container, row.protocol);
+                moved.push(format!("{}->{container}/{protocol}", join(address, host)));
+                continue;
+            }
+            Some((address, _)) => Some(address),
+            None => None,
+        };
+        let same = |range: &&mut Range| (range.address, range.protocol) == (address, row.protocol);
+        match open.iter_mut().find(same) {
+            Some(range) if range.last.checked_add(1) == Some(row.container) => {
+                range.last = row.container;
+            }
+            Some(range) => {
+                texts.push(range.text());
+                (range.first, range.last) = (row.container, row.container);
+            }
+            None => open.push(Range {
+                address,
+                protocol: row.protocol,
+                first: row.container,
+                last: row.container,
+            }),
+        }
+    }
+    texts.extend(open.iter().map(Range::text));
+    texts.extend(moved);
     texts.join(", ")
+}
+
+/// One port, in Docker's order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    container: u16,
+    host: Option<(IpAddr, u16)>,
+    protocol: Protocol,
+}
+
+struct Range {
+    address: Option<IpAddr>,
+    protocol: Protocol,
+    first: u16,
+    last: u16,
+}
+
+impl Range {
+    fn text(&self) -> String {
+        let Self { address, protocol, first, last } = self;
+        let ports = if first == last { first.to_string() } else { format!("{first}-{last}") };
+        match address {
+            Some(IpAddr::V6(ip)) => format!("[{ip}]:{ports}->{ports}/{protocol}"),
+            Some(ip) => format!("{ip}:{ports}->{ports}/{protocol}"),
+            None => format!("{ports}/{protocol}"),
+        }
+    }
+}
+
+fn join(address: IpAddr, port: u16) -> String {
+    std::net::SocketAddr::new(address, port).to_string()
+}
+
+/// The address that a port is published on.
+pub fn host_address(port: &Port) -> IpAddr {
+    port.host_ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED))
 }
 
 #[cfg(test)]
@@ -93,6 +157,17 @@ mod tests {
     fn port_lists() {
         let published = knarr_core::spec::port::parse("127.0.0.1:8080:80").unwrap();
         let exposed = [(80, Protocol::Tcp), (53, Protocol::Udp)];
-        assert_eq!(ports(&published, &exposed), "127.0.0.1:8080->80/tcp, 53/udp");
+        assert_eq!(ports(&published, &exposed), "53/udp, 127.0.0.1:8080->80/tcp");
+        let parse = |texts: &[&str]| {
+            let all = texts.iter().map(|text| knarr_core::spec::port::parse(text).unwrap());
+            all.collect::<Vec<_>>().concat()
+        };
+        let both = parse(&["5000:5000", "[::]:5000:5000"]);
+        assert_eq!(ports(&both, &[]), "0.0.0.0:5000->5000/tcp, [::]:5000->5000/tcp");
+        let range = parse(&["8000-8002:8000-8002", "8004:8004", "9:8003"]);
+        assert_eq!(
+            ports(&range, &[(22, Protocol::Tcp)]),
+            "0.0.0.0:8000-8002->8000-8002/tcp, 22/tcp, 0.0.0.0:8004->8004/tcp, 0.0.0.0:9->8003/tcp"
+        );
     }
 }

@@ -6,12 +6,14 @@ mod environment;
 mod ids;
 mod mount;
 mod mounts;
+mod network;
 
 pub use environment::{
     EnvironmentError, merge as merge_environment, resolve as resolve_environment,
 };
 pub use mount::parse_mount;
 pub use mounts::{InvalidMount, parse_tmpfs, parse_volume, parse_volumes_from};
+pub use network::{InvalidNetwork, NetworkOptions, NetworkWish, parse_outbound, refuse_link};
 
 use crate::state;
 use crate::sys::signal::{InvalidSignal, Signal};
@@ -22,7 +24,7 @@ use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::{
     ContainerSpec, Dns, Limits, LogConfig, Mount, NetworkMode, Outbound, Port, Process, Protocol,
-    Security, SpecImage, WasmOptions,
+    RestartPolicy, Security, SpecImage, WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -32,6 +34,8 @@ use std::path::PathBuf;
 pub enum Error {
     #[error(transparent)]
     Mount(#[from] InvalidMount),
+    #[error(transparent)]
+    Network(#[from] InvalidNetwork),
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     #[error(transparent)]
@@ -56,17 +60,23 @@ pub enum Error {
     Label { text: String },
     #[error("the image names no command, and none was given")]
     NoCommand,
+    #[error(
+        "a container cannot be both removed (--rm) and started again (--restart {policy}) when it ends"
+    )]
+    RemoveAndRestart { policy: RestartPolicy },
 }
 
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Mount(e) => e.hint(),
+            Self::Network(e) => e.hint(),
             Self::Environment(e) => e.hint(),
             Self::Port(e) => e.hint(),
             Self::Signal(e) => e.hint(),
             Self::Volume(e) => e.hint(),
             Self::Name(e) => e.hint(),
+            Self::RemoveAndRestart { .. } => Some("leave one of the two out".into()),
             Self::MountedTwice { .. } => Some("leave one of the two out".into()),
             Self::RelativeWorkdir { path } => Some(format!("write /{path}")),
             Self::ExtraHost { .. } => Some("write NAME:ADDRESS, for example db:10.0.0.7".into()),
@@ -121,6 +131,7 @@ pub struct RunOptions {
     pub extra_hosts: Vec<String>,
     pub init: bool,
     pub auto_remove: bool,
+    pub restart: RestartPolicy,
     pub log: Option<LogConfig>,
     pub stop_signal: Option<String>,
     pub stop_timeout: Option<u32>,
@@ -142,6 +153,9 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
     if let Some(name) = &options.name {
         state::validate(name)?;
     }
+    if options.auto_remove && options.restart != RestartPolicy::No {
+        return Err(Error::RemoveAndRestart { policy: options.restart });
+    }
     if let Some(name) = &options.hostname {
         check_hostname(name)?;
     }
@@ -162,6 +176,7 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
             extra_hosts: extra_hosts(options)?,
             init: options.init,
             auto_remove: options.auto_remove,
+            restart: options.restart,
             log: options.log.clone().unwrap_or_default(),
             healthcheck: healthcheck(config, options),
             wasm: options.wasm.clone(),

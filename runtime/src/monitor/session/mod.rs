@@ -16,7 +16,8 @@ use crate::net::names::Resolver;
 use crate::state::Exit;
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
-use ready::{Source, timeout};
+use ready::Source;
+pub(super) use ready::timeout;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::io;
@@ -61,6 +62,8 @@ pub(super) struct Session<'a> {
     pub log: Option<Log>,
     pub terminal: bool,
     pub kill_at: Option<Instant>,
+    /// Somebody asked the container to end.
+    pub was_stopped: bool,
     /// Answers the container's questions for names.
     pub names: Option<Resolver>,
     /// Tells what the container was refused.
@@ -320,6 +323,7 @@ impl Session<'_> {
             }
             Request::Signal { signal } => done(self.guest.signal_number(*signal)),
             Request::Stop { signal, timeout } => {
+                self.was_stopped = true;
                 if let Err(failure) = self.guest.signal_number(*signal) {
                     return Some(Response::Failed(failure));
                 }

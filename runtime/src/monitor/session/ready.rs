@@ -103,7 +103,7 @@ impl Session<'_> {
     }
 }
 
-pub(super) fn timeout(at: Option<Instant>) -> Option<rustix::time::Timespec> {
+pub(in crate::monitor) fn timeout(at: Option<Instant>) -> Option<rustix::time::Timespec> {
     let left = at?.saturating_duration_since(Instant::now());
     // rounded up, so that the loop does not spin through the last moment
     let left = left + Duration::from_millis(1);

@@ -1,0 +1,61 @@
+//! From what a container asks of the network to what there is.
+
+use super::options::{NetworkOptions, NetworkWish};
+use super::{Result, find, options};
+use crate::{net, state};
+use knarr_core::spec::network::{Attachment, Driver};
+use knarr_core::spec::{EngineKind, NetworkMode};
+use knarr_core::store::Store;
+
+/// Looks up what is named. Networks are called by their full names afterwards.
+pub fn network_mode(
+    store: &Store,
+    engine: EngineKind,
+    asked: &NetworkOptions,
+) -> Result<NetworkMode> {
+    let root = store.root();
+    match asked.parse().map_err(options::Error::from)? {
+        NetworkWish::Host => Ok(NetworkMode::Host),
+        NetworkWish::None => Ok(NetworkMode::None),
+        NetworkWish::Container(name) => {
+            let id = find(store, &name)?;
+            match state::load_spec(root, &id)?.network {
+                // another container's other container
+                NetworkMode::Container(other) => Ok(NetworkMode::Container(other)),
+                _ => Ok(NetworkMode::Container(id)),
+            }
+        }
+        NetworkWish::Networks(wishes) => {
+            let named = |wish: Attachment| {
+                let network = net::find(root, &wish.network)?.name;
+                Ok(Attachment { network, ..wish })
+            };
+            Ok(NetworkMode::Networks(wishes.into_iter().map(named).collect::<Result<_>>()?))
+        }
+        NetworkWish::Default(wish) => default(store, engine, asked.backend, wish),
+    }
+}
+
+fn default(
+    store: &Store,
+    engine: EngineKind,
+    backend: Option<Driver>,
+    wish: Attachment,
+) -> Result<NetworkMode> {
+    let plain = wish == Attachment::default();
+    match net::default_network(store.root(), engine, backend)? {
+        Some(network) => {
+            Ok(NetworkMode::Networks(vec![Attachment { network: network.name, ..wish }]))
+        }
+        None if plain => Ok(NetworkMode::Host),
+        None => {
+            let option = match wish.aliases.is_empty() {
+                true => "--ip",
+                false => "--network-alias",
+            };
+            let network = "host, which is this user's default".to_owned();
+            Err(options::Error::from(options::InvalidNetwork::Meaningless { option, network })
+                .into())
+        }
+    }
+}

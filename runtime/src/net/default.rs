@@ -1,0 +1,43 @@
+//! Which network a container joins that names none.
+
+use super::error::{Error, Result};
+use super::store::{self, NewNetwork};
+use knarr_core::root::Root;
+use knarr_core::spec::EngineKind;
+use knarr_core::spec::network::{Driver, NetworkSpec};
+use knarr_core::sys;
+
+/// The default network of those who cannot have a bridge.
+const LOOPBACK_NETWORK: &str = "loopback";
+
+/// Made on first use. `None`: the host's own network, for native containers of an ordinary user, who may make no bridge.
+pub fn default_network(
+    root: &Root,
+    engine: EngineKind,
+    backend: Option<Driver>,
+) -> Result<Option<NetworkSpec>> {
+    match (backend, engine) {
+        (Some(Driver::Bridge), _) => store::ensure_default(root).map(Some),
+        (None, _) if sys::is_superuser() => store::ensure_default(root).map(Some),
+        (Some(Driver::Loopback), EngineKind::Native) => {
+            Err(Error::OnlyWasm { network: LOOPBACK_NETWORK.to_owned() })
+        }
+        (None, EngineKind::Native) => Ok(None),
+        (_, EngineKind::Wasm) => loopback(root).map(Some),
+    }
+}
+
+fn loopback(root: &Root) -> Result<NetworkSpec> {
+    if let Some(network) = store::load(root, LOOPBACK_NETWORK)? {
+        return Ok(network);
+    }
+    let name = LOOPBACK_NETWORK.to_owned();
+    let new = NewNetwork { name, driver: Some(Driver::Loopback), ..NewNetwork::default() };
+    match store::create(root, new) {
+        // somebody else was faster
+        Err(Error::NameTaken { name }) => {
+            store::load(root, &name)?.ok_or(Error::NotFound { text: name })
+        }
+        result => result,
+    }
+}

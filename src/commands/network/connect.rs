@@ -1,0 +1,36 @@
+//! Give a container a place on a network, at once if it runs.
+
+use crate::commands::{Context, Outcome};
+use knarr_core::spec::network::Attachment;
+use knarr_runtime::container;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A further name for it there
+    #[arg(long, value_name = "NAME")]
+    alias: Vec<String>,
+    /// Its address
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<Ipv4Addr>,
+    /// Its address of IPv6
+    #[arg(long, value_name = "ADDRESS")]
+    ip6: Option<Ipv6Addr>,
+    #[arg(value_name = "NETWORK")]
+    network: String,
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    let store = context.store()?;
+    let id = container::find(&store, &args.container)?;
+    let wish = Attachment {
+        network: args.network.clone(),
+        aliases: args.alias.clone(),
+        ipv4: args.ip,
+        ipv6: args.ip6,
+    };
+    container::connect(&context.root, &id, &wish)?;
+    Ok(0)
+}

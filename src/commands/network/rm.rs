@@ -1,0 +1,34 @@
+//! Remove networks.
+
+use crate::commands::{Context, Outcome, each};
+use crate::error::Failure;
+use knarr_core::spec::network::DEFAULT_NETWORK;
+use knarr_runtime::net;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Do not complain about networks that do not exist
+    #[arg(short, long)]
+    force: bool,
+    #[arg(value_name = "NETWORK", required = true)]
+    names: Vec<String>,
+}
+
+pub fn run(args: &Args, context: &Context) -> Outcome {
+    each(&args.names, |text| {
+        if ["host", "none"].contains(&text) {
+            return Err(Failure::new(format!("{text} is always there, and cannot be removed"))
+                .hint("remove the containers that use it instead"));
+        }
+        let root = &context.root;
+        let removed = match text {
+            // made again when it is needed: not just to be removed
+            DEFAULT_NETWORK | "default" => net::remove(root, DEFAULT_NETWORK),
+            text => net::find(root, text).and_then(|network| net::remove(root, &network.name)),
+        };
+        match removed {
+            Err(net::Error::NotFound { .. }) if args.force => Ok(None),
+            result => result.map(|()| Some(text.to_owned())).map_err(Into::into),
+        }
+    })
+}

@@ -1,0 +1,148 @@
+//! Networks from the command line: what they are asked for, and what is shown of them. (How packets go is tested with the
+//! runtime.)
+
+use crate::harness::Knarr;
+use crate::harness::proc::until;
+
+#[test]
+fn containers_find_each_other_by_name_and_alias() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["network", "create", "back"]);
+    let serve =
+        "mkdir /www; echo served > /www/index.html; exec nc -ll -p 80 -e cat /www/index.html";
+    let mut run = vec!["run", "-d", "--name", "srv", "--network", "name=back,alias=web"];
+    run.extend(["--network-alias", "site", "busybox", "sh", "-c", serve]);
+    knarr.ok(&run);
+    let id = knarr.inspect("srv", "{{.Id}}");
+    for name in ["srv", "web", "site", &id[..12]] {
+        let ask = ["run", "--rm", "--network", "back", "busybox", "nc", name, "80"];
+        until("it is served", || {
+            let ended = knarr.run(&ask);
+            ended.code == 0 && ended.stdout == "served\n"
+        });
+    }
+    assert_eq!(
+        knarr.inspect("srv", "{{json .NetworkSettings.Networks.back.Aliases}}"),
+        r#"["web","site"]"#
+    );
+    // who is not on the network does not find it
+    knarr.run(&["run", "--rm", "busybox", "nc", "srv", "80"]).code(1);
+}
+
+#[test]
+fn what_is_shown_of_a_network() {
+    let knarr = Knarr::new().with_busybox();
+    let subnet = ["--subnet", "172.29.77.0/24", "--ip-range", "172.29.77.128/25"];
+    let create =
+        [&["network", "create", "--internal", "--label", "a=b"], &subnet[..], &["net"]].concat();
+    let id = knarr.ok(&create);
+    let said = knarr.fails(1, &create);
+    assert!(said.contains("there is a network net already"), "{said}");
+    let listed = knarr.ok(&["network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Internal}}"]);
+    assert_eq!(listed, "bridge bridge false\nnet bridge true");
+    assert_eq!(knarr.ok(&["network", "ls", "-q", "-f", "label=a", "--no-trunc"]), id);
+    let field = |template: &str| knarr.ok(&["network", "inspect", "-f", template, "net"]);
+    let ipam =
+        r#"[{"Subnet":"172.29.77.0/24","IPRange":"172.29.77.128/25","Gateway":"172.29.77.1"}]"#;
+    assert_eq!(field("{{json .IPAM.Config}}"), ipam);
+    let run = [
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "net",
+        "--ip",
+        "172.29.77.200",
+        "busybox",
+        "sleep",
+        "1000",
+    ];
+    knarr.ok(&run);
+    let template = "{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}";
+    assert_eq!(field(template), "box 172.29.77.200/24");
+    let template = "{{.NetworkSettings.IPAddress}} {{.NetworkSettings.Networks.net.Gateway}} {{.NetworkSettings.MacAddress}}";
+    assert_eq!(knarr.inspect("box", template), "172.29.77.200 172.29.77.1 02:42:ac:1d:4d:c8");
+    assert_eq!(
+        knarr.ok(&["ps", "--format", "{{.Names}} {{.Networks}}", "-f", "network=net"]),
+        "box net"
+    );
+    assert_eq!(knarr.ok(&["ps", "-q", "-f", "network=bridge"]), "");
+    let said = knarr.fails(1, &["network", "rm", "net"]);
+    assert!(said.contains("network net is used by box"), "{said}");
+    knarr.ok(&["rm", "-f", "box"]);
+    assert_eq!(knarr.ok(&["network", "rm", "net"]), "net");
+    knarr.ok(&["network", "rm", "-f", "net"]);
+}
+
+#[test]
+fn connect_and_disconnect_while_it_runs() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["network", "create", "one"]);
+    knarr.ok(&["network", "create", "two"]);
+    knarr.ok(&["run", "-d", "--name", "box", "--network", "one", "busybox", "sleep", "1000"]);
+    let interfaces = || knarr.ok(&["exec", "box", "ls", "/sys/class/net"]);
+    assert_eq!(interfaces(), "eth0\nlo");
+    knarr.ok(&["network", "connect", "--alias", "other", "two", "box"]);
+    assert_eq!(interfaces(), "eth0\neth1\nlo");
+    assert_eq!(knarr.ok(&["ps", "--format", "{{.Networks}}"]), "one,two");
+    knarr.ok(&["network", "disconnect", "one", "box"]);
+    assert_eq!(interfaces(), "eth1\nlo");
+    let said = knarr.fails(1, &["network", "disconnect", "one", "box"]);
+    assert!(said.contains("is not on network one"), "{said}");
+    knarr.ok(&["network", "disconnect", "-f", "one", "box"]);
+    // both remembered over a restart
+    knarr.ok(&["network", "connect", "one", "box"]);
+    knarr.ok(&["restart", "-t", "0", "box"]);
+    assert_eq!(interfaces(), "eth0\neth1\nlo");
+}
+
+#[test]
+fn the_network_of_another_container() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&[
+        "run", "-d", "--name", "first", "busybox", "nc", "-ll", "-p", "80", "-e", "echo", "hello",
+    ]);
+    let ask = ["run", "--rm", "--network", "container:first", "busybox", "nc", "127.0.0.1", "80"];
+    until("it answers", || knarr.run(&ask).stdout == "hello\n");
+    knarr.ok(&["stop", "-t", "0", "first"]);
+    let said = knarr.fails(125, &ask);
+    assert!(said.contains("first") || said.contains("not running"), "{said}");
+}
+
+#[test]
+fn names_that_the_user_gives() {
+    let knarr = Knarr::new().with_busybox();
+    let mut run = vec!["run", "--rm", "--dns", "192.0.2.1", "--dns-search", "example.com"];
+    run.extend([
+        "--dns-option",
+        "ndots:2",
+        "--add-host",
+        "db:10.0.0.7",
+        "--add-host",
+        "box:host-gateway",
+    ]);
+    run.extend(["--hostname", "ship", "busybox", "sh", "-c", "cat /etc/resolv.conf /etc/hosts"]);
+    let said = knarr.ok(&run);
+    for line in ["search example.com", "options ndots:2", "10.0.0.7\tdb"] {
+        assert!(said.lines().any(|l| l == line), "{line}: {said}");
+    }
+    let gateway =
+        knarr.ok(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge"]);
+    assert!(said.contains(&format!("{gateway}\tbox")), "{said}");
+}
+
+#[test]
+fn prune_lists_what_goes_before_it_asks() {
+    let knarr = Knarr::new().with_busybox();
+    for name in ["used", "idle"] {
+        knarr.ok(&["network", "create", name]);
+    }
+    knarr.ok(&["create", "--network", "used", "busybox"]);
+    let ended = knarr.run_with_input(&["network", "prune"], b"n\n").code(0);
+    assert!(ended.stderr.contains("These networks will be removed:\n  idle"), "{}", ended.stderr);
+    assert_eq!(knarr.ok(&["network", "prune", "-f"]).lines().nth(1), Some("idle"));
+    assert_eq!(knarr.ok(&["network", "ls", "-f", "type=custom", "--format", "{{.Name}}"]), "used");
+    knarr.ok(&["system", "prune", "-f"]);
+    assert_eq!(knarr.ok(&["network", "ls", "-f", "type=custom", "-q"]), "");
+}
