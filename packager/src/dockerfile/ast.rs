@@ -23,8 +23,8 @@ pub struct Directives {
     pub escape: char,
     /// `# check=skip=RULE,…;error=true`
     pub check: Checks,
-    /// `# platforms=wasi/wasm,linux/amd64`: what to build when the command line names no platform. Knarr's own;
-    /// to BuildKit it is a comment, so it stands below the directives that BuildKit knows.
+    /// `# platforms=wasi/wasm,linux/amd64`: what to build when the command line names no platform. Knarr's own; to
+    /// BuildKit it is a comment, and so only `escape` must stand above it.
     pub platforms: Vec<Word>,
 }
 

@@ -9,8 +9,6 @@ use knarr_core::image::Platform;
 #[derive(Debug, Default)]
 pub struct Phase {
     over: bool,
-    /// BuildKit's directives end at the first comment that is none of them; Knarr's own may be that comment.
-    known_over: bool,
     seen: Vec<&'static str>,
 }
 
@@ -49,11 +47,10 @@ pub fn read(
             return Ok(false);
         }
     };
-    if name == "platforms" {
-        phase.known_over = true;
-    } else if phase.known_over {
-        phase.end();
-        return Ok(false);
+    if name == "escape" && phase.seen.contains(&"platforms") {
+        // BuildKit's directives ended at the line before, which is a comment to it: the file would mean two things
+        let span = Span::new(start, start + line.trim_end().len());
+        return Err(Error::new(source, span, Problem::LateEscape));
     }
     if phase.seen.contains(&name) {
         let span = Span::new(start, start + line.trim_end().len());

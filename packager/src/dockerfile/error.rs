@@ -43,6 +43,8 @@ pub enum Problem {
     DuplicateDirective { name: &'static str },
     #[error("the escape character must be \\ or `, not '{found}'")]
     EscapeCharacter { found: String },
+    #[error("the escape directive comes too late")]
+    LateEscape,
     #[error("'{found}' is no check option")]
     CheckOption { found: String },
     #[error("'{found}' is not a platform")]
@@ -194,6 +196,9 @@ impl Hint for Problem {
             Self::BeforeFrom { .. } => "only ARG may stand before the first FROM",
             Self::CheckOption { .. } => {
                 "it is written like '# check=skip=RULE,RULE;experimental=RULE;error=true'"
+            }
+            Self::LateEscape => {
+                "put it above '# platforms=', which other builders take for a comment"
             }
             Self::Platform { .. } => "platforms look like linux/amd64, linux/arm64/v8 or wasi/wasm",
             Self::UnknownInstruction { keyword, .. } if keyword.contains(is_invisible) => {

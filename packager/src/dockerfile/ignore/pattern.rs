@@ -27,7 +27,7 @@ enum Token {
     One,
     /// `*`
     Many,
-    /// `[…]`, not a slash whatever it says.
+    /// `[…]`. As with moby, and not as with Go's own `Match`, it may take a slash.
     Class {
         negated: bool,
         ranges: Vec<(char, char)>,
@@ -151,7 +151,7 @@ impl Token {
             Self::One | Self::Many => character != '/',
             Self::Class { negated, ranges } => {
                 let inside = ranges.iter().any(|(low, high)| (*low..=*high).contains(&character));
-                character != '/' && inside != *negated
+                inside != *negated
             }
             Self::Folders | Self::Rest => true,
         }

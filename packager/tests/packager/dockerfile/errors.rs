@@ -34,6 +34,8 @@ const CASES: &[Case] = &[
         Some("only ARG may stand before the first FROM")),
     ("# escape=x\nFROM a", "the escape character must be \\ or `, not 'x'", "1:10", "x", None),
     ("# escape=`\n#ESCAPE = \\\nFROM a", "there may be only one 'escape' directive", "2:1", "#ESCAPE = \\", None),
+    ("# platforms=wasi/wasm\n# escape=`\nFROM a", "the escape directive comes too late", "2:1", "# escape=`",
+        Some("put it above '# platforms=', which other builders take for a comment")),
     ("# check=skip=A;eror=true\nFROM a", "'eror=true' is no check option", "1:9", "skip=A;eror=true",
         Some("it is written like '# check=skip=RULE,RULE;experimental=RULE;error=true'")),
     ("# platforms=linux/amd64, a/b/c/d\nFROM a", "'a/b/c/d' is not a platform", "1:26", "a/b/c/d",

@@ -76,10 +76,12 @@ fn directives_end_where_buildkits_do() {
     assert_eq!(escape("# unknown=1\n# escape=`"), '\\');
     assert_eq!(escape("\n# escape=`"), '\\');
     assert_eq!(escape("ARG A\n# escape=`"), '\\');
-    // to BuildKit this is a comment, and so the file means the same to both
-    assert_eq!(escape("# platforms=wasi/wasm\n# escape=`"), '\\');
     let platforms = |top: &str| parsed(&format!("{top}\nFROM a")).directives.platforms.len();
     assert_eq!(platforms("# platforms=wasi/wasm"), 1);
+    assert_eq!(
+        platforms("# platforms=wasi/wasm\n# syntax=docker/dockerfile:1\n# check=skip=all"),
+        1
+    );
     assert_eq!(platforms("# a comment\n# platforms=wasi/wasm"), 0);
 }
 

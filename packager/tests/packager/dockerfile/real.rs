@@ -16,9 +16,11 @@ struct AnyImage;
 
 impl Images for AnyImage {
     fn get(&self, reference: &str, platform: &Platform) -> Result<BaseImage, build::Error> {
-        let mut config = ImageConfig::default();
-        config.os = platform.os.clone();
-        config.architecture = platform.architecture.clone();
+        let mut config = ImageConfig {
+            os: platform.os.clone(),
+            architecture: platform.architecture.clone(),
+            ..ImageConfig::default()
+        };
         config.config.env = vec!["PATH=/usr/bin:/bin".into()];
         let digest: Digest = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
         Ok(BaseImage {
