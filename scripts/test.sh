@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 scripts/prerequisites.sh gcc libc6-dev \
-    busybox-static curl skopeo umoci docker-registry uidmap python3-jsonschema \
+    busybox-static curl git skopeo umoci docker-registry uidmap python3-jsonschema \
     iproute2 nftables util-linux
 
 unset RUST_BACKTRACE

@@ -6,7 +6,7 @@ use crate::error::{FAILED, Failure};
 use crate::ui::{self, progress};
 use crate::wiring::agent::Agents;
 use crate::wiring::step::Runner;
-use crate::wiring::{build as wiring, compile};
+use crate::wiring::{build as wiring, compile, usages};
 use knarr_core::fsx;
 use knarr_core::store::{Image, Store};
 use knarr_packager::build::{self, Built, Cancellation, Services};
@@ -67,6 +67,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         signal => Failure::new("the build was stopped").status(128 + signal as u8),
     })?;
     report(&store, args, &built)?;
+    if built.freed > 0 {
+        store.collect(&usages(&context.root))?;
+    }
     if push {
         self::push(&store, args, &built)?;
     }

@@ -100,6 +100,7 @@ impl LayerBuild {
         };
         let folder = self.store.layer_folder(&chain);
         if !self.store.has_layer(&chain) {
+            self.store.remove_lost(&chain)?;
             self.unfinished.keep_only_tree()?;
             self.unfinished.complete(&folder, &info)?;
         }

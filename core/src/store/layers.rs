@@ -117,6 +117,32 @@ impl Store {
         }
     }
 
+    /// Brings layers that may not be on disk yet there; without it a power cut takes them away.
+    pub fn sync_layers<'a>(&self, chains: impl Iterator<Item = &'a Digest>) -> Result<()> {
+        let marks: Vec<PathBuf> = chains
+            .map(|chain| self.layer_folder(chain).join(UNSYNCED))
+            .filter(|mark| mark.exists())
+            .collect();
+        if !marks.is_empty() {
+            sys::sync_file_system(&self.root.layers())?;
+        }
+        for mark in marks {
+            fsx::remove_file(&mark)?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what a power cut left of a layer that was not on disk yet.
+    pub(super) fn remove_lost(&self, chain: &Digest) -> Result<()> {
+        let folder = self.layer_folder(chain);
+        if !folder.exists() || !is_lost(&folder) {
+            return Ok(());
+        }
+        let doomed = folder.with_extension(format!("removed-{}", sys::random_name()));
+        fsx::rename(&folder, &doomed)?;
+        Ok(sys::remove_tree(&doomed)?)
+    }
+
     /// Unpacks the layers of a variant one by one, as their blobs arrive.
     pub fn unpacker(
         &self,
@@ -200,12 +226,7 @@ impl LayerUnpacker {
             // whoever opened this file last removes it; a later one is a new file, which is only slow
             return Ok(fsx::remove_file(&work_lock)?);
         }
-        if folder.exists() {
-            // a power cut came before it was on disk
-            let doomed = folder.with_extension(format!("removed-{}", sys::random_name()));
-            fsx::rename(&folder, &doomed)?;
-            sys::remove_tree(&doomed)?;
-        }
+        self.store.remove_lost(&layer.chain)?;
         let unfinished = Unfinished::create(&self.store, layer.chain.digest())?;
         let unpacked = self.extract(layer, &unfinished, at == 0)?;
         if at > 0 && unpacked.needs_layers_below() {
@@ -256,16 +277,7 @@ impl LayerUnpacker {
 
     /// Brings the layers that may not be on disk yet there.
     fn sync(&self) -> Result<()> {
-        let folders = self.layers.iter().map(|layer| self.store.layer_folder(&layer.chain));
-        let marks: Vec<PathBuf> =
-            folders.map(|folder| folder.join(UNSYNCED)).filter(|mark| mark.exists()).collect();
-        if !marks.is_empty() {
-            sys::sync_file_system(&self.store.root.layers())?;
-        }
-        for mark in marks {
-            fsx::remove_file(&mark)?;
-        }
-        Ok(())
+        self.store.sync_layers(self.layers.iter().map(|layer| &layer.chain))
     }
 
     fn extract(&self, layer: &Layer, into: &Unfinished, bottom: bool) -> Result<Unpacked> {

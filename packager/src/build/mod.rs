@@ -72,6 +72,8 @@ pub struct Built {
     pub image: Option<Descriptor>,
     pub tags: Vec<Reference>,
     pub variants: Vec<BuiltVariant>,
+    /// Bytes of what the cache gave up to keep its limit: the store can be collected.
+    pub freed: u64,
 }
 
 /// One variant.
@@ -125,7 +127,8 @@ pub fn build(store: &Store, options: &Options, services: &Services) -> Result<Bu
         dockerfile_name,
     };
     let variants = execute_all(&build, &plan)?;
-    let built = output::write(&build, &variants)?;
+    let mut built = output::write(&build, &variants)?;
+    sync(&build, &variants)?;
     transfer::export(&build, &variants)?;
     for context in contexts.values().chain([&context]) {
         if let Some(hashes) = &context.hashes {
@@ -133,7 +136,7 @@ pub fn build(store: &Store, options: &Options, services: &Services) -> Result<Bu
         }
     }
     drop(hold);
-    cache::prune::after_build(&cache, options.cache_limit)?;
+    built.freed = cache::prune::after_build(&cache, options.cache_limit)?;
     Ok(built)
 }
 
@@ -166,6 +169,13 @@ fn execute_all<'a>(build: &Build, plan: &'a Plan) -> Result<Vec<Variant<'a>>, Er
         Some(error) => Err(error),
         None => Ok(variants),
     }
+}
+
+/// What was built stays after a power cut. A build that was cached as a whole has nothing to do here.
+fn sync(build: &Build, variants: &[Variant]) -> Result<(), Error> {
+    let states = variants.iter().flat_map(|variant| &variant.finished.stages);
+    let layers = states.flat_map(|state| &state.layers).filter(|layer| layer.key.is_some());
+    Ok(build.store.sync_layers(layers.map(|layer| &layer.chain))?)
 }
 
 fn open_contexts(

@@ -181,22 +181,24 @@ pub fn default_limit(cache: &Cache) -> u64 {
     (total / 10).min(free / 2).max(1 << 30)
 }
 
-/// Keeps the limit. Costs one look at a file unless the last look was an hour ago, or the limit was set by hand.
-pub fn after_build(cache: &Cache, limit: Option<u64>) -> Result<(), Error> {
-    const INTERVAL: Duration = Duration::from_secs(3600);
+/// Keeps the limit, and returns the bytes given up. Costs one look at a file, but for once in ten minutes, and where the
+/// limit was set by hand.
+pub fn after_build(cache: &Cache, limit: Option<u64>) -> Result<u64, Error> {
+    const INTERVAL: Duration = Duration::from_secs(600);
     let mark: PathBuf = cache.root.build_cache().join("pruned");
     let is_due = match last_use(&mark) {
         Ok(time) => SystemTime::now().duration_since(time).unwrap_or_default() > INTERVAL,
         Err(_) => true,
     };
     if limit.is_none() && !is_due {
-        return Ok(());
+        return Ok(0);
     }
     sweep(cache)?;
     let keep = Some(limit.unwrap_or_else(|| default_limit(cache)));
     let filters = Filters { keep, unused_for: Some(GRACE).filter(|_| limit.is_none()), all: false };
-    prune(cache, &filters, &HashSet::new())?;
-    Ok(fsx::write(&mark, b"")?)
+    let pruned = prune(cache, &filters, &HashSet::new())?;
+    fsx::write(&mark, b"")?;
+    Ok(pruned.freed)
 }
 
 /// Removes what builds that died left: contexts they had unpacked, temporary files.

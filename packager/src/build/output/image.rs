@@ -3,7 +3,6 @@
 use super::{Variant, compress, module};
 use crate::build::execute::Build;
 use crate::build::options::AnnotationLevel;
-use crate::build::progress::Event;
 use crate::build::{Error, Options, attest, context};
 use crate::index;
 use crate::wasm::ModuleReport;
@@ -29,18 +28,12 @@ pub fn write(build: &Build, variant: &Variant) -> Result<VariantImage, Error> {
     let blobs = compress::blobs(build, &state.layers)?;
     let module = module::find(build, variant)?;
     let mut config = target.config.clone();
-    if let Some(module) = &module {
-        if target.from_scratch {
-            // what it is does not depend on what it was asked for
-            let platform = Platform::wasm();
-            (config.os, config.architecture) = (platform.os, platform.architecture);
-            config.variant = None;
-            config.config.env.retain(|entry| !is_default_path(entry));
-        }
-        for missing in &module.report.missing {
-            let message = format!("{} imports {missing}, which knarr does not have", module.name);
-            build.report.event(Event::Warning { message: &message, line: None, url: None });
-        }
+    if module.is_some() && target.from_scratch {
+        // what it is does not depend on what it was asked for
+        let platform = Platform::wasm();
+        (config.os, config.architecture) = (platform.os, platform.architecture);
+        config.variant = None;
+        config.config.env.retain(|entry| !is_default_path(entry));
     }
     if build.options.git_labels {
         for (name, value) in context::git_labels(build.context) {

@@ -29,7 +29,7 @@ pub fn write(build: &Build, variants: &[Variant]) -> Result<Built, Error> {
     let options = build.options;
     let default = [Output::Image];
     let outputs = if options.outputs.is_empty() { &default[..] } else { &options.outputs };
-    let mut built = Built { image: None, tags: Vec::new(), variants: Vec::new() };
+    let mut built = Built { image: None, tags: Vec::new(), variants: Vec::new(), freed: 0 };
     let needs_image = outputs.iter().any(|output| {
         matches!(
             output,

@@ -3,9 +3,11 @@
 
 mod args;
 mod config;
+mod copy;
 mod instruction;
 mod planner;
 pub mod print;
+mod run;
 
 pub use args::DEFAULT_PATH;
 pub use planner::plan;

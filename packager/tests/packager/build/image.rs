@@ -68,8 +68,8 @@ fn a_module_makes_its_image_a_wasm_image() {
     let story = project.fails();
     assert!(story.contains("app is not a valid Wasm binary"), "{story}");
     project.file("app.wasm", b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0");
-    let (_, log) = project.build();
-    assert_eq!(log.of("app imports env, which knarr does not have"), ["WARNING"]);
+    let (built, _) = project.build();
+    assert_eq!(built.variants[0].module.as_ref().unwrap().missing, ["env"]);
 }
 
 #[test]
