@@ -306,7 +306,7 @@ def http(context):
         return
     image = context.module("httpd.p2.wasm", "EXPOSE 8080")
     ours, theirs = free_port(), free_port()
-    context.run(*context.knarr("run", "-d", "--name", "bench-http", "-p", f"127.0.0.1:{ours}:8080", image))
+    context.run(*context.knarr("run", "-d", "--network", "host", "--name", "bench-http", "-p", f"127.0.0.1:{ours}:8080", image))
     pooling = ["-O", "pooling-allocator=y", "-S", "cli=y", "--max-instance-reuse-count", "1000000000"]
     child = context.spawn("wasmtime", "serve", *pooling, "--addr", f"127.0.0.1:{theirs}", GUESTS / "httpd.p2.wasm")
     try:

@@ -5,6 +5,7 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Whether this process is the superuser of the host: user 0, and not only of a user namespace of its own,
 /// in which neither devices nor foreign owners nor `trusted.*` attributes can be had.
@@ -12,10 +13,23 @@ pub fn is_superuser() -> bool {
     if !geteuid().is_root() {
         return false;
     }
+    match NAMESPACE.load(Ordering::Relaxed) {
+        INITIAL => return true,
+        OWN => return false,
+        _ => {}
+    }
     // the initial namespace maps everything onto itself; without /proc we are hardly in another one
-    fsx::read_to_string(Path::new("/proc/self/uid_map"))
-        .map_or(true, |map| map.split_whitespace().eq(["0", "0", "4294967295"]))
+    let initial = fsx::read_to_string(Path::new("/proc/self/uid_map"))
+        .map_or(true, |map| map.split_whitespace().eq(["0", "0", "4294967295"]));
+    NAMESPACE.store(if initial { INITIAL } else { OWN }, Ordering::Relaxed);
+    initial
 }
+
+/// Which user namespace this process is in, once somebody has asked: a start asks several times.
+static NAMESPACE: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const INITIAL: u8 = 1;
+const OWN: u8 = 2;
 
 /// Gives the calling process a mount namespace of its own: mounts of the host go on to arrive, what is
 /// mounted here is seen nowhere else and dies with the process.
@@ -41,6 +55,7 @@ pub fn enter_user_namespace() -> fsx::Result<()> {
     // SAFETY: as in enter_mount_namespace; the kernel refuses NEWUSER to a process with threads.
     unsafe { unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNS) }
         .at("make a user namespace over", root)?;
+    NAMESPACE.store(OWN, Ordering::Relaxed);
     // without this an unprivileged process may not map groups (CVE-2014-8989)
     fsx::write(Path::new("/proc/self/setgroups"), "deny")?;
     fsx::write(Path::new("/proc/self/gid_map"), format!("0 {gid} 1"))?;
