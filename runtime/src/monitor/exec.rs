@@ -150,7 +150,7 @@ fn execute(
         was_stopped: false,
         names: None,
         denials: None,
-        _reserved: Vec::new(),
+        reserved: Vec::new(),
     };
     let code = session.run().map_err(|source| Error::Watch { source })?;
     let exit = Exit { code, oom_killed: false, error: None };

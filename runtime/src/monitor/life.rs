@@ -15,6 +15,7 @@ use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
 use crate::{net, reconcile};
 use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
 use knarr_core::root::{ContainerPaths, Root};
 use knarr_core::spec::{EngineKind, NetworkMode, Port, Protocol};
 use knarr_core::store::Store;
@@ -105,9 +106,7 @@ pub fn run(store: &Store, id: &ContainerId, start: Start) -> Result<Exit, Error>
     };
     undo.commit();
     (start.ready)();
-    let result = life.follow(&mut session, observe);
-    drop(monitor);
-    result
+    life.follow(&mut session, monitor, observe)
 }
 
 struct Life<'a> {
@@ -219,12 +218,17 @@ impl<'a> Life<'a> {
             was_stopped: false,
             names,
             denials: attached.denials,
-            _reserved: attached.reserved,
+            reserved: attached.reserved,
         })
     }
 
     /// Everything from a running guest to the end.
-    fn follow(&self, session: &mut Session, observe: &mut dyn FnMut(Step)) -> Result<Exit, Error> {
+    fn follow(
+        &self,
+        session: &mut Session,
+        monitor: Lock,
+        observe: &mut dyn FnMut(Step),
+    ) -> Result<Exit, Error> {
         let spec = &self.container.spec;
         let code = session.run().map_err(|source| Error::Watch { source })?;
         observe(Step::Ended);
@@ -241,15 +245,18 @@ impl<'a> Life<'a> {
         };
         session.announce(&exit);
         observe(Step::Announced);
-        let cleared = reconcile::clear_engine(self.root, spec)
-            .and(net::detach(self.root, &spec.id).map_err(reconcile::Error::from));
+        // whoever waits for this process may want the ports at once
+        session.reserved.clear();
+        let mut links = net::Links::default();
+        let departed = net::depart(self.root, &spec.id).map(|left| links = left);
+        let cleared = reconcile::clear_engine(self.root, spec).and(departed.map_err(Into::into));
         session.farewell();
         observe(Step::Cleared);
         // what is not written or cleared is left with the mark of unfinished work, and the next command tries again
         let left = recorded
             .map_err(reconcile::Error::from)
             .and(cleared)
-            .and_then(|()| self.leave(session.own.is_some()));
+            .and_then(|()| self.leave(session.own.is_some(), Some(monitor), links));
         // the guest's exit code matters more than that
         match left {
             Ok(()) => Ok(exit),
@@ -260,28 +267,33 @@ impl<'a> Life<'a> {
     /// Removes what a monitor leaves last, the quick part at once. What the kernel takes its time for, nobody has to wait
     /// for: unmounting an overlay that is not volatile syncs a whole file system (28 ms where this was measured), removing
     /// a directory discards its block on some disks (3 ms each). In the foreground somebody does wait for this process.
-    fn leave(&self, foreground: bool) -> Result<(), reconcile::Error> {
+    /// So is the link of a network (20 ms); it does not keep the container's lock.
+    fn leave(
+        &self,
+        foreground: bool,
+        monitor: Option<Lock>,
+        links: net::Links,
+    ) -> Result<(), reconcile::Error> {
         if !self.container.spec.auto_remove {
             sys::remove_tree(self.paths.run())?;
             // the root file system stays mounted until the mount namespace goes with its last process
-            if foreground {
-                process::leave_behind(|| {});
-            }
-            return Ok(());
+            return behind(foreground, || {
+                drop(monitor);
+                Ok(links.remove()?)
+            });
         }
         let id = self.container.id();
         // kept until the folder is gone, so that nobody else removes it as well; the name may have changed since
         let state = state::Locked::take(self.root, id)?;
         let hidden = reconcile::hide(self.root, self.container, &state.state().name, true);
-        let delete = || {
-            unmount(&self.paths.rootfs());
-            sys::remove_tree(self.paths.data())
-        };
         // what a child that is killed leaves is removed by the sweeper
-        if !(foreground && process::leave_behind(|| drop(delete()))) {
-            delete()?;
-        }
-        hidden
+        let deleted = behind(foreground, || {
+            unmount(&self.paths.rootfs());
+            sys::remove_tree(self.paths.data())?;
+            drop((state, monitor));
+            Ok(links.remove()?)
+        });
+        hidden.and(deleted)
     }
 
     /// Writes down why there is no guest, or removes a container that was to be removed anyway.
@@ -289,7 +301,7 @@ impl<'a> Life<'a> {
         let id = self.container.id();
         if self.container.spec.auto_remove {
             // the cause is reported; what remains is found by the next command
-            let _ = self.leave(false);
+            let _ = self.leave(false, None, net::Links::default());
             return;
         }
         let (code, error) = (error.exit_code(), Some(error.in_one_line()));
@@ -308,6 +320,19 @@ impl<'a> Life<'a> {
         spec.engine == EngineKind::Native
             && spec.limits.memory.is_some()
             && native::was_oom_killed(self.root, &spec.id).unwrap_or(false)
+    }
+}
+
+/// Does something in a child where somebody waits for this process.
+fn behind(
+    foreground: bool,
+    work: impl FnOnce() -> Result<(), reconcile::Error>,
+) -> Result<(), reconcile::Error> {
+    let mut work = Some(work);
+    let mut act = || work.take().map_or(Ok(()), |work| work());
+    match foreground && process::leave_behind(|| drop(act())) {
+        true => Ok(()),
+        false => act(),
     }
 }
 

@@ -412,18 +412,50 @@ pub(super) fn published(endpoint: &Endpoint) -> Vec<Published> {
 }
 
 /// Takes back everything that a container was given, and goes on after an error. What is gone is taken back: for undoing,
-/// for the end of a container, and for what a dead monitor left.
+/// and for what a dead monitor left.
 ///
 /// It relies on names and leases rather than on the endpoint's record, which may not have been written.
 pub fn detach(root: &Root, id: &ContainerId) -> Result<()> {
-    let mut result = Ok(());
-    for (network, endpoint) in endpoint::memberships(root, id)? {
-        result = result.and(disconnect_one(root, &network, endpoint));
-    }
-    result
+    depart(root, id)?.remove()
 }
 
-pub(super) fn disconnect_one(root: &Root, network: &NetworkSpec, endpoint: Endpoint) -> Result<()> {
+/// The quick part of [`detach`], at the end of a container: afterwards nothing leads to it, and its addresses and ports are
+/// free.
+pub fn depart(root: &Root, id: &ContainerId) -> Result<Links> {
+    let mut links = Links::default();
+    let mut result = Ok(());
+    for (network, endpoint) in endpoint::memberships(root, id)? {
+        result = result.and(depart_from(root, &network, endpoint, &mut links));
+    }
+    result.map(|()| links)
+}
+
+/// Links of a container that has ended. Removing one takes the kernel tens of milliseconds, in which it waits for all
+/// processors; nobody else has to wait. The kernel does it by itself where no other container shares the namespace.
+///
+/// Meanwhile the address may be another container's. That is no trouble: free ones are given out in turn, and one that is
+/// wished for has the same address on the wire as before.
+#[derive(Debug, Default)]
+#[must_use = "a namespace that somebody shares keeps them"]
+pub struct Links(Vec<(String, String)>);
+
+impl Links {
+    pub fn remove(self) -> Result<()> {
+        let mut result = Ok(());
+        for (network, link) in &self.0 {
+            let removed = Socket::route().and_then(|mut socket| link::remove(&mut socket, link));
+            result = result.and(removed.map_err(|e| failed(Step::Link, network, e)));
+        }
+        result
+    }
+}
+
+pub(super) fn depart_from(
+    root: &Root,
+    network: &NetworkSpec,
+    endpoint: Endpoint,
+    links: &mut Links,
+) -> Result<()> {
     let (name, id) = (&network.name, endpoint.container.clone());
     let _lock = Lock::exclusive_directory(root.network(name).data())?;
     let addresses = match endpoint.is_up() {
@@ -442,13 +474,11 @@ pub(super) fn disconnect_one(root: &Root, network: &NetworkSpec, endpoint: Endpo
         let removed = Firewall::open(bridge::mark(root)).and_then(|mut f| f.remove(&[], &ports));
         result = result.and(removed.map_err(|e| failed(Step::Publish, name, e)));
     }
-    let unplugged =
-        Socket::route().and_then(|mut s| link::remove(&mut s, &bridge::link_of(network, &id)));
-    result = result.and(unplugged.map_err(|e| failed(Step::Link, name, e)));
+    // without a record it may be either
+    links.0.push((name.clone(), bridge::link_of(network, &id)));
     if endpoint.mac.is_none() {
         result = result.and(shared::withdraw(root, network, &addresses));
     }
-    // an address that may still answer is not given to another
     if result.is_ok() { bring_down(root, name, endpoint) } else { result }
 }
 

@@ -1,6 +1,6 @@
 //! `network connect` and `disconnect`, of containers that run and of those that do not.
 
-use super::attach::{self, Step, configure, failed, lease_all, plug_of};
+use super::attach::{self, Links, Step, configure, failed, lease_all, plug_of};
 use super::error::{Error, Result};
 use super::netlink::{Socket, route};
 use super::{bridge, endpoint, namespace, reload, shared, store};
@@ -92,7 +92,9 @@ pub fn disconnect(root: &Root, container: &Container, name: &str) -> Result<()> 
     let Some(endpoint) = endpoint::load(root, &network.name, id)? else {
         return Err(not_joined(&network.name, id));
     };
-    attach::disconnect_one(root, &network, endpoint)?;
+    let mut links = Links::default();
+    attach::depart_from(root, &network, endpoint, &mut links)?;
+    links.remove()?;
     endpoint::leave(root, id, &network.name)?;
     let pid = container.state.pid.filter(|_| container.state.is_alive());
     match (pid, container.spec.engine) {

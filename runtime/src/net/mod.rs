@@ -31,7 +31,7 @@ mod shared;
 mod store;
 
 pub use attach::memberships_in_order;
-pub use attach::{Attached, Observe, Step, attach, detach};
+pub use attach::{Attached, Links, Observe, Step, attach, depart, detach};
 pub use connect::{connect, disconnect};
 pub use default::default_network;
 pub use endpoint::{Endpoint, endpoints, join, leave, leave_all, memberships, rename};

@@ -106,7 +106,7 @@ fn other_networks_and_the_host() {
     let own = address(&fixture, &web, "net");
     let answer = get(own, 8080, &format!("/fetch?url=http://{far}:7000/"));
     assert!(!answer.contains("200 OK"), "{answer}");
-    assert!(log(&fixture, &web).iter().any(|line| line.contains("knarr: tcp to")), "{answer}");
+    wait_until(|| log(&fixture, &web).iter().any(|line| line.contains("knarr: tcp to")));
     // names of other networks do not exist
     let output = attempt(&fixture, "tcpc.p2", &["far", "7000"], "closed");
     assert!(stderr(&output).contains("name-unresolvable"), "{output:?}");

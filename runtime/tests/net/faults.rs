@@ -74,17 +74,17 @@ fn check_faults(make: fn(&Fixture, RunOptions) -> ContainerId, expected: &[Step]
         let step = failed[spared];
         let text = chain(&error);
         assert!(text.contains(&step.to_string()) && text.ends_with(": injected"), "{text}");
-        assert_eq!(Snapshot::take(&fixture), before, "{step:?}");
+        Snapshot::until(&fixture, &before);
     }
     for step in expected {
         assert!(failed.contains(step), "{step:?}");
     }
     // and it works when nothing is in the way
     net::detach(fixture.root(), &id).unwrap();
-    assert_eq!(Snapshot::take(&fixture), before);
+    Snapshot::until(&fixture, &before);
     fixture.start(&id);
     stop(&fixture, &id);
-    assert_eq!(Snapshot::take(&fixture), before);
+    Snapshot::until(&fixture, &before);
 }
 
 const COMMON: &[Step] = &[
@@ -120,7 +120,7 @@ fn check_deaths(make: fn(&Fixture, RunOptions) -> ContainerId) {
         let status = command.status().unwrap();
         assert_eq!(status.signal(), Some(9), "{status}");
         reconcile::container(fixture.root(), &id).unwrap();
-        assert_eq!(Snapshot::take(&fixture), before, "{at}");
+        Snapshot::until(&fixture, &before);
         if fixture.host("attached").exists() {
             assert!(at > 10, "{at}");
             return;
@@ -152,7 +152,7 @@ fn monitors_die() {
         // the same command works at once
         fixture.start(id);
         stop(&fixture, id);
-        assert_eq!(Snapshot::take(&fixture), before);
+        Snapshot::until(&fixture, &before);
     }
 }
 
@@ -185,7 +185,7 @@ fn starts_and_stops_leave_nothing() {
     // a listing puts right what was killed
     let options = knarr_runtime::container::list::ListOptions { all: true, ..Default::default() };
     knarr_runtime::container::list(&fixture.store, &Default::default(), &options).unwrap();
-    assert_eq!(Snapshot::take(&fixture), before);
+    Snapshot::until(&fixture, &before);
     for id in &ids {
         assert!(cgroups_of(id).is_empty());
         assert_eq!(fixture.load(id).state.status, state::Status::Exited);
@@ -208,7 +208,7 @@ fn the_last_network_takes_everything() {
     stop(&fixture, &ids[0]);
     net::remove(fixture.root(), "one").unwrap();
     net::remove(fixture.root(), "two").unwrap();
-    assert_eq!(host::kernel(), before);
+    wait_until(|| host::kernel() == before);
     let mounts = host::shell("cat /proc/self/mounts");
     assert!(!mounts.contains(fixture.root().run().to_str().unwrap()), "{mounts}");
 }
@@ -242,6 +242,6 @@ fn a_lost_bridge() {
     );
     fixture.start(&id);
     stop(&fixture, &id);
-    assert_eq!(Snapshot::take(&fixture).without_indices(), before.without_indices());
+    wait_until(|| Snapshot::take(&fixture).without_indices() == before.without_indices());
     assert_eq!(host::shell("cat /proc/sys/net/ipv4/ip_forward"), "1\n");
 }

@@ -149,6 +149,20 @@ impl Snapshot {
         Self(all)
     }
 
+    /// Waits for the same state as before: links go after their container has ended.
+    pub fn until(fixture: &crate::fixture::Fixture, before: &Self) {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            let now = Self::take(fixture);
+            if now == *before {
+                return;
+            }
+            let (new, gone): (Vec<_>, Vec<_>) =
+                (now.0.difference(&before.0).collect(), before.0.difference(&now.0).collect());
+            assert!(std::time::Instant::now() < until, "new: {new:#?}\ngone: {gone:#?}");
+        }
+    }
+
     /// The numbers of links differ when they are made again.
     pub fn without_indices(&self) -> BTreeSet<String> {
         let plain = |line: &String| {

@@ -243,7 +243,7 @@ fn another_s_network() {
     assert_eq!(of(&one), of(&two));
     // when the first one ends, so does their network
     stop(&fixture, &first);
-    assert!(!shell(&format!("{two} ip -o link")).contains("eth0"));
+    wait_until(|| !shell(&format!("{two} ip -o link")).contains("eth0"));
     stop(&fixture, &second);
     let error = knarr_runtime::container::start(&fixture.store, &second).unwrap_err();
     assert!(chain(&error).contains("is not running"), "{}", chain(&error));

@@ -69,7 +69,7 @@ pub(super) struct Session<'a> {
     /// Tells what the container was refused.
     pub denials: Option<Denials>,
     /// Keep the published ports of the host for the container as long as it runs.
-    pub _reserved: Vec<OwnedFd>,
+    pub reserved: Vec<OwnedFd>,
 }
 
 impl Session<'_> {
