@@ -1,12 +1,12 @@
-//! Connecting a container to its networks, and disconnecting it.
+//! Connecting a container to its networks.
 
 use super::bridge::{self, Plug};
 use super::endpoint::{self, Endpoint};
 use super::error::{Error, Result};
 use super::firewall::{Firewall, Published};
-use super::netlink::{Socket, link};
+use super::netlink::Socket;
 use super::outbound::{self, Denials};
-use super::{lease, loopback, names, namespace, ports, reload, shared, store};
+use super::{lease, names, namespace, ports, reload, shared, store};
 use crate::state;
 use ipnet::IpNet;
 use knarr_core::id::ContainerId;
@@ -128,7 +128,7 @@ pub fn attach(root: &Root, spec: &ContainerSpec, name: &str, observe: Observe) -
             let attached = connect_all(root, spec, name, &mut Progress { observe });
             if attached.is_err() {
                 // the cause matters more than what is left, which the next command finds
-                let _ = detach(root, &spec.id);
+                let _ = super::detach(root, &spec.id);
             }
             attached
         }
@@ -409,85 +409,4 @@ pub(super) fn published(endpoint: &Endpoint) -> Vec<Published> {
         endpoint.addresses().map(move |address| Published { port: port.clone(), address })
     };
     endpoint.ports.iter().flat_map(of).collect()
-}
-
-/// Takes back everything that a container was given, and goes on after an error. What is gone is taken back: for undoing,
-/// and for what a dead monitor left.
-///
-/// It relies on names and leases rather than on the endpoint's record, which may not have been written.
-pub fn detach(root: &Root, id: &ContainerId) -> Result<()> {
-    depart(root, id)?.remove()
-}
-
-/// The quick part of [`detach`], at the end of a container: afterwards nothing leads to it, and its addresses and ports are
-/// free.
-pub fn depart(root: &Root, id: &ContainerId) -> Result<Links> {
-    let mut links = Links::default();
-    let mut result = Ok(());
-    for (network, endpoint) in endpoint::memberships(root, id)? {
-        result = result.and(depart_from(root, &network, endpoint, &mut links));
-    }
-    result.map(|()| links)
-}
-
-/// Links of a container that has ended. Removing one takes the kernel tens of milliseconds, in which it waits for all
-/// processors; nobody else has to wait. The kernel does it by itself where no other container shares the namespace.
-///
-/// Meanwhile the address may be another container's. That is no trouble: free ones are given out in turn, and one that is
-/// wished for has the same address on the wire as before.
-#[derive(Debug, Default)]
-#[must_use = "a namespace that somebody shares keeps them"]
-pub struct Links(Vec<(String, String)>);
-
-impl Links {
-    pub fn remove(self) -> Result<()> {
-        let mut result = Ok(());
-        for (network, link) in &self.0 {
-            let removed = Socket::route().and_then(|mut socket| link::remove(&mut socket, link));
-            result = result.and(removed.map_err(|e| failed(Step::Link, network, e)));
-        }
-        result
-    }
-}
-
-pub(super) fn depart_from(
-    root: &Root,
-    network: &NetworkSpec,
-    endpoint: Endpoint,
-    links: &mut Links,
-) -> Result<()> {
-    let (name, id) = (&network.name, endpoint.container.clone());
-    let _lock = Lock::exclusive_directory(root.network(name).data())?;
-    let addresses = match endpoint.is_up() {
-        true => endpoint.addresses().collect(),
-        false => lease::of(root, name, &id)?,
-    };
-    if addresses.is_empty() && !endpoint.is_up() {
-        return Ok(());
-    }
-    let mut result = loopback::forget(root, name, &id).map_err(Error::from);
-    if network.driver == Driver::Loopback {
-        return result.and(bring_down(root, name, endpoint));
-    }
-    if !endpoint.ports.is_empty() {
-        let ports = published(&endpoint);
-        let removed = Firewall::open(bridge::mark(root)).and_then(|mut f| f.remove(&[], &ports));
-        result = result.and(removed.map_err(|e| failed(Step::Publish, name, e)));
-    }
-    // without a record it may be either
-    links.0.push((name.clone(), bridge::link_of(network, &id)));
-    if endpoint.mac.is_none() {
-        result = result.and(shared::withdraw(root, network, &addresses));
-    }
-    if result.is_ok() { bring_down(root, name, endpoint) } else { result }
-}
-
-/// Gives the addresses back and says so in the record. The caller holds the network's lock.
-fn bring_down(root: &Root, network: &str, endpoint: Endpoint) -> Result<()> {
-    match endpoint.is_up() {
-        true => lease::release(root, network, &endpoint)?,
-        false => lease::release_all(root, network, &endpoint.container)?,
-    }
-    let down = Endpoint { ipv4: None, ipv6: None, mac: None, ports: Vec::new(), ..endpoint };
-    endpoint::write(root, network, &down)
 }

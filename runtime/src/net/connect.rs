@@ -1,6 +1,7 @@
 //! `network connect` and `disconnect`, of containers that run and of those that do not.
 
-use super::attach::{self, Links, Step, configure, failed, lease_all, plug_of};
+use super::attach::{self, Step, configure, failed, lease_all, plug_of};
+use super::depart::{self, Links};
 use super::error::{Error, Result};
 use super::netlink::{Socket, route};
 use super::{bridge, endpoint, namespace, reload, shared, store};
@@ -93,7 +94,7 @@ pub fn disconnect(root: &Root, container: &Container, name: &str) -> Result<()> 
         return Err(not_joined(&network.name, id));
     };
     let mut links = Links::default();
-    attach::depart_from(root, &network, endpoint, &mut links)?;
+    depart::depart_from(root, &network, endpoint, &mut links)?;
     links.remove()?;
     endpoint::leave(root, id, &network.name)?;
     let pid = container.state.pid.filter(|_| container.state.is_alive());

@@ -32,6 +32,7 @@ fn command(verb: &str, words: Vec<OsString>) -> ExitCode {
     let id: ContainerId = word(1).parse().unwrap();
     let attach = Attach { stdin: true, detach_keys: Default::default(), forward_signals: true };
     let result = match verb {
+        "start" => container::start(&store, &id).map(|()| End::Detached),
         "run" => container::run::run(&store, &id, &attach),
         "exec" => {
             let text = |word: &OsString| word.to_str().unwrap().to_owned();

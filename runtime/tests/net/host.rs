@@ -145,7 +145,8 @@ impl Snapshot {
             }
         }
         let mounts = shell("cat /proc/self/mounts");
-        all.extend(mounts.lines().map(str::to_owned));
+        let own = root.data().to_str().unwrap();
+        all.extend(mounts.lines().filter(|line| line.contains(own)).map(str::to_owned));
         Self(all)
     }
 

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)] // a test that cannot go on panics
 
+mod addresses;
 mod apart;
 mod command;
 mod faults;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         return code;
     }
     harness::run(&[
+        addresses::TESTS,
         apart::TESTS,
         faults::TESTS,
         mixed::TESTS,
