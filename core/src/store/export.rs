@@ -8,7 +8,8 @@ use std::path::Path;
 use tar::{EntryType, Header};
 
 /// Writes everything under `tree` as a tar archive: sorted, with hard links, extended attributes and numeric
-/// owners, so that equal trees give equal archives. Names are relative, as in image layers.
+/// owners, so that equal trees give equal archives. What an ordinary user's own is, is root's in the archive, as that
+/// user's containers see it. Names are relative, as in image layers.
 ///
 /// A guest may go on changing the tree: nothing outside it is read, and a file that shrinks meanwhile is
 /// filled up with zeros.
@@ -43,6 +44,7 @@ fn write(path: &Path, out: &mut dyn Write, changes: bool) -> Result<Exported> {
         out: tar::Builder::new(out),
         changes,
         links: HashMap::new(),
+        own: sys::ordinary_user(),
         exported: Exported::default(),
     };
     exporter
@@ -58,6 +60,8 @@ struct Exporter<'a> {
     changes: bool,
     /// The first names of files with several, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
+    /// User and group of an ordinary user who writes.
+    own: Option<(u32, u32)>,
     exported: Exported,
 }
 
@@ -110,8 +114,17 @@ impl Exporter<'_> {
     ) -> io::Result<()> {
         let mut header = Header::new_ustar();
         header.set_mode(attributes.mode);
-        header.set_uid(attributes.uid.into());
-        header.set_gid(attributes.gid.into());
+        let own = self.own.as_ref();
+        header.set_uid(if own.is_some_and(|(uid, _)| *uid == attributes.uid) {
+            0
+        } else {
+            attributes.uid.into()
+        });
+        header.set_gid(if own.is_some_and(|(_, gid)| *gid == attributes.gid) {
+            0
+        } else {
+            attributes.gid.into()
+        });
         header.set_mtime(u64::try_from(attributes.mtime.0).unwrap_or(0));
         header.set_size(0);
         let xattrs = &attributes.xattrs;

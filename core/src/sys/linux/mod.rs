@@ -13,7 +13,7 @@ pub use inspect::{
     is_unknown_file_system, look, names, node_kind, open_itself, os_path, read_link, symlink_loop,
     xattrs_of,
 };
-pub use namespace::{enter_mount_namespace, enter_user_namespace, is_superuser};
+pub use namespace::{enter_mount_namespace, enter_user_namespace, is_superuser, ordinary_user};
 pub use overlay::{Overlay, mount_overlay};
 pub use tree::{Attributes, Folder, NodeKind, Special, Tree};
 

@@ -31,6 +31,11 @@ const UNKNOWN: u8 = 0;
 const INITIAL: u8 = 1;
 const OWN: u8 = 2;
 
+/// User and group of the process, unless it is the superuser.
+pub fn ordinary_user() -> Option<(u32, u32)> {
+    (!is_superuser()).then(|| (geteuid().as_raw(), getegid().as_raw()))
+}
+
 /// Gives the calling process a mount namespace of its own: mounts of the host go on to arrive, what is
 /// mounted here is seen nowhere else and dies with the process.
 ///

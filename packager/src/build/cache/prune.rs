@@ -204,11 +204,30 @@ pub fn after_build(cache: &Cache, limit: Option<u64>) -> Result<u64, Error> {
 /// Removes what builds that died left: contexts they had unpacked, temporary files.
 fn sweep(cache: &Cache) -> Result<(), Error> {
     const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+    const FORGOTTEN: Duration = Duration::from_secs(90 * 24 * 3600);
     let folder = cache.root.build_cache();
     for name in fsx::list(&folder)?.iter().filter(|name| name.starts_with("context-")) {
         let path = folder.join(name);
         if sys::age(&path)? > ABANDONED {
             sys::remove_tree(&path)?;
+        }
+    }
+    // who runs a step holds its lock
+    let steps = cache.root.build_steps();
+    for name in fsx::list(&steps)?.iter().filter(|name| name.ends_with(".lock")) {
+        let path = steps.join(name);
+        if sys::age(&path)? > ABANDONED && Lock::try_exclusive(&path)?.is_some() {
+            fsx::remove_file(&path)?;
+        }
+    }
+    // small, and cheap to find again
+    for inner in ["digests", "blobs", "contexts"] {
+        let folder = folder.join(inner);
+        for name in fsx::list(&folder)? {
+            let path = folder.join(name);
+            if sys::age(&path)? > FORGOTTEN {
+                fsx::remove_file(&path)?;
+            }
         }
     }
     for inner in ["steps", "digests", "blobs", "contexts", "downloads"] {

@@ -6,8 +6,8 @@
 use crate::build::Error;
 use crate::build::files::{Files, Found, Place, components, join, lossy, split};
 use knarr_core::store::LayerBuild;
-use knarr_core::sys::{self, NodeKind, OwnedAttributes, Tree};
-use std::collections::HashMap;
+use knarr_core::sys::{self, Folder, NodeKind, OwnedAttributes, Tree};
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,10 @@ pub struct Target {
     view: Files,
     below: Files,
     changed: bool,
+    /// Directories that were made here: nothing below has them, and nothing but this layer need be looked at in them.
+    fresh: HashSet<Vec<u8>>,
+    /// The directory that was written to last: files come in the order of their directories.
+    last: Option<(Vec<u8>, Folder)>,
     /// The first names of files with several, by device and inode of the source.
     links: HashMap<(u64, u64), Vec<u8>>,
 }
@@ -46,6 +50,8 @@ impl Target {
             view: Files::Layers(layers),
             below: Files::Layers(lower.to_vec()),
             changed: false,
+            fresh: HashSet::new(),
+            last: None,
             links: HashMap::new(),
         })
     }
@@ -58,6 +64,8 @@ impl Target {
             view: Files::Layers(vec![folder.to_owned()]),
             below: Files::Layers(Vec::new()),
             changed: false,
+            fresh: HashSet::new(),
+            last: None,
             links: HashMap::new(),
         })
     }
@@ -119,6 +127,15 @@ impl Target {
         if path.is_empty() {
             return Ok(Some(NodeKind::Directory));
         }
+        let (parent, name) = split(path);
+        if self.fresh.contains(parent) {
+            let folder = self.tree.folder_itself(parent).map_err(failed("find", path))?;
+            return match folder.kind_of(name) {
+                Ok(kind) => Ok(Some(kind)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(failed("find", path)(e)),
+            };
+        }
         match self.view.entry(path) {
             Ok(found) => Ok(found.map(|(_, found)| found.kind)),
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => Ok(None),
@@ -144,6 +161,7 @@ impl Target {
                 let folder = self.tree.folder_itself(parent).map_err(&failed)?;
                 // a whiteout of an earlier copy cannot be here: none removes anything
                 folder.make_directory(name).map_err(&failed)?;
+                self.fresh.insert(path.to_vec());
             }
         }
         self.changed = true;
@@ -170,7 +188,7 @@ impl Target {
         attributes: &OwnedAttributes,
     ) -> Result<(), Error> {
         let failed = failed("create", path);
-        let (parent, name) = split(path);
+        let parent = split(path).0;
         let in_the_way = self.kind(path)?;
         if in_the_way == Some(NodeKind::Directory) {
             let names = self.view.place(path).and_then(|place| place.names()).map_err(&failed)?;
@@ -178,9 +196,29 @@ impl Target {
                 return Err(failed(io::ErrorKind::IsADirectory.into()));
             }
         }
-        self.copy_up(parent)?;
-        let folder = self.tree.folder_itself(parent).map_err(&failed)?;
-        if in_the_way.is_some() {
+        let folder = match self.last.take() {
+            Some((path, folder)) if path == parent => folder,
+            _ => {
+                self.copy_up(parent)?;
+                self.tree.folder_itself(parent).map_err(&failed)?
+            }
+        };
+        let made = self.make_in(&folder, path, content, attributes, in_the_way.is_some());
+        self.last = Some((parent.to_vec(), folder));
+        made
+    }
+
+    fn make_in(
+        &mut self,
+        folder: &Folder,
+        path: &[u8],
+        content: Content,
+        attributes: &OwnedAttributes,
+        replace: bool,
+    ) -> Result<(), Error> {
+        let failed = failed("create", path);
+        let name = split(path).1;
+        if replace {
             folder.remove(name).map_err(&failed)?;
         }
         self.changed = true;
@@ -212,12 +250,15 @@ impl Target {
             return set.map_err(failed);
         }
         let set =
-            self.tree.set_node_attributes(&folder, name, attributes.kind, &attributes.borrow());
+            self.tree.set_node_attributes(folder, name, attributes.kind, &attributes.borrow());
         set.map_err(failed)
     }
 
     /// Makes the directories of a path, which exist below, in this layer.
     fn copy_up(&self, path: &[u8]) -> Result<(), Error> {
+        if self.fresh.contains(path) {
+            return Ok(());
+        }
         let failed = failed("copy the directory", path);
         let mut parent: Vec<u8> = Vec::new();
         let mut place: Option<Place> = None;
