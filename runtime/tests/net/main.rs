@@ -11,6 +11,7 @@ mod command;
 mod faults;
 mod guests;
 mod host;
+mod loopback;
 mod mixed;
 mod outbound;
 mod reach;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         addresses::TESTS,
         apart::TESTS,
         faults::TESTS,
+        loopback::TESTS,
         mixed::TESTS,
         outbound::TESTS,
         reach::TESTS,

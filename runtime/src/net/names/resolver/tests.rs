@@ -68,11 +68,16 @@ fn asking(upstream: Vec<SocketAddr>) -> (Resolver, SocketAddr, tempfile::TempDir
 
 fn ask(server: SocketAddr, message: &[u8]) -> Vec<u8> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    socket.send_to(message, server).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).unwrap();
-    buffer[..length].to_vec()
+    // a datagram may be lost: clients ask again
+    for _ in 0..20 {
+        socket.send_to(message, server).unwrap();
+        if let Ok(length) = socket.recv(&mut buffer) {
+            return buffer[..length].to_vec();
+        }
+    }
+    panic!("no answer");
 }
 
 fn ask_over_tcp(server: SocketAddr, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {

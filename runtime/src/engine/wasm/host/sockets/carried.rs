@@ -35,6 +35,8 @@ struct State {
     found: HashMap<(Protocol, SocketAddr), (SocketAddr, Instant)>,
     /// And back.
     peers: HashMap<(Protocol, SocketAddr), SocketAddr>,
+    /// From where datagrams came, by the addresses that the guest saw: it may answer there.
+    heard: HashMap<SocketAddr, SocketAddr>,
 }
 
 impl Carried {
@@ -136,15 +138,20 @@ impl Carried {
     }
 
     pub fn peer(&self, protocol: Protocol, peer: SocketAddr) -> SocketAddr {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         let known = state.peers.get(&(protocol, peer)).or(state.bound.get(&(protocol, peer)));
         if let Some(inside) = known {
             return *inside;
         }
-        match loopback::of_source(peer.ip(), &self.subnets) {
-            Some(ip) => SocketAddr::new(ip, peer.port()),
-            None => peer,
+        let Some(ip) = loopback::of_source(peer.ip(), &self.subnets) else { return peer };
+        let inside = SocketAddr::new(ip, peer.port());
+        if protocol == Protocol::Udp {
+            if state.heard.len() >= REMEMBERED {
+                state.heard.clear();
+            }
+            state.heard.insert(inside, peer);
         }
+        inside
     }
 
     pub async fn target(
@@ -160,10 +167,13 @@ impl Carried {
             return Ok(wanted);
         }
         let place = (protocol, wanted);
-        if let Some((outside, since)) = lock(&self.state).found.get(&place)
-            && since.elapsed() < KEPT
         {
-            return Ok(*outside);
+            let state = lock(&self.state);
+            let heard = state.heard.get(&wanted).filter(|_| protocol == Protocol::Udp);
+            let found = state.found.get(&place).filter(|(_, since)| since.elapsed() < KEPT);
+            if let Some(outside) = heard.or(found.map(|(outside, _)| outside)) {
+                return Ok(*outside);
+            }
         }
         let request = Request::Find { protocol, inside: wanted };
         let outside = self.monitor.address(&request).await.ok_or(Refusal::Refused)?;
