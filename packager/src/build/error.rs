@@ -29,6 +29,8 @@ pub enum Error {
     Runner(#[source] StepError),
     #[error(transparent)]
     Dockerfile(#[from] dockerfile::Error),
+    #[error(transparent)]
+    Checks(#[from] dockerfile::lint::Refused),
     #[error("the context has no {}", path.display())]
     NoDockerfile { path: PathBuf },
     #[error("there is no stage {name:?} in the Dockerfile")]
@@ -47,8 +49,6 @@ pub enum Error {
     Trigger { trigger: String, source: Box<dockerfile::Error> },
     #[error("{path:?} is not in {place}")]
     NotFound { path: String, place: String },
-    #[error("{pattern:?} matches nothing in {place}")]
-    NoMatch { pattern: String, place: String },
     #[error("{pattern:?} is not a pattern")]
     Pattern { pattern: String },
     #[error(
@@ -119,6 +119,7 @@ impl Hint for Error {
             Self::Cache(e) => return e.hint(),
             Self::Instruction { source, .. } => return source.hint(),
             Self::Dockerfile(e) => return e.hint(),
+            Self::Checks(e) => return e.hint(),
             Self::Trigger { source, .. } => return source.hint(),
             Self::Step { exit: Exit::OutOfMemory, .. } => {
                 "allow the step more with --memory".into()
@@ -127,14 +128,22 @@ impl Hint for Error {
             Self::NoStage { stages, .. } if stages.is_empty() => {
                 "no stage of this Dockerfile has a name; FROM … AS name gives one".into()
             }
-            Self::NoStage { stages, .. } => format!("the stages are {}", stages.join(", ")),
+            Self::NoStage { name, stages } => {
+                let stages_text = stages.join(", ");
+                match dockerfile::nearest(name, stages.iter().map(String::as_str)) {
+                    Some(nearest) => {
+                        format!("did you mean {nearest}? the stages are {stages_text}")
+                    }
+                    None => format!("the stages are {stages_text}"),
+                }
+            }
             Self::Base { source, .. } => return source.hint(),
             Self::EmptyBase { .. } => {
                 "give the ARG a default before the first FROM, or a value with --build-arg".into()
             }
             Self::Platform { source, .. } => return source.hint(),
             Self::Pull { source, .. } => return source.hint(),
-            Self::NotFound { .. } | Self::NoMatch { .. } => {
+            Self::NotFound { .. } => {
                 "paths are relative to the context, and .dockerignore may exclude them".into()
             }
             Self::NotAFolder { destination } => format!("write it as {destination}/"),

@@ -12,6 +12,7 @@
 
 mod attest;
 pub mod cache;
+mod checks;
 mod content;
 mod context;
 mod error;
@@ -112,6 +113,7 @@ pub fn build(store: &Store, options: &Options, services: &Services) -> Result<Bu
     for warning in &plan.warnings {
         report.event(Event::Warning { message: warning, line: None, url: None });
     }
+    checks::tell(&dockerfile, options, context.ignore(), &plan, &report)?;
     let imports = Imports::open(store, options, services, &report)?;
     let build = Build {
         store,

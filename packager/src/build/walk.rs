@@ -59,7 +59,8 @@ impl Source<'_> {
         move |source| Error::Content { operation, path: path.clone(), place: place.clone(), source }
     }
 
-    /// What a path or pattern stands for, sorted. A plain path must exist, a pattern must match something.
+    /// What a path or pattern stands for, sorted. A plain path must exist, a pattern may match nothing:
+    /// `COPY package.json package-lock.json* ./` is how optional files are copied.
     pub fn matches(&self, pattern: &str) -> Result<Vec<Match>, Error> {
         let clean = super::files::clean(pattern.as_bytes());
         let not_found =
@@ -77,12 +78,6 @@ impl Source<'_> {
         let mut matches = Vec::new();
         for name in names {
             matches.extend(self.matched(name)?);
-        }
-        if matches.is_empty() {
-            return Err(Error::NoMatch {
-                pattern: pattern.to_owned(),
-                place: self.label.to_owned(),
-            });
         }
         Ok(matches)
     }

@@ -16,19 +16,15 @@ fn links_lead_nowhere_outside() {
     symlink("/", context.join("root")).unwrap();
     symlink("loop", context.join("loop")).unwrap();
     project.file("ok", "ok");
-    for source in [
-        "absolute",
-        "relative",
-        "folder/key",
-        "folder/*",
-        "loop",
-        "root/etc/passwd",
-        "../outside/key",
-    ] {
+    for source in
+        ["absolute", "relative", "folder/key", "loop", "root/etc/passwd", "../outside/key"]
+    {
         project.file("Dockerfile", format!("FROM scratch\nCOPY {source} /x\n"));
         let story = project.fails();
         assert!(!story.contains("private"), "{story}");
     }
+    project.file("Dockerfile", "FROM scratch\nCOPY folder/* /x/\n");
+    assert_eq!(project.files(&project.build().0), [""; 0]);
     // as links they are copied, and mean something else in the image
     project.file("Dockerfile", "FROM scratch\nCOPY . /\n");
     project.file(".dockerignore", "Dockerfile\n.dockerignore\n");
@@ -122,10 +118,12 @@ fn what_is_ignored_is_not_opened() {
             "some/deep/one 644 0:0 \"1\"",
         ]
     );
-    for source in ["some/deep/two", "some/deep/t*", "Dockerfile"] {
+    for source in ["some/deep/two", "Dockerfile"] {
         project.file("Dockerfile", format!("FROM scratch\nCOPY {source} /\n"));
         project.fails();
     }
+    project.file("Dockerfile", "FROM scratch\nCOPY some/deep/t* /\n");
+    assert_eq!(project.files(&project.build().0), [""; 0]);
 }
 
 #[test]

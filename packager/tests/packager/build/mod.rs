@@ -2,6 +2,7 @@
 
 mod basics;
 mod cache;
+mod checks;
 mod copy;
 mod hostile;
 mod image;

@@ -88,6 +88,11 @@ fn a_target_by_name_and_by_number() {
         |o| o.target = Some("three".into()),
         "error: there is no stage \"three\" in the Dockerfile\nhint: the stages are one, two\n",
     );
+    check(
+        dockerfile,
+        |o| o.target = Some("tow".into()),
+        "error: there is no stage \"tow\" in the Dockerfile\nhint: did you mean two? the stages are one, two\n",
+    );
 }
 
 #[test]

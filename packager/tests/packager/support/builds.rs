@@ -170,6 +170,11 @@ impl Log {
         let found = lines.iter().filter(|line| line.contains(text));
         found.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
     }
+
+    pub fn warnings(&self) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().filter_map(|line| line.strip_prefix("WARNING ").map(str::to_owned)).collect()
+    }
 }
 
 /// A context and a store of their own.
