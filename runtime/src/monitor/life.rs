@@ -178,7 +178,7 @@ impl<'a> Life<'a> {
             pid,
             monitor: std::process::id(),
             ports: match &spec.network {
-                NetworkMode::Networks(_) if !attached.ports.is_empty() => attached.ports.clone(),
+                NetworkMode::Networks(_) if attached.has_bridges_only() => attached.ports.clone(),
                 _ => published(&spec.ports, &guest),
             },
             lacking: std::mem::take(&mut guest.lacking),

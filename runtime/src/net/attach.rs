@@ -86,6 +86,13 @@ pub struct Attached {
     pub channel: Option<OwnedFd>,
 }
 
+impl Attached {
+    /// Whether packets are led to the published ports, rather than by the guest's own doing.
+    pub fn has_bridges_only(&self) -> bool {
+        self.endpoints.iter().all(|(network, _)| network.driver == Driver::Bridge)
+    }
+}
+
 /// Called before each step; an error makes the step fail with it.
 pub type Observe<'a> = &'a mut dyn FnMut(Step) -> io::Result<()>;
 
@@ -123,7 +130,7 @@ pub(super) fn failed(step: Step, network: &str, source: io::Error) -> Error {
 pub fn attach(root: &Root, spec: &ContainerSpec, name: &str, observe: Observe) -> Result<Attached> {
     match &spec.network {
         NetworkMode::Host | NetworkMode::None => Ok(Attached::default()),
-        NetworkMode::Container(other) => of_container(root, other),
+        NetworkMode::Container(other) => of_container(root, spec, other),
         NetworkMode::Networks(_) => {
             let attached = connect_all(root, spec, name, &mut Progress { observe });
             if attached.is_err() {
@@ -149,12 +156,18 @@ pub fn memberships_in_order(
 }
 
 /// The place of another container, which runs.
-fn of_container(root: &Root, other: &ContainerId) -> Result<Attached> {
+fn of_container(root: &Root, spec: &ContainerSpec, other: &ContainerId) -> Result<Attached> {
     let not_running = || Error::OtherNotRunning { container: other.clone() };
     let container = state::load(root, other).map_err(|_| not_running())?;
     let pid = container.state.pid.filter(|_| container.state.is_alive()).ok_or_else(not_running)?;
     if !lease::is_alive(root, other)? {
         return Err(not_running());
+    }
+    let is_shared = container.spec.engine == EngineKind::Wasm
+        && matches!(container.spec.network, NetworkMode::Networks(_));
+    if is_shared && spec.engine == EngineKind::Native {
+        // only what a Wasm guest has for sockets keeps its neighbours' addresses from it
+        return Err(Error::OtherIsWasm { container: other.clone() });
     }
     let namespace = match &container.spec.network {
         NetworkMode::Host => None,
@@ -201,8 +214,9 @@ fn connect_all(
         && let Some(namespace) = &attached.namespace
     {
         let open = || {
-            // where there is no network there may still be names
-            bridge::switch_on(&mut bridge::inside(namespace.as_fd())?)?;
+            if attached.endpoints.is_empty() {
+                bridge::switch_on(&mut bridge::inside(namespace.as_fd())?)?;
+            }
             namespace::within(namespace.as_fd(), names::Sockets::open)
         };
         let first = attached.endpoints.first().map_or("", |(network, _)| network.name.as_str());

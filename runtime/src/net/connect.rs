@@ -4,7 +4,7 @@ use super::attach::{self, Step, configure, failed, lease_all, plug_of};
 use super::depart::{self, Links};
 use super::error::{Error, Result};
 use super::netlink::{Socket, route};
-use super::{bridge, endpoint, namespace, reload, shared, store};
+use super::{bridge, endpoint, namespace, reload, store};
 use crate::state::Container;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
@@ -22,8 +22,11 @@ pub fn connect(root: &Root, container: &Container, wish: &Attachment) -> Result<
     if !matches!(container.spec.network, NetworkMode::Networks(_)) {
         return Err(Error::NoOwnNetwork { container: container.id().clone() });
     }
-    let network = store::find(root, &wish.network)?;
     let id = container.id();
+    if container.spec.engine == EngineKind::Wasm && container.state.is_alive() {
+        return Err(Error::WasmRuns { container: id.clone() });
+    }
+    let network = store::find(root, &wish.network)?;
     endpoint::join(root, id, &container.state.name, wish)?;
     let Some(pid) = container.state.pid.filter(|_| container.state.is_alive()) else {
         return Ok(());
@@ -53,28 +56,14 @@ fn plug(root: &Root, container: &Container, name: &str, pid: u32) -> Result<()> 
     reload::ensure(root)?;
     let mut endpoint = lease_all(root, &network, endpoint)?;
     let addresses: Vec<IpAddr> = endpoint.addresses().collect();
-    match spec.engine {
-        EngineKind::Wasm => {
-            let own = shared::find(root, &network)?;
-            if own.is_some_and(|own| namespace::is_same(own.as_fd(), namespace)) {
-                shared::add(namespace, &addresses).map_err(at(Step::Address))?;
-            } else {
-                shared::extend(&mut socket, root, &network, &bridge, namespace, &addresses)
-                    .map_err(at(Step::Link))?;
-            }
-        }
-        EngineKind::Native => {
-            endpoint.mac = addresses.first().map(|a| bridge::mac_of(*a));
-            let mut inside = bridge::inside(namespace).map_err(at(Step::Link))?;
-            let interface = bridge::free_interface(&mut inside).map_err(at(Step::Link))?;
-            let plug = plug_of(spec, &network, &endpoint, namespace, &interface);
-            bridge::plug(&mut socket, &bridge, &plug).map_err(at(Step::Link))?;
-            let has_default =
-                !network.internal && lacks_default(&mut inside).map_err(at(Step::Address))?;
-            configure(&network, &endpoint, namespace, &interface, has_default)
-                .map_err(at(Step::Address))?;
-        }
-    }
+    endpoint.mac = addresses.first().map(|a| bridge::mac_of(*a));
+    let mut inside = bridge::inside(namespace).map_err(at(Step::Link))?;
+    let interface = bridge::free_interface(&mut inside).map_err(at(Step::Link))?;
+    let plug = plug_of(spec, &network, &endpoint, namespace, &interface);
+    bridge::plug(&mut socket, &bridge, &plug).map_err(at(Step::Link))?;
+    let has_default = !network.internal && lacks_default(&mut inside).map_err(at(Step::Address))?;
+    configure(&network, &endpoint, namespace, &interface, has_default)
+        .map_err(at(Step::Address))?;
     endpoint::write(root, name, &endpoint)
 }
 

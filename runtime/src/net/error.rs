@@ -52,6 +52,10 @@ pub enum Error {
     Setup { step: Step, network: String, source: io::Error },
     #[error("container {} is not running, and its network cannot be shared", container.short())]
     OtherNotRunning { container: ContainerId },
+    #[error("container {} is a Wasm container, whose network no native one can share", container.short())]
+    OtherIsWasm { container: ContainerId },
+    #[error("container {} runs, and a Wasm guest is told of its networks when it starts", container.short())]
+    WasmRuns { container: ContainerId },
     #[error("container {} has no network of its own that could be connected to another", container.short())]
     NoOwnNetwork { container: ContainerId },
     #[error("network {network} is for Wasm containers only, and container {} is native", container.short())]
@@ -96,6 +100,10 @@ impl Hint for Error {
             }
             Self::OtherNotRunning { container } => {
                 format!("start it first: knarr start {}", container.short())
+            }
+            Self::OtherIsWasm { .. } => "join its network instead: --network NAME".into(),
+            Self::WasmRuns { container } => {
+                format!("stop it first, connect it, and start it again: knarr stop {}", container.short())
             }
             Self::PortTaken { .. } => {
                 "publish on another port, or on a free one: -p CONTAINER_PORT".into()

@@ -13,6 +13,8 @@ crate::tests![
     from_host_and_outside,
     published_ports,
     published_on_one_address,
+    published_ports_of_wasm,
+    a_wasm_container_s_network,
     networks_are_apart,
     internal_networks,
     several_networks,
@@ -145,6 +147,51 @@ fn published_on_one_address() {
     heard("", "127.0.0.1", 8081);
     assert!(!ask(OUT, UPLINK, 8081).status.success());
     assert_eq!(fixture.load(&id).state.ports[0].host_ip, Some(Ipv4Addr::LOCALHOST.into()));
+}
+
+fn published_ports_of_wasm() {
+    host::become_host();
+    let fixture = crate::guests::fixture();
+    let options = RunOptions { ports: vec![port(Some(9000), 8080)], ..on(&["bridge"]) };
+    let web = crate::guests::guest(&fixture, "httpd.p2", &[8080], &[], options);
+    fixture.start(&web);
+    let get = |prefix: &str, address: &str| {
+        shell(&format!("{prefix} curl -s -o /dev/null -w %{{http_code}} http://{address}:9000/env"))
+    };
+    for (prefix, address) in [(OUT, UPLINK), ("", "127.0.0.1"), ("", UPLINK)] {
+        assert_eq!(get(prefix, address), "200", "{prefix} {address}");
+    }
+    let native = idle(&fixture, on(&["bridge"]));
+    assert_eq!(get(&inside(&fixture, &native), UPLINK), "200");
+    assert_eq!(fixture.load(&web).state.ports, [port(Some(9000), 8080)]);
+}
+
+fn a_wasm_container_s_network() {
+    host::become_host();
+    let fixture = Fixture::new();
+    network(&fixture, "other");
+    let wasm = fixture.create_wasm(&["sleep", "1000"], on(&["bridge"]));
+    fixture.start(&wasm);
+    // a native program could take the addresses of all its neighbours there
+    let network = Some(NetworkMode::Container(wasm.clone()));
+    let native = fixture.create(&["true"], RunOptions { network, ..Default::default() });
+    let error = knarr_runtime::container::start(&fixture.store, &native).unwrap_err();
+    assert!(chain(&error).contains("is a Wasm container"), "{}", chain(&error));
+    let root = fixture.root();
+    let wish = knarr_core::spec::Attachment { network: "other".into(), ..Default::default() };
+    let error = knarr_runtime::container::connect(root, &wasm, &wish).unwrap_err();
+    assert!(chain(&error).contains("when it starts"), "{}", chain(&error));
+    assert!(net::endpoints(root, "other").unwrap().is_empty());
+    stop(&fixture, &wasm);
+    knarr_runtime::container::connect(root, &wasm, &wish).unwrap();
+    fixture.start(&wasm);
+    assert!(net::endpoints(root, "other").unwrap()[0].is_up());
+    let own = inside(&fixture, &wasm);
+    let addresses = shell(&format!("{own} ip -o -4 addr"));
+    for network in ["bridge", "other"] {
+        let address = address(&fixture, &wasm, network);
+        assert!(addresses.contains(&format!(" {address}/32 ")), "{addresses}");
+    }
 }
 
 fn networks_are_apart() {
