@@ -31,6 +31,15 @@ fn http_service() {
     assert!(shown.contains("GREETING=ahoy") && shown.ends_with("exited 0\n"), "{shown}");
 }
 
+#[test]
+fn both_shores() {
+    let shown = run("both-shores");
+    let answers = "GREETING=ahoy\nacross the sea\n";
+    let (_, wasi) = shown.split_once("== wasi/wasm\n").unwrap();
+    let (wasi, linux) = wasi.split_once("== linux/").unwrap();
+    assert!(wasi.contains(answers) && linux.contains(answers), "{shown}");
+}
+
 /// A folder without a test is not an example.
 #[test]
 fn every_example_has_a_test() {
@@ -41,5 +50,5 @@ fn every_example_has_a_test() {
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["files", "http-service"]);
+    assert_eq!(names, ["both-shores", "files", "http-service"]);
 }

@@ -72,9 +72,12 @@ impl Log {
         self.started.elapsed()
     }
 
-    /// BuildKit's frame around what a step printed that failed.
-    pub fn frame(&mut self, name: &str) -> String {
+    /// BuildKit's frame around what a step printed that failed; `None` if it printed nothing.
+    pub fn frame(&mut self, name: &str) -> Option<String> {
         self.flush(&mut |_| {});
+        if self.kept.is_empty() {
+            return None;
+        }
         let mut frame = format!("------\n > {name}:\n");
         if self.forgotten > 0 {
             frame.push_str(&format!("[{} lines before]\n", self.forgotten));
@@ -83,7 +86,7 @@ impl Log {
             frame.push_str(line);
             frame.push('\n');
         }
-        frame + "------"
+        Some(frame + "------")
     }
 }
 
@@ -158,12 +161,13 @@ mod tests {
         let mut rest = Vec::new();
         log.flush(&mut |line| rest.push(line.to_owned()));
         assert!(rest[0].ends_with(" rest"));
-        let frame = log.frame("RUN x");
+        assert_eq!(Log::new().frame("RUN x"), None);
+        let frame = log.frame("RUN x").unwrap();
         assert!(frame.starts_with("------\n > RUN x:\n") && frame.ends_with("rest\n------"));
         for _ in 0..KEPT {
             shown(&mut log, Stream::Stdout, b"x\n");
         }
-        assert!(log.frame("x").contains("[4 lines before]"));
+        assert!(log.frame("x").unwrap().contains("[4 lines before]"));
     }
 
     #[test]

@@ -47,8 +47,8 @@ impl<W: Write + Send> View for Plain<W> {
     fn finish(&self, failed: bool) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(id) = inner.failed.filter(|_| failed) else { return };
-        if let Some(known) = inner.known.get_mut(&id) {
-            let frame = known.log.frame(&known.name);
+        let frame = inner.known.get_mut(&id).and_then(|known| known.log.frame(&known.name));
+        if let Some(frame) = frame {
             inner.write(format_args!("{frame}"));
         }
     }
@@ -84,7 +84,8 @@ impl<W: Write + Send> BuildProgress for Plain<W> {
             }
             Event::Failed { vertex, error } => {
                 inner.failed.get_or_insert(vertex);
-                inner.end(vertex, &format!("ERROR: {error}"));
+                // the place in the source is shown with the error, at the end
+                inner.end(vertex, &format!("ERROR: {}", error.lines().next().unwrap_or_default()));
             }
             Event::Cancelled(id) => inner.end(id, "CANCELED"),
             Event::Warning { message, line, .. } => {

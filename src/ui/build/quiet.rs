@@ -23,8 +23,9 @@ impl View for Quiet {
     fn finish(&self, failed: bool) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(id) = inner.failed.filter(|_| failed) else { return };
-        if let Some((name, log)) = inner.known.get_mut(&id) {
-            crate::ui::note(log.frame(name));
+        let frame = inner.known.get_mut(&id).and_then(|(name, log)| log.frame(name));
+        if let Some(frame) = frame {
+            crate::ui::note(frame);
         }
     }
 }

@@ -220,8 +220,9 @@ impl View for Live {
         inner.header.finish_and_clear();
         crate::ui::note(summary);
         let Some(id) = inner.failed.filter(|_| failed) else { return };
-        if let Some(known) = inner.known.get_mut(&id) {
-            crate::ui::note(known.log.frame(&known.name));
+        let frame = inner.known.get_mut(&id).and_then(|known| known.log.frame(&known.name));
+        if let Some(frame) = frame {
+            crate::ui::note(frame);
         }
     }
 }
