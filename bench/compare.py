@@ -3,7 +3,8 @@
 
     bench/compare.py [--knarr PATH] [--runs N] [--bases OCI_LAYOUT] [--json FILE] [CASE ...]
 
-Cases: wasm-hello native-true exec-true detached pull http memory (default: all). A peer that is not
+Cases: wasm-hello native-true exec-true detached pull http memory
+build-flask build-stages (default: all). A peer that is not
 installed (or a daemon that does not answer) is skipped, and the table says so. Needs root for the native cases.
 """
 
@@ -15,7 +16,10 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import builds  # noqa: E402
 import cases  # noqa: E402
+
+ALL = {**cases.ALL, **builds.ALL}
 
 
 def main():
@@ -29,17 +33,17 @@ def main():
     knarr = os.path.abspath(arguments.knarr)
     if not os.access(knarr, os.X_OK):
         sys.exit(f"no program at {knarr}: run `cargo build --release` first, or pass --knarr")
-    unknown = set(arguments.cases) - set(cases.ALL)
+    unknown = set(arguments.cases) - set(ALL)
     if unknown:
-        sys.exit(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(cases.ALL)}")
+        sys.exit(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
 
     rows = []
     with tempfile.TemporaryDirectory(prefix="knarr-bench-") as directory:
         context = cases.Context(knarr, pathlib.Path(directory), arguments.runs, arguments.bases)
         try:
-            for name in arguments.cases or cases.ALL:
+            for name in arguments.cases or ALL:
                 print(f"{name} …", file=sys.stderr, flush=True)
-                for row in cases.ALL[name](context):
+                for row in ALL[name](context):
                     rows.append({"case": name, **row})
                     print(line(rows[-1]), flush=True)
         finally:
