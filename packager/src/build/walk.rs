@@ -59,14 +59,14 @@ impl Source<'_> {
         move |source| Error::Content { operation, path: path.clone(), place: place.clone(), source }
     }
 
-    /// What a path or pattern stands for, sorted. A plain path must exist, a pattern may match nothing:
-    /// `COPY package.json package-lock.json* ./` is how optional files are copied.
+    /// What a path or pattern stands for, sorted. A plain path must exist; a pattern may match nothing, as with BuildKit:
+    /// `COPY package.json yarn.lock* ./`.
     pub fn matches(&self, pattern: &str) -> Result<Vec<Match>, Error> {
         let clean = super::files::clean(pattern.as_bytes());
         let not_found =
             || Error::NotFound { path: pattern.to_owned(), place: self.label.to_owned() };
         if !glob::is_pattern(pattern) {
-            return match self.matched(clean)? {
+            return match self.matched(clean, pattern)? {
                 Some(found) => Ok(vec![found]),
                 None => Err(not_found()),
             };
@@ -77,14 +77,19 @@ impl Source<'_> {
         self.expand(&text, &root, b"", &mut names)?;
         let mut matches = Vec::new();
         for name in names {
-            matches.extend(self.matched(name)?);
+            let shown = lossy(&name);
+            matches.extend(self.matched(name, &shown)?);
         }
         Ok(matches)
     }
 
-    fn matched(&self, name: Vec<u8>) -> Result<Option<Match>, Error> {
+    /// `None` if it is ignored; an error if it, or what it links to, does not exist.
+    fn matched(&self, name: Vec<u8>, shown: &str) -> Result<Option<Match>, Error> {
         let resolved = self.files.resolve(&name, true).map_err(self.failed("find", &name))?;
-        let Some(resolved) = resolved else { return Ok(None) };
+        let resolved = resolved.ok_or_else(|| Error::NotFound {
+            path: shown.to_owned(),
+            place: self.label.to_owned(),
+        })?;
         // neither the link nor what it leads to may be ignored; of an ignored directory something may be left
         if let Some(ignored) = self.ignored {
             for path in [&name, &resolved.path] {

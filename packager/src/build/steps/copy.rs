@@ -1,7 +1,7 @@
 //! `COPY` and `ADD`: which file goes where, as BuildKit has it.
 //!
 //! The content of a directory is copied, not the directory; a file goes into the destination if that ends with a slash or
-//! is a directory. A directory that was there keeps its attributes, those below it get the source's.
+//! is a directory. The destination keeps its attributes, or is made with mode 755; directories below it get the source's.
 
 use super::archive;
 use super::mode::ChangeMode;
@@ -52,7 +52,7 @@ impl Copying<'_> {
         self.target.forget_links();
         if found.is_directory {
             let destination = self.destination.clone();
-            return self.content(source, found, &destination);
+            return self.content(source, found, &destination, false);
         }
         if unpack && self.take_archive(source, found)? {
             return Ok(());
@@ -85,7 +85,7 @@ impl Copying<'_> {
             push(&mut path, name);
         }
         match found.is_directory {
-            true => self.content(source, found, &path),
+            true => self.content(source, found, &path, true),
             false => self.node(source, found, &path),
         }
     }
@@ -148,7 +148,14 @@ impl Copying<'_> {
         let source = Source { files: &files, ignored: None, label: &label, is_context: false };
         let root = Match { name: Vec::new(), path: Vec::new(), is_directory: true };
         let destination = self.destination.clone();
-        self.content(&source, &root, &destination)
+        // who owns what is in an archive is the archive's affair, --chown or not
+        let (owner, mode) = (self.owner, self.mode);
+        let missing = self.made_directory();
+        self.target.directory(&destination, &missing)?;
+        (self.owner, self.mode) = (None, None);
+        let result = self.content(&source, &root, &destination, false);
+        (self.owner, self.mode) = (owner, mode);
+        result
     }
 
     /// Where a file of this name goes.
@@ -186,8 +193,14 @@ impl Copying<'_> {
         })
     }
 
-    /// Copies what is in a directory.
-    fn content(&mut self, source: &Source, found: &Match, destination: &[u8]) -> Result<(), Error> {
+    /// Copies what is in a directory. With `as_itself` the directory at the destination is a copy of the source's.
+    fn content(
+        &mut self,
+        source: &Source,
+        found: &Match,
+        destination: &[u8],
+        as_itself: bool,
+    ) -> Result<(), Error> {
         let missing = self.made_directory();
         let (parent, name) = split(destination);
         let failed = |e| Error::Content {
@@ -200,7 +213,8 @@ impl Copying<'_> {
         let (base, is_new) = match there {
             Some(there) if there.is_directory => (there.path, false),
             Some(_) => return Err(failed(std::io::ErrorKind::NotADirectory.into())),
-            None => (join(&self.target.directory(parent, &missing)?.0, name), true),
+            None if as_itself => (join(&self.target.directory(parent, &missing)?.0, name), true),
+            None => (self.target.directory(destination, &missing)?.0, false),
         };
         let (owner, mode, clock, exclude) = (self.owner, self.mode, self.clock, self.exclude);
         let target = &mut *self.target;

@@ -99,7 +99,7 @@ pub fn run(
         .iter()
         .map(|one| prepare(stage, vertex, &source, one))
         .collect::<Result<Vec<_>, Error>>()?;
-    check_destination(copy, &ready)?;
+    check_destination(stage, step, copy, &ready);
 
     let key = key(stage, copy, &tree, exclude.as_deref(), &ready)?;
     let key = match copy.link {
@@ -170,16 +170,20 @@ fn prepare(
     })
 }
 
-/// Several files need a directory to go to, whether they were written down or matched.
-fn check_destination(copy: &Copy, ready: &[Ready]) -> Result<(), Error> {
+/// Several files that a pattern matched, and one file to go to: BuildKit copies one over the other.
+fn check_destination(stage: &StageBuilder, step: &Step, copy: &Copy, ready: &[Ready]) {
     let files = |one: &Ready| match one {
         Ready::Found { matches, .. } => matches.iter().filter(|m| !m.is_directory).count(),
         _ => 1,
     };
     let count: usize = ready.iter().map(files).sum();
-    match count > 1 && !copy.into_directory && !copy.parents {
-        true => Err(Error::NotAFolder { destination: copy.destination.clone() }),
-        false => Ok(()),
+    if count > 1 && !copy.into_directory && !copy.parents {
+        let to = &copy.destination;
+        let message = format!(
+            "{count} files are copied to {to}, one over the other unless that is a folder: write {to}/"
+        );
+        let line = Some(step.line());
+        stage.build.report.event(Event::Warning { message: &message, line, url: None });
     }
 }
 

@@ -35,6 +35,10 @@ fn files_and_directories() {
         [c, "e 644 0:0 \"E\""],
         "what matches a pattern is copied one by one"
     );
+    assert_eq!(
+        copied("RUN mkdir /seven\nCOPY --chmod=700 b/d /n"),
+        ["n/ 755 0:0", "n/e 700 0:0 \"E\"", "seven/ 755 0:0"]
+    );
     assert_eq!(copied("COPY b/**/e /"), ["e 644 0:0 \"E\""]);
     assert_eq!(copied("COPY [\"a\", \"/with blank\"]"), ["with blank 644 0:0 \"A\""]);
     assert_eq!(copied("COPY ../../a /x"), ["x 644 0:0 \"A\""], "'..' ends at the context");
@@ -42,22 +46,18 @@ fn files_and_directories() {
 
 #[test]
 fn several_files_need_a_directory() {
-    for instruction in ["COPY a b/c /x", "COPY [ab]* b/c /x"] {
-        let project = Project::new(&format!("FROM scratch\n{instruction}\n"));
-        sample(&project);
-        let story = project.fails();
-        assert!(story.contains("does not end in a slash"), "{story}");
-        assert!(story.contains("hint: write it as /x/"), "{story}");
-    }
-    let project = Project::new("FROM scratch\nCOPY nothing /\n");
+    let project = Project::new("FROM scratch\nCOPY a b/c /x\n");
+    sample(&project);
     let story = project.fails();
-    assert!(story.contains("\"nothing\" is not in the context"), "{story}");
-}
-
-#[test]
-fn a_pattern_may_match_nothing() {
-    assert_eq!(copied("COPY a none* /"), ["a 644 0:0 \"A\""]);
-    assert_eq!(copied("COPY none* /"), [""; 0]);
+    assert!(story.contains("does not end in a slash"), "{story}");
+    assert!(story.contains("hint: write it as /x/"), "{story}");
+    project.file("Dockerfile", "FROM scratch\nCOPY nothing /\n");
+    assert!(project.fails().contains("\"nothing\" is not in the context"));
+    // a pattern may match nothing, and too much
+    assert_eq!(copied("COPY a yarn.lock* /x/"), ["x/ 755 0:0", "x/a 644 0:0 \"A\""]);
+    project.file("Dockerfile", "FROM scratch\nCOPY [a]* /x\n");
+    project.file("a2", "B");
+    assert_eq!(project.build().1.of("2 files are copied to /x"), ["WARNING"]);
 }
 
 #[test]
