@@ -14,7 +14,7 @@ const MISTAKES: &[Mistake] = &[
     ("run --pull never nothere", 125, "nothere", "knarr pull nothere"),
     ("run --platform banana/ busybox", 125, "--platform", "see 'knarr run --help'"),
     ("run --memory banana busybox", 125, "\"banana\" is not a size", "see 'knarr run --help'"),
-    ("run --cpus 0 busybox", 125, "\"0\" is not a number of processors", "see 'knarr run --help'"),
+    ("run --cpus x busybox", 125, "\"x\" is not a number of processors", "see 'knarr run --help'"),
     (
         "run --memory 1g --memory-swap 1m busybox",
         125,
@@ -126,7 +126,7 @@ const MISTAKES: &[Mistake] = &[
     ("ps -a --format {{.Nme}}", 1, "there is no field .Nme", "the fields here are"),
     ("ps --format {{", 1, "unclosed action", "templates are Go's"),
     ("ps --format {{banana}}", 1, "function \"banana\" is not defined", "the functions are and"),
-    ("inspect nothere", 1, "no container, image or volume \"nothere\"", "'knarr ps -a'"),
+    ("inspect nothere", 1, "no container, image, network or volume \"nothere\"", "'knarr ps -a'"),
     ("images --filter banana=1", 2, "there is no filter \"banana\"", "the filters are reference"),
     ("pull Busy", 1, "must be lower case", "try \"busy\""),
     ("pull a:b:c", 1, "is not a valid", "[registry/]name[:tag]"),

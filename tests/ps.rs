@@ -138,5 +138,9 @@ fn inspect_finds_containers_images_and_volumes() {
     assert!(knarr.ok(&["inspect", "-f", "{{index .RepoTags 0}}", "busybox"]) == "busybox:latest");
     let ended = knarr.run(&["inspect", "-f", "{{.Name}}", "web", "nothere"]).code(1);
     assert_eq!(ended.stdout, "/web\n");
-    assert!(ended.stderr.contains("no container, image or volume \"nothere\""), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no container, image, network or volume \"nothere\""),
+        "{}",
+        ended.stderr
+    );
 }

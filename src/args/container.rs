@@ -288,7 +288,7 @@ impl Options {
             memory: self.memory,
             memory_swap: self.memory_swap,
             memory_reservation: self.memory_reservation,
-            nano_cpus: self.cpus,
+            nano_cpus: self.cpus.filter(|cpus| *cpus > 0),
             cpu_shares: self.cpu_shares,
             cpuset_cpus: self.cpuset_cpus.clone(),
             // 0 and -1 are Docker's "unlimited"

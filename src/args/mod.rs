@@ -91,6 +91,10 @@ pub enum Verb {
     Cp(commands::cp::Args),
     /// Write a container's file system to a tar archive
     Export(commands::export::Args),
+    /// Show the processes of a container
+    Top(commands::top::Args),
+    /// Show what running containers use
+    Stats(commands::stats::Args),
     /// Show a container's published ports
     Port(commands::port::Args),
     /// Show details of containers, images or volumes

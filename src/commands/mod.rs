@@ -35,9 +35,11 @@ pub mod rmi;
 pub mod run;
 pub mod save;
 pub mod start;
+pub mod stats;
 pub mod stop;
 pub mod system;
 pub mod tag;
+pub mod top;
 pub mod unpause;
 pub mod version;
 pub mod volume;
@@ -101,9 +103,11 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Run(args) => run::run(&args, context),
         Verb::Save(args) => save::run(&args, context),
         Verb::Start(args) => start::run(&args, context),
+        Verb::Stats(args) => stats::run(&args, context),
         Verb::Stop(args) => stop::run(&args, context),
         Verb::System(verb) => system::run(verb, context),
         Verb::Tag(args) => tag::run(&args, context),
+        Verb::Top(args) => top::run(&args, context),
         Verb::Unpause(args) => unpause::run(&args, context),
         Verb::Version(args) => version::run(&args),
         Verb::Volume(verb) => volume::run(verb, context),

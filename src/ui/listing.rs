@@ -139,7 +139,7 @@ fn unescape(format: &str) -> String {
 }
 
 /// Aligns at tabs as Go's tabwriter does for Docker: columns of at least 10 characters, 3 of them space.
-fn align(lines: &[String]) -> String {
+pub fn align(lines: &[String]) -> String {
     let mut writer = TabWriter::new(Vec::new()).minwidth(7).padding(3);
     let written = writer.write_all((lines.join("\n") + "\n").as_bytes());
     match written

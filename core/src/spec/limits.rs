@@ -100,10 +100,10 @@ pub fn parse_size(text: &str) -> Result<u64, InvalidLimit> {
     }
 }
 
-/// Billionths of a processor from `--cpus 1.5`.
+/// Billionths of a processor from `--cpus 1.5`; 0 is unlimited, as in Docker.
 pub fn parse_cpus(text: &str) -> Result<u64, InvalidLimit> {
     match text.parse::<f64>() {
-        Ok(cpus) if cpus.is_finite() && cpus > 0.0 && cpus < 1e6 => Ok((cpus * 1e9) as u64),
+        Ok(cpus) if (0.0..1e6).contains(&cpus) => Ok((cpus * 1e9) as u64),
         _ => Err(InvalidLimit::Cpus(text.to_owned())),
     }
 }

@@ -24,6 +24,8 @@ pub enum Error {
     ShowLog { source: io::Error },
     #[error("cannot follow the log")]
     FollowLog { source: io::Error },
+    #[error("cannot list the processes with 'ps {options}'")]
+    Ps { options: String, source: io::Error },
     #[error("a Wasm container has no other programs to execute: its guest is one module")]
     ExecInWasm,
     #[error("exec needs a process with a single thread")]
@@ -95,6 +97,9 @@ impl Hint for Error {
                 Some(format!("leave the slash at its end out, or make the directory {path} first"))
             }
             Self::IsADirectory { .. } => Some("name a file, or a directory to put it in".into()),
+            Self::Ps { .. } => {
+                Some("leave the options out: then no other program is needed".into())
+            }
             Self::Options(e) => e.hint(),
             Self::Filter(e) => e.hint(),
             Self::Signal(e) => e.hint(),

@@ -21,7 +21,9 @@ pub mod rename;
 pub mod restart;
 pub mod run;
 pub mod start;
+pub mod stats;
 pub mod stop;
+mod top;
 mod view;
 mod volumes_from;
 pub mod wait;
@@ -42,6 +44,7 @@ pub use rename::rename;
 pub use restart::restart;
 pub use start::start;
 pub use stop::stop;
+pub use top::{Processes, top};
 pub use volumes_from::volumes_from;
 pub use wait::wait;
 

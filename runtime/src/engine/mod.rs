@@ -4,10 +4,12 @@ pub mod bind;
 pub mod cgroup;
 mod host;
 pub mod native;
+mod processes;
 pub mod wasm;
 
 pub use bind::{Bind, BindError};
 pub use host::{HostSupport, UserNamespaces, host_support};
+pub use processes::processes;
 
 use crate::net::Attached;
 use knarr_core::id::ContainerId;

@@ -104,6 +104,12 @@ pub fn close_inherited() {
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
 }
 
+/// In which the kernel tells processor time to programs: so many in a second.
+pub fn clock_ticks() -> u64 {
+    // SAFETY: takes and touches no memory.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1)
+}
+
 /// How many threads this process has.
 pub fn threads() -> usize {
     let path = std::path::Path::new("/proc/self/task");

@@ -45,8 +45,12 @@ pub enum Verb {
     Run(Box<run::Args>),
     /// Start stopped containers
     Start(start::Args),
+    /// Show what running containers use
+    Stats(stats::Args),
     /// Stop containers
     Stop(stop::Args),
+    /// Show the processes of a container
+    Top(top::Args),
     /// Let paused containers go on
     Unpause(unpause::Args),
     /// Wait until containers end, and print their exit codes
@@ -72,7 +76,9 @@ pub fn run(verb: Verb, context: &Context) -> Outcome {
         Verb::Rm(args) => rm::run(&args, context),
         Verb::Run(args) => run::run(&args, context),
         Verb::Start(args) => start::run(&args, context),
+        Verb::Stats(args) => stats::run(&args, context),
         Verb::Stop(args) => stop::run(&args, context),
+        Verb::Top(args) => top::run(&args, context),
         Verb::Unpause(args) => unpause::run(&args, context),
         Verb::Wait(args) => wait::run(&args, context),
     }

@@ -2,7 +2,7 @@
 
 mod image;
 
-use super::{Context, Outcome, volume};
+use super::{Context, Outcome, network, volume};
 use crate::args::value::platform;
 use crate::error::{FAILED, Failure};
 use crate::ui::{self, listing};
@@ -57,6 +57,7 @@ enum Kind {
     Container,
     Image,
     Volume,
+    Network,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,6 +66,7 @@ enum Document {
     Container(Box<Inspection>),
     Image(Box<image::Document>),
     Volume(volume::inspect::Document),
+    Network(network::inspect::Document),
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
@@ -75,6 +77,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         Some(Kind::Image) => {
             Ok(Document::Image(image::document(&store, &store.find(name)?, None)?.into()))
         }
+        Some(Kind::Network) => Ok(Document::Network(network::inspect::find(store.root(), name)?)),
         Some(Kind::Volume) => Ok(Document::Volume(volume::inspect::find(store.root(), name)?)),
     })
 }
@@ -91,7 +94,7 @@ pub fn run_image(args: &ImageArgs, context: &Context) -> Outcome {
     })
 }
 
-/// Docker's order: a container, else an image, else a volume.
+/// Docker's order: a container, else an image, else a network, else a volume.
 fn any(store: &Store, name: &str, size: bool) -> Result<Document, Failure> {
     match container::find(store, name) {
         Ok(id) => {
@@ -105,9 +108,13 @@ fn any(store: &Store, name: &str, size: bool) -> Result<Document, Failure> {
         Err(store::Error::NotFound { .. }) => {}
         Err(error) => return Err(error.into()),
     }
+    if let Ok(network) = network::inspect::find(store.root(), name) {
+        return Ok(Document::Network(network));
+    }
     volume::inspect::find(store.root(), name).map(Document::Volume).map_err(|_| {
-        Failure::new(format!("no container, image or volume {name:?}"))
-            .hint("'knarr ps -a', 'knarr images' and 'knarr volume ls' list what there is")
+        Failure::new(format!("no container, image, network or volume {name:?}")).hint(
+            "'knarr ps -a', 'knarr images', 'knarr network ls' and 'knarr volume ls' list what there is",
+        )
     })
 }
 
