@@ -24,6 +24,7 @@ mod ps;
 mod publish;
 mod restart;
 mod run;
+mod stats;
 mod terminal;
 mod user;
 mod variant;

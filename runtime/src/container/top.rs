@@ -98,7 +98,13 @@ fn boot_time() -> i64 {
 /// The lines of ps(1) about these processes; it has to show a column `PID`.
 fn of_ps(options: &[String], pids: &[u32]) -> Result<Processes> {
     let failed = |source| Error::Ps { options: options.join(" "), source };
-    let output = Command::new("ps").args(options).output().map_err(failed)?;
+    let only: Vec<String> = pids.iter().map(u32::to_string).collect();
+    let only = format!("-q{}", only.join(","));
+    let mut output = Command::new("ps").args(options).arg(only).output().map_err(failed)?;
+    if !output.status.success() {
+        // it does not go together with some options, and busybox does not have it
+        output = Command::new("ps").args(options).output().map_err(failed)?;
+    }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut lines = text.lines();
     let titles: Vec<String> =
