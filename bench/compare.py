@@ -3,8 +3,8 @@
 
     bench/compare.py [--knarr PATH] [--runs N] [--bases OCI_LAYOUT] [--json FILE] [CASE ...]
 
-Cases: wasm-hello native-true exec-true detached pull http memory
-build-flask build-stages (default: all). A peer that is not
+Cases: wasm-hello native-true exec-true detached pull http memory network-start network-throughput network-publish
+network-wasm build-flask build-stages (default: all). A peer that is not
 installed (or a daemon that does not answer) is skipped, and the table says so. Needs root for the native cases.
 """
 
@@ -18,15 +18,16 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import builds  # noqa: E402
 import cases  # noqa: E402
+import networks  # noqa: E402
 
-ALL = {**cases.ALL, **builds.ALL}
+ALL = {**cases.ALL, **networks.ALL, **builds.ALL}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--knarr", default="target/release/knarr")
     parser.add_argument("--runs", type=int, default=30)
-    parser.add_argument("--bases", help="an OCI layout with a busybox-latest (and for pull python-3.11-slim) tag")
+    parser.add_argument("--bases", help="an OCI layout with a busybox-latest (and for pull python-3.11-slim, for networks tools-latest and nginx-alpine) tag")
     parser.add_argument("--json", help="write the rows there as well")
     parser.add_argument("cases", nargs="*", metavar="CASE")
     arguments = parser.parse_args()

@@ -6,7 +6,7 @@ use crate::harness::proc::until;
 #[test]
 fn the_processes_of_both_kinds_of_container() {
     let knarr = Knarr::new().with_busybox().with_kit();
-    let script = "sleep 1000 & sleep 2000";
+    let script = "sleep 1000 & sleep 2000; true";
     knarr.ok(&["run", "-d", "--name", "box", "-u", "1000", "busybox", "sh", "-c", script]);
     until("all three run", || knarr.ok(&["top", "box"]).lines().count() == 4);
     let shown = knarr.ok(&["top", "box"]);
