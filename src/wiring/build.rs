@@ -3,7 +3,7 @@
 use crate::error::Failure;
 use knarr_core::hint::Hint;
 use knarr_packager::build::{Built, Error};
-use knarr_runtime::oneshot;
+use knarr_runtime::{net, oneshot};
 use serde_json::{Map, Value, json};
 
 /// An error with its causes; the hint may be one of the runtime's, which the library knows nothing of.
@@ -11,7 +11,8 @@ pub fn failure(error: &Error) -> Failure {
     let mut hint = error.hint();
     let mut source = std::error::Error::source(error);
     while let (None, Some(cause)) = (&hint, source) {
-        hint = cause.downcast_ref::<oneshot::Error>().and_then(Hint::hint);
+        hint = (cause.downcast_ref::<oneshot::Error>().and_then(Hint::hint))
+            .or_else(|| cause.downcast_ref::<net::Error>().and_then(Hint::hint));
         source = cause.source();
     }
     Failure::of(error, hint)

@@ -1,11 +1,13 @@
 //! `RUN` steps: what a build asks of the runtime.
 
 use knarr_core::root::Root;
+use knarr_core::spec::network::DEFAULT_NETWORK;
 use knarr_core::spec::{Attachment, Dns, EngineKind, NetworkMode, Security};
 use knarr_packager::build::options::StepNetwork;
 use knarr_packager::build::{
     Exit, RunStep, StepError, StepMount, StepMountKind, StepRunner, Stream,
 };
+use knarr_runtime::net;
 use knarr_runtime::oneshot::{self, Cancel, Ended, Source, Step};
 
 /// Runs each step in a process of its own.
@@ -34,20 +36,24 @@ impl StepRunner for Runner<'_> {
             oneshot::Stream::Stdout => output(Stream::Stdout, bytes),
             oneshot::Stream::Stderr => output(Stream::Stderr, bytes),
         };
-        Ok(match oneshot::run(self.root, &translate(step), Some(&cancel), &mut output)? {
-            Ended::Code(code) => Exit::Code(code),
-            Ended::Signal(signal) => Exit::Signal(signal),
-            Ended::OutOfMemory => Exit::OutOfMemory,
-        })
+        Ok(
+            match oneshot::run(self.root, &translate(self.root, step)?, Some(&cancel), &mut output)?
+            {
+                Ended::Code(code) => Exit::Code(code),
+                Ended::Signal(signal) => Exit::Signal(signal),
+                Ended::OutOfMemory => Exit::OutOfMemory,
+            },
+        )
     }
 }
 
-fn translate(step: &RunStep) -> Step {
-    Step {
-        engine: match step.platform.is_wasm() {
-            true => EngineKind::Wasm,
-            false => EngineKind::Native,
-        },
+fn translate(root: &Root, step: &RunStep) -> Result<Step, net::Error> {
+    let engine = match step.platform.is_wasm() {
+        true => EngineKind::Wasm,
+        false => EngineKind::Native,
+    };
+    Ok(Step {
+        engine,
         rootfs: step.rootfs.clone(),
         args: step.args.clone(),
         env: step.env.clone(),
@@ -55,23 +61,30 @@ fn translate(step: &RunStep) -> Step {
         user: step.user.clone(),
         hostname: Some(step.hostname.clone()),
         mounts: step.mounts.iter().map(mount).collect(),
-        network: network(&step.network),
+        network: network(root, engine, &step.network)?,
         dns: Dns::default(),
         extra_hosts: step.hosts.clone(),
         limits: step.limits.clone(),
         security: Security::default(),
-    }
+    })
 }
 
-fn network(network: &StepNetwork) -> NetworkMode {
-    match network {
-        StepNetwork::Default | StepNetwork::Host => NetworkMode::Host,
-        StepNetwork::None => NetworkMode::None,
-        StepNetwork::Named(name) => NetworkMode::Networks(vec![Attachment {
-            network: name.clone(),
-            ..Attachment::default()
-        }]),
-    }
+/// As `knarr run` has it: a bridge for the superuser, the host's own network for others.
+fn network(
+    root: &Root,
+    engine: EngineKind,
+    network: &StepNetwork,
+) -> Result<NetworkMode, net::Error> {
+    let joined = match network {
+        StepNetwork::Host => None,
+        StepNetwork::None => return Ok(NetworkMode::None),
+        StepNetwork::Named(name) if name != DEFAULT_NETWORK => Some(net::find(root, name)?),
+        StepNetwork::Named(_) | StepNetwork::Default => net::default_network(root, engine, None)?,
+    };
+    Ok(joined.map_or(NetworkMode::Host, |network| {
+        let wish = Attachment { network: network.name, ..Attachment::default() };
+        NetworkMode::Networks(vec![wish])
+    }))
 }
 
 fn mount(mount: &StepMount) -> oneshot::StepMount {

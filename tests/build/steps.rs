@@ -1,6 +1,6 @@
 //! What `RUN` sees and leaves.
 
-use crate::harness::Knarr;
+use crate::harness::{Knarr, NewUser};
 
 #[test]
 fn a_dockerfile_of_several_stages() {
@@ -100,6 +100,49 @@ fn limits_and_names() {
     for expected in [" 77\n", " 2048 ", "10.9.8.7\tharbour"] {
         assert!(said.contains(expected), "{said}");
     }
+}
+
+#[test]
+fn the_network_of_a_step() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["network", "create", "shipyard"]);
+    knarr.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "mirror",
+        "--network",
+        "shipyard",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    let dockerfile = "FROM busybox
+        RUN grep nameserver /etc/resolv.conf; grep -c eth0: /proc/net/dev
+        RUN --network=host readlink /proc/self/ns/net || true";
+    let said = knarr.built(dockerfile, &[]);
+    assert!(said.contains("nameserver 127.0.0.11"), "a network of its own: {said}");
+    let said = knarr.built(
+        "FROM busybox\nRUN cat /etc/hosts; wget -T 5 -q -O- http://mirror:9/ 2>&1 | grep -c refused\n",
+        &["--network", "shipyard"],
+    );
+    assert!(said.contains(" 1\n"), "the name is known: {said}");
+    let error = knarr.build(dockerfile, &["--no-cache", "--network", "nowhere"]).error(1);
+    assert!(error.contains("nowhere") && error.contains("hint: "), "{error}");
+    assert!(knarr.run(&["network", "inspect", "shipyard"]).ok().contains("mirror"));
+}
+
+#[test]
+fn an_ordinary_user_builds() {
+    let user = NewUser::new();
+    let knarr = Knarr::of_user(user.0.clone()).with_busybox();
+    let context = knarr.context(&[(
+        "Dockerfile",
+        "FROM busybox\nRUN id -u >/id; rm /etc/group\nCMD [\"cat\", \"/id\"]\n",
+    )]);
+    knarr.ok(&["build", "-q", "-t", "app", context.to_str().unwrap()]);
+    assert_eq!(knarr.ok(&["run", "--rm", "app"]), "0");
+    knarr.assert_no_step_left();
 }
 
 #[test]

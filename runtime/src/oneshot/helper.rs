@@ -14,7 +14,6 @@ use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::image::{Digest, Platform};
 use knarr_core::root::Root;
-use knarr_core::spec::network::DEFAULT_NETWORK;
 use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode, Process as ProcessSpec, SpecImage};
 use knarr_core::sys;
 use knarr_core::undo::Undo;
@@ -91,9 +90,6 @@ fn live(
     undo.push(|| drop(net::detach(networks, id).and_then(|()| net::leave_all(networks, id))));
     if let NetworkMode::Networks(wishes) = &step.network {
         for wish in wishes {
-            if wish.network == DEFAULT_NETWORK {
-                net::ensure_default(networks)?;
-            }
             net::join(networks, id, id.short(), wish)?;
         }
     }
