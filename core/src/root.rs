@@ -232,6 +232,11 @@ impl ContainerPaths {
         self.run.join("etc")
     }
 
+    /// The mark that another container has joined the network of this one.
+    pub fn network_shared(&self) -> PathBuf {
+        self.run.join("network-shared")
+    }
+
     /// The writable layer: what the container changed.
     pub fn upper(&self) -> PathBuf {
         self.data.join("upper")

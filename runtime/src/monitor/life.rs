@@ -267,7 +267,7 @@ impl<'a> Life<'a> {
     /// Removes what a monitor leaves last, the quick part at once. What the kernel takes its time for, nobody has to wait
     /// for: unmounting an overlay that is not volatile syncs a whole file system (28 ms where this was measured), removing
     /// a directory discards its block on some disks (3 ms each). In the foreground somebody does wait for this process.
-    /// So is the link of a network (20 ms); it does not keep the container's lock.
+    /// So is a link that outlives its container (20 ms); removing it does not keep the container's lock.
     fn leave(
         &self,
         foreground: bool,

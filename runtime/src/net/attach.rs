@@ -9,6 +9,7 @@ use super::outbound::{self, Denials};
 use super::{lease, names, namespace, ports, reload, shared, store};
 use crate::state;
 use ipnet::IpNet;
+use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
@@ -169,6 +170,8 @@ fn of_container(root: &Root, spec: &ContainerSpec, other: &ContainerId) -> Resul
         // only what a Wasm guest has for sockets keeps its neighbours' addresses from it
         return Err(Error::OtherIsWasm { container: other.clone() });
     }
+    // first: whoever finds the guest alive below is seen at its end
+    fsx::write(&root.container(other).network_shared(), "").map_err(|_| not_running())?;
     let namespace = match &container.spec.network {
         NetworkMode::Host => None,
         _ => Some(namespace::of_process(pid).map_err(|_| not_running())?),

@@ -16,12 +16,23 @@ use knarr_core::spec::network::{Driver, NetworkSpec};
 ///
 /// It relies on names and leases rather than on the endpoint's record, which may not have been written.
 pub fn detach(root: &Root, id: &ContainerId) -> Result<()> {
-    depart(root, id)?.remove()
+    collect(root, id)?.remove()
 }
 
 /// The quick part of [`detach`], at the end of a container: afterwards nothing leads to it, and its addresses and ports are
 /// free.
+///
+/// The links are left to the kernel, which removes them with the namespace, unless another container shares that: it joined
+/// while the guest lived, so its mark is here by now.
 pub fn depart(root: &Root, id: &ContainerId) -> Result<Links> {
+    let links = collect(root, id)?;
+    match root.container(id).network_shared().exists() {
+        true => Ok(links),
+        false => Ok(Links::default()),
+    }
+}
+
+fn collect(root: &Root, id: &ContainerId) -> Result<Links> {
     let mut links = Links::default();
     let mut result = Ok(());
     for (network, endpoint) in endpoint::memberships(root, id)? {
@@ -31,7 +42,7 @@ pub fn depart(root: &Root, id: &ContainerId) -> Result<Links> {
 }
 
 /// Links of a container that has ended. Removing one takes the kernel tens of milliseconds, in which it waits for all
-/// processors; nobody else has to wait. The kernel does it by itself where no other container shares the namespace.
+/// processors; nobody else has to wait.
 ///
 /// Meanwhile the address may be another container's. That is no trouble: free ones are given out in turn, and one that is
 /// wished for has the same address on the wire as before.

@@ -96,7 +96,9 @@ impl Hint for Error {
             }
             Self::NoFamily { family: "IPv6", .. } => "make the network with --ipv6".into(),
             Self::NotPermitted { .. } => {
-                "run it as the superuser with CAP_NET_ADMIN, or use the host's network: --network host".into()
+                "run it as the superuser with CAP_NET_ADMIN, or use the host's network (--network host), or, for Wasm \
+                 containers, a network made with --driver loopback"
+                    .into()
             }
             Self::OtherNotRunning { container } => {
                 format!("start it first: knarr start {}", container.short())
