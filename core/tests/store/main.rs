@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // the lint spares tests, but not what they share
 
 mod blobs;
+mod building;
 mod collect;
 mod export;
 mod hostile;
