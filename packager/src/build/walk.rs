@@ -171,6 +171,10 @@ impl Source<'_> {
         visit: &mut dyn FnMut(&Item) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut walker = Walker { source: self, exclude, visit, waiting: Vec::new() };
+        if matches!(self.files, Files::Layers(layers) if layers.is_empty()) {
+            // no context, or a stage from scratch: not even a root directory
+            return Ok(());
+        }
         if start.path.is_empty() {
             let place = self.files.root().map_err(self.failed("list", b""))?;
             let real = place.real();

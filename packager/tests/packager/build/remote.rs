@@ -189,6 +189,9 @@ fn a_tar_as_context_and_a_dockerfile_from_elsewhere() {
         DockerfileSource::Text(b"FROM scratch\nCOPY <<x /\n1\nx\n".to_vec());
     let (built, _) = project.build();
     assert_eq!(project.files(&built), ["x 644 0:0 \"1\\n\""]);
+    let nothing = b"FROM scratch AS none\nFROM scratch\nCOPY . /\nCOPY --from=none / /\n".to_vec();
+    project.options.dockerfile = DockerfileSource::Text(nothing);
+    assert_eq!(project.files(&project.build().0), [""; 0]);
     project.options.dockerfile = DockerfileSource::InContext("../../etc/passwd".into());
     assert!(project.fails().contains("the context has no"));
     let left = std::fs::read_dir(project.store().root().build_cache()).unwrap();
