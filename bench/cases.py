@@ -326,6 +326,38 @@ def http(context):
         context.run(*context.knarr("rm", "-f", "bench-http"))
 
 
+def wasm_network(context, megabytes=256):
+    """Bytes through one TCP connection between two Wasm containers: by name on a network, against plain loopback."""
+    image = context.module("flood.p2.wasm")
+    port = free_port()
+    servers = []
+
+    def serve(address, *options):
+        name = f"bench-flood-{len(servers)}"
+        servers.append(name)
+        context.run(*context.knarr("run", "-d", "--name", name, *options, image, "serve", address))
+        while "listening" not in context.run(*context.knarr("logs", name)):
+            time.sleep(0.02)
+        return name
+
+    def rate(place, *options):
+        return lambda: float(context.run(*context.knarr("run", "--rm", *options, image, place, megabytes)))
+
+    try:
+        plain = serve(f"127.0.0.1:{port}", "--network", "host") and rate(f"127.0.0.1:{port}", "--network", "host")
+        for backend in ("bridge", "loopback"):
+            network = f"bench-{backend}"
+            context.run(*context.knarr("network", "create", "--driver", backend, network))
+            name = serve("0.0.0.0:7000", "--network", network)
+            # the higher figure is the better one, so the ratio is wanted above 1
+            knarr, other = in_turn(max(3, context.runs // 6), rate(f"{name}:7000", "--network", network), plain)
+            yield {"peer": f"plain loopback ({backend} by name)", "knarr": knarr, "other": other, "unit": "MB/s"}
+    finally:
+        context.run(*context.knarr("rm", "-f", *servers))
+        for backend in ("bridge", "loopback"):
+            subprocess.run(context.knarr("network", "rm", f"bench-{backend}"), capture_output=True)
+
+
 def wrk(port, connections):
     output = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", "-d4s", "--latency", f"http://127.0.0.1:{port}/"],
@@ -378,4 +410,5 @@ ALL = {
     "pull": pull,
     "http": http,
     "memory": memory,
+    "wasm-network": wasm_network,
 }

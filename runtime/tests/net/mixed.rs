@@ -7,7 +7,7 @@ use crate::{host, on};
 use knarr_core::id::ContainerId;
 use knarr_runtime::net::{self, NewNetwork};
 
-crate::tests![native_clients, p2_clients, p3_clients, http_clients];
+crate::tests![native_clients, p2_clients, p3_clients, http_clients, redis_by_name];
 
 const REQUEST: &str = "GET / HTTP/1.0\r\nHost: x\r\n\r\n";
 
@@ -137,4 +137,43 @@ fn http_clients() {
     servers.each(&own.to_string(), |host, port| {
         get(own, 8080, &format!("/fetch?url=http://{host}:{port}/"))
     });
+}
+
+/// A component that speaks Redis's protocol finds its server by name.
+fn redis_by_name() {
+    host::become_host();
+    let fixture = guests::fixture();
+    net::create(fixture.root(), NewNetwork { name: "mix".into(), ..Default::default() }).unwrap();
+    let server = fixture.create(&["sleep", "1000"], named("cache", on(&["mix"])));
+    fixture.start(&server);
+    let pid = fixture.load(&server).state.pid.unwrap();
+    let _running = host::program(
+        &format!("nsenter --net=/proc/{pid}/ns/net python3 -c"),
+        "import socketserver
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        while count := self.rfile.readline():
+            words = []
+            for _ in range(int(count[1:])):
+                self.rfile.readline()
+                words.append(self.rfile.readline().strip())
+            match words:
+                case [b'SET', name, value]: known[name] = value; self.wfile.write(b'+OK\\r\\n')
+                case [b'GET', name] if name in known:
+                    self.wfile.write(b'$%d\\r\\n%s\\r\\n' % (len(known[name]), known[name]))
+                case [b'GET', _]: self.wfile.write(b'$-1\\r\\n')
+                case _: self.wfile.write(b'-ERR unknown command\\r\\n')
+known = {}
+server = socketserver.ThreadingTCPServer(('0.0.0.0', 6379), Handler)
+print('ready', flush=True)
+server.serve_forever()",
+    );
+    let redis = |words: &[&str]| {
+        let words = [&["cache"], words].concat();
+        fixture.run(&guest(&fixture, "redis.p2", &[], &words, on(&["mix"])))
+    };
+    assert_eq!(stdout(&redis(&["SET", "greeting", "ahoy"])), "OK\n");
+    assert_eq!(stdout(&redis(&["GET", "greeting"])), "ahoy\n");
+    assert_eq!(stdout(&redis(&["GET", "nothing"])), "(nil)\n");
+    assert_eq!(stderr(&redis(&["FLY"])), "redis: ERR unknown command\n");
 }

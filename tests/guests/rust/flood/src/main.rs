@@ -1,6 +1,7 @@
 //! flood: how fast bytes go through a TCP connection. `serve ADDRESS`: swallows what comes, says how much it was;
 //! `HOST:PORT MEGABYTES`: sends so many and prints megabytes a second.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 use wstd::io::{self, AsyncRead, AsyncWrite};
 use wstd::iter::AsyncIterator;
@@ -43,7 +44,14 @@ async fn serve(address: &str) -> io::Result<()> {
 }
 
 async fn send(place: &str, megabytes: u64) -> io::Result<()> {
-    let mut stream = TcpStream::connect(place).await?;
+    let (host, port) = place.rsplit_once(':').unwrap_or((place, "7000"));
+    let found = lookup::resolve(host).unwrap_or_default();
+    let Some(ip) = found.first() else {
+        eprintln!("flood: {host} has no address");
+        std::process::exit(2)
+    };
+    let address = SocketAddr::new(*ip, port.parse().unwrap_or(7000));
+    let mut stream = TcpStream::connect_addr(address).await?;
     let wanted = megabytes << 20;
     stream.write_all(&wanted.to_le_bytes()).await?;
     stream.flush().await?;

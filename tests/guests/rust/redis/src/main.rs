@@ -2,6 +2,7 @@
 //! (RESP, the Redis serialization protocol, version 2).
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use wstd::io::{self, AsyncRead, AsyncWrite};
 use wstd::net::TcpStream;
@@ -13,8 +14,14 @@ async fn main() -> io::Result<()> {
         eprintln!("redis HOST[:PORT] COMMAND [ARGUMENT...]");
         std::process::exit(64)
     };
-    let address = if host.contains(':') { host.clone() } else { format!("{host}:6379") };
-    let mut server = Server { stream: TcpStream::connect(address).await?, rest: Vec::new() };
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, "6379"));
+    let found = lookup::resolve(name).unwrap_or_default();
+    let Some(ip) = found.first() else {
+        eprintln!("redis: {name} has no address");
+        std::process::exit(2)
+    };
+    let address = SocketAddr::new(*ip, port.parse().unwrap_or(6379));
+    let mut server = Server { stream: TcpStream::connect_addr(address).await?, rest: Vec::new() };
     let mut message = format!("*{}\r\n", command.len()).into_bytes();
     for word in command {
         message.extend(format!("${}\r\n", word.len()).bytes());

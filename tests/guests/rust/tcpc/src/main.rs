@@ -4,30 +4,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use wasip2::io::streams::StreamError;
 use wasip2::sockets::instance_network::instance_network;
-use wasip2::sockets::ip_name_lookup::resolve_addresses;
 use wasip2::sockets::network::{
-    ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress,
+    ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress,
 };
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
-
-fn resolve(host: &str) -> Result<Vec<IpAddr>, ErrorCode> {
-    let lookup = resolve_addresses(&instance_network(), host)?;
-    let pollable = lookup.subscribe();
-    let mut addresses = Vec::new();
-    loop {
-        match lookup.resolve_next_address() {
-            Ok(Some(IpAddress::Ipv4((a, b, c, d)))) => {
-                addresses.push(Ipv4Addr::new(a, b, c, d).into());
-            }
-            Ok(Some(IpAddress::Ipv6((a, b, c, d, e, f, g, h)))) => {
-                addresses.push(Ipv6Addr::new(a, b, c, d, e, f, g, h).into());
-            }
-            Ok(None) => return Ok(addresses),
-            Err(ErrorCode::WouldBlock) => pollable.block(),
-            Err(error) => return Err(error),
-        }
-    }
-}
 
 fn place(ip: IpAddr, port: u16) -> (IpSocketAddress, IpAddressFamily) {
     match ip {
@@ -94,7 +74,7 @@ fn main() {
         eprintln!("tcpc: {host}: {error:?}");
         std::process::exit(2)
     };
-    let addresses = resolve(host).unwrap_or_else(|error| fail(error));
+    let addresses = lookup::resolve(host).unwrap_or_else(|error| fail(error));
     println!("{host} -> {addresses:?}");
     let Some(address) = addresses.first() else { fail(ErrorCode::NameUnresolvable) };
     let text = text.first().map_or("ping\n", String::as_str);
