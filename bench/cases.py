@@ -112,6 +112,7 @@ class Context:
             child.terminate()
             child.wait()
         subprocess.run(self.knarr("container", "prune", "-f"), capture_output=True)
+        subprocess.run(self.knarr("network", "rm", "bridge"), capture_output=True)
         # with their bridges
         subprocess.run(self.knarr("network", "rm", "-f", "bridge", "bench"), capture_output=True)
 
