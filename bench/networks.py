@@ -11,7 +11,8 @@ ROUNDS = 3
 
 
 def median(figures):
-    return sorted(figures)[len(figures) // 2]
+    figures = sorted(figures)
+    return figures[len(figures) // 2]
 
 
 def base(context, tag):

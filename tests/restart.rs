@@ -32,9 +32,14 @@ fn success_is_no_failure() {
 
 #[test]
 fn always_until_it_is_stopped() {
-    let knarr = Knarr::new().with_busybox();
-    for policy in ["always", "unless-stopped"] {
-        knarr.ok(&["run", "-d", "--name", policy, "--restart", policy, "busybox", "sleep", "1000"]);
+    let knarr = Knarr::new().with_busybox().with_kit();
+    let commands = [
+        ("always", ["kit", "log", "100000", "10"].as_slice()),
+        ("unless-stopped", &["busybox", "sleep", "1000"]),
+    ];
+    for (policy, command) in commands {
+        let run = ["run", "-d", "--name", policy, "--restart", policy];
+        knarr.ok(&[&run[..], command].concat());
         // whoever kills the guest, or even the monitor, finds it running again
         for template in ["{{.State.Pid}}", "{{.Knarr.MonitorPid}}"] {
             let id = knarr.inspect(policy, "{{.State.Pid}}");
@@ -45,8 +50,12 @@ fn always_until_it_is_stopped() {
             });
         }
         assert_eq!(knarr.inspect(policy, "{{.RestartCount}}"), "2");
-        knarr.ok(&["stop", "-t", "0", policy]);
-        assert_eq!(knarr.inspect(policy, "{{.State.Status}}"), "exited");
+        // as Docker has it: the stop signal stops it for good, whoever sends it
+        match policy {
+            "always" => knarr.ok(&["kill", "-s", "TERM", policy]),
+            _ => knarr.ok(&["stop", "-t", "0", policy]),
+        };
+        until("it ends", || knarr.inspect(policy, "{{.State.Status}}") == "exited");
         let of_root = || crate::harness::proc::of_root(knarr.root()).is_empty();
         until("nobody is left who could start it", of_root);
         assert_eq!(knarr.inspect(policy, "{{.State.Status}}"), "exited");

@@ -147,6 +147,7 @@ fn execute(
         log: None,
         terminal: execution.tty,
         kill_at: None,
+        stop_signal: 0,
         was_stopped: false,
         names: None,
         denials: None,

@@ -17,7 +17,7 @@ use crate::{net, reconcile};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::{ContainerPaths, Root};
-use knarr_core::spec::{EngineKind, NetworkMode, Port, Protocol};
+use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode, Port, Protocol};
 use knarr_core::store::Store;
 use knarr_core::store::snapshot::{self, Mounted, Snapshot};
 use knarr_core::sys;
@@ -215,6 +215,7 @@ impl<'a> Life<'a> {
             log: Some(log),
             terminal: spec.process.tty,
             kill_at: None,
+            stop_signal: stop_signal(spec),
             was_stopped: false,
             names,
             denials: attached.denials,
@@ -334,6 +335,11 @@ fn behind(
         true => Ok(()),
         false => act(),
     }
+}
+
+fn stop_signal(spec: &ContainerSpec) -> i32 {
+    let own = spec.process.stop_signal.as_ref().and_then(|text| text.parse::<Signal>().ok());
+    own.unwrap_or(Signal::TERM).number()
 }
 
 /// The parts of a container's root file system.

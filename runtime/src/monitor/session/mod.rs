@@ -62,7 +62,9 @@ pub(super) struct Session<'a> {
     pub log: Option<Log>,
     pub terminal: bool,
     pub kill_at: Option<Instant>,
-    /// Somebody asked the container to end.
+    /// The number of the signal that asks the container to end; 0 if there is none.
+    pub stop_signal: i32,
+    /// Somebody asked it to end.
     pub was_stopped: bool,
     /// Answers the container's questions for names.
     pub names: Option<Resolver>,
@@ -321,7 +323,10 @@ impl Session<'_> {
                 }
                 Some(Response::Done)
             }
-            Request::Signal { signal } => done(self.guest.signal_number(*signal)),
+            Request::Signal { signal } => {
+                self.was_stopped |= *signal == self.stop_signal;
+                done(self.guest.signal_number(*signal))
+            }
             Request::Stop { signal, timeout } => {
                 self.was_stopped = true;
                 if let Err(failure) = self.guest.signal_number(*signal) {
