@@ -143,6 +143,7 @@ mod tests {
     use knarr_core::fsx::Durability;
     use knarr_core::id::ContainerId;
     use knarr_core::record;
+    use knarr_core::spec::network::Driver;
 
     fn put(root: &Root, network: &str, name: &str, aliases: &[&str], ip: &str) -> ContainerId {
         let container = ContainerId::random();
@@ -167,7 +168,9 @@ mod tests {
     fn who_is_found() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::at(directory.path());
-        let new = |name: &str| NewNetwork { name: name.into(), ..NewNetwork::default() };
+        // without bridges in the kernel
+        let driver = Some(Driver::Loopback);
+        let new = |name: &str| NewNetwork { name: name.into(), driver, ..NewNetwork::default() };
         let networks = ["one", "Two"].map(|name| net::create(&root, new(name)).unwrap());
         let table = Table::open(&root, &networks);
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();

@@ -8,6 +8,7 @@ use knarr_core::id::ContainerId;
 use knarr_core::record;
 use knarr_core::root::Root;
 use knarr_core::spec::Outbound;
+use knarr_core::spec::network::Driver;
 use rustix::event::{PollFd, poll};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -45,7 +46,9 @@ fn drive<T: Send + 'static>(
 fn asking(upstream: Vec<SocketAddr>) -> (Resolver, SocketAddr, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let root = Root::at(directory.path());
-    let new = NewNetwork { name: "net".into(), ..NewNetwork::default() };
+    // without a bridge in the kernel
+    let driver = Some(Driver::Loopback);
+    let new = NewNetwork { name: "net".into(), driver, ..NewNetwork::default() };
     let network = net::create(&root, new).unwrap();
     let endpoint = Endpoint {
         container: ContainerId::random(),
