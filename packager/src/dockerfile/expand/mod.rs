@@ -1,5 +1,6 @@
 //! Variables, quotes and escapes in words: the shell's ways, as far as BuildKit has them.
 
+mod output;
 mod pattern;
 mod shell;
 mod walk;

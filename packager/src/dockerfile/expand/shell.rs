@@ -2,6 +2,7 @@
 
 use super::super::error::{Problem, Result};
 use super::super::source::{Span, Word};
+use super::output::Output;
 use super::pattern::Pattern;
 use super::{Expansion, Scope};
 
@@ -80,46 +81,6 @@ struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<&'a str>,
     used: Vec<String>,
     undefined: Vec<String>,
-}
-
-/// What has been read, as a whole and in words.
-#[derive(Default)]
-struct Output {
-    text: String,
-    words: Vec<String>,
-    /// The word that is being read, if one has begun.
-    word: Option<String>,
-}
-
-impl Output {
-    /// A character that ends a word if it is blank.
-    fn push(&mut self, character: char) {
-        self.text.push(character);
-        match character.is_whitespace() {
-            true => self.words.extend(self.word.take().filter(|word| !word.is_empty())),
-            false => self.word.get_or_insert_default().push(character),
-        }
-    }
-
-    /// A character that is part of the word whatever it is.
-    fn push_raw(&mut self, character: char) {
-        self.text.push(character);
-        self.word.get_or_insert_default().push(character);
-    }
-
-    fn push_str(&mut self, text: &str) {
-        text.chars().for_each(|character| self.push(character));
-    }
-
-    fn push_str_raw(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.word.get_or_insert_default().push_str(text);
-    }
-
-    fn finish(mut self) -> (String, Vec<String>) {
-        self.words.extend(self.word.take().filter(|word| !word.is_empty()));
-        (self.text, self.words)
-    }
 }
 
 impl<'a> Reader<'a> {
