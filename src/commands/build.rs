@@ -35,7 +35,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let agents = Agents::start(args.agents(environment)?)?;
     options.ssh.clone_from(&agents.sockets);
-    let runner = Runner::new(&context.root)?;
+    let runner = Runner::new(&context.root);
     let cancellation = Cancellation::default();
     let interrupted = Arc::new(AtomicI32::new(0));
     let interrupts = listen(&cancellation, &interrupted)?;

@@ -1,5 +1,7 @@
 //! `RUN` steps: what a build asks of the runtime.
 
+use crate::error::Failure;
+use crate::ui;
 use knarr_core::root::Root;
 use knarr_core::spec::network::DEFAULT_NETWORK;
 use knarr_core::spec::{Attachment, Dns, EngineKind, NetworkMode, Security};
@@ -16,10 +18,16 @@ pub struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// Clears away first what builds left that were killed.
-    pub fn new(root: &'a Root) -> Result<Self, oneshot::Error> {
-        oneshot::sweep(root)?;
-        Ok(Self { root })
+    /// Clears away first what builds left that were killed; what cannot be cleared is in nobody's way.
+    pub fn new(root: &'a Root) -> Self {
+        if let Err(error) = oneshot::sweep(root) {
+            let failure = Failure::from(error);
+            ui::warning(format_args!(
+                "cannot clear away what an earlier build left: {}",
+                failure.messages.join(": ")
+            ));
+        }
+        Self { root }
     }
 }
 

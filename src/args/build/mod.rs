@@ -91,7 +91,7 @@ pub struct Options {
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     progress: Option<Progress>,
     /// Attest how the image was made: true, mode=max
-    #[arg(long, value_name = "PROVENANCE", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "PROVENANCE")]
     pub provenance: Option<String>,
     /// Ask the registry for newer base images
     #[arg(long)]
@@ -103,7 +103,7 @@ pub struct Options {
     #[arg(short, long)]
     pub quiet: bool,
     /// Attest what is in the image
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL")]
     pub sbom: Option<String>,
     /// A secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE]
     #[arg(long, value_name = "SECRET")]
@@ -112,7 +112,7 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", value_parser = size)]
     pub shm_size: Option<u64>,
     /// An agent for RUN --mount=type=ssh: default or NAME=SOCKET|KEY
-    #[arg(long, value_name = "AGENT", num_args = 0..=1, default_missing_value = "default", require_equals = true)]
+    #[arg(long, value_name = "AGENT")]
     pub ssh: Vec<String>,
     /// The image's name, for example app:1.0
     #[arg(short, long, value_name = "NAME")]

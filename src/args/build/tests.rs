@@ -99,7 +99,7 @@ fn caches_and_attestations() {
         "--cache-to=type=local,dest=c,mode=max",
         "--cache-to=type=inline",
         "--attest=type=provenance,mode=max,version=v1",
-        "--sbom",
+        "--sbom=true",
         "--annotation=a=b=c",
         "--annotation=index,manifest[wasi/wasm]:x.y=z",
     ]);
