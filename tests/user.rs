@@ -1,5 +1,6 @@
 //! The whole Wasm path needs no root: an ordinary user, made for the test, does everything.
 
+use crate::harness::image::{Tar, guest};
 use crate::harness::proc::until;
 use crate::harness::{Knarr, NewUser};
 
@@ -48,4 +49,25 @@ fn a_killed_monitor_of_an_ordinary_user_leaves_nothing() {
     monitor.ended();
     assert_eq!(knarr.ok(&["ps", "-q"]), "");
     assert_eq!(knarr.inspect(&id, "{{.State.ExitCode}}"), "137");
+}
+
+#[test]
+fn wasm_containers_of_an_ordinary_user_find_each_other_on_the_loopback() {
+    let user = NewUser::new();
+    let knarr = Knarr::of_user(user.0.clone());
+    for name in ["tcpd", "tcpc"] {
+        let mut tar = Tar::new();
+        tar.file("app.wasm", 0o755, &guest(&format!("{name}.p2.wasm")));
+        knarr.import(name, "wasi/wasm", &[r#"ENTRYPOINT ["/app.wasm"]"#], &tar.finish());
+    }
+    knarr.ok(&["network", "create", "--driver", "loopback", "net"]);
+    let on = ["--network", "net"];
+    let serve = ["--name", "db", "-e", "HOSTNAME=db", "tcpd", "0.0.0.0:80"];
+    knarr.ok(&[&["run", "-d"], &on[..], &serve].concat());
+    until("it listens", || knarr.ok(&["logs", "db"]).contains("listening"));
+    let ask = ["tcpc", "db", "80", "hello\n"];
+    let said = knarr.ok(&[&["run", "--rm"], &on[..], &ask].concat());
+    assert!(said.ends_with("db> hello"), "{said}");
+    knarr.ok(&["rm", "-f", "db"]);
+    knarr.ok(&["network", "rm", "net"]);
 }
