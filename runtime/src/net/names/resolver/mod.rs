@@ -8,6 +8,7 @@
 //! (systemd-resolved) can be reached.
 
 mod exchange;
+mod sockets;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -23,15 +24,13 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 use stream::Stream;
 
-/// Where native containers ask, as in Docker.
-pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
-const PORT: u16 = 53;
+pub use sockets::{ADDRESS, Sockets};
 
 /// Questions on their way at once; each has a descriptor. A container that asks more has to ask again.
 const EXCHANGES: usize = 256;
@@ -41,28 +40,6 @@ const STREAMS: usize = 32;
 const TURN: usize = 64;
 /// The longest message.
 const LONGEST: usize = 65_535;
-
-/// The sockets on 127.0.0.11:53.
-#[derive(Debug)]
-pub struct Sockets {
-    datagrams: UdpSocket,
-    connections: TcpListener,
-}
-
-impl Sockets {
-    /// Binds them in the calling thread's network namespace, whose loopback must be up.
-    pub fn open() -> io::Result<Self> {
-        Self::at((ADDRESS, PORT).into())
-    }
-
-    fn at(address: SocketAddr) -> io::Result<Self> {
-        let datagrams = UdpSocket::bind(address)?;
-        let connections = TcpListener::bind(datagrams.local_addr()?)?;
-        datagrams.set_nonblocking(true)?;
-        connections.set_nonblocking(true)?;
-        Ok(Self { datagrams, connections })
-    }
-}
 
 /// What became ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use knarr_core::spec::Outbound;
 use knarr_core::spec::network::Driver;
 use rustix::event::{PollFd, poll};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
