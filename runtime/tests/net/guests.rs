@@ -94,7 +94,9 @@ pub fn get(address: IpAddr, port: u16, path: &str) -> String {
     let patience = Duration::from_secs(20);
     let mut stream = TcpStream::connect_timeout(&(address, port).into(), patience).unwrap();
     stream.set_read_timeout(Some(patience)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
+    // in one piece: the servers look no further than the first
+    let request = format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
