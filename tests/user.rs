@@ -71,3 +71,38 @@ fn wasm_containers_of_an_ordinary_user_find_each_other_on_the_loopback() {
     knarr.ok(&["rm", "-f", "db"]);
     knarr.ok(&["network", "rm", "net"]);
 }
+
+#[test]
+fn an_ordinary_user_has_networks_with_names_and_published_ports() {
+    let user = NewUser::new();
+    let knarr = Knarr::of_user(user.0.clone()).with_busybox().with_kit();
+    knarr.ok(&["network", "create", "mine"]);
+    knarr.ok(&["network", "create", "other"]);
+    let serve = "echo from the server > /tmp/page; exec httpd -f -p 80 -h /tmp";
+    let run = ["run", "-d", "--name", "srv", "--network", "mine", "-p", "127.0.0.1::80"];
+    let id = knarr.ok(&[&run[..], &["busybox", "sh", "-c", serve]].concat());
+    let request = "printf 'GET /page HTTP/1.0\\r\\n\\r\\n' | nc srv 80";
+    let ask = |network: &str| {
+        knarr.run(&["run", "--rm", "--network", network, "busybox", "sh", "-c", request])
+    };
+    until("the server answers by name", || ask("mine").stdout.contains("from the server"));
+    assert!(!ask("other").stdout.contains("from the server"));
+
+    // whoever connects from the host gets there, although it has no bridge
+    let port = knarr.ok(&["port", "srv", "80"]);
+    let mut stream = std::net::TcpStream::connect(port).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET /page HTTP/1.0\r\n\r\n").unwrap();
+    let answer = std::io::read_to_string(stream).unwrap();
+    assert!(answer.contains("from the server"), "{answer}");
+
+    // a killed monitor gives its address back
+    let monitor = knarr.inspect(&id, "{{.Knarr.MonitorPid}}").parse().unwrap();
+    let monitor = crate::harness::proc::Process::open(monitor).unwrap();
+    monitor.kill();
+    monitor.ended();
+    assert_eq!(knarr.ok(&["ps", "-q"]), "");
+    assert_eq!(knarr.ok(&["network", "inspect", "mine", "-f", "{{json .Containers}}"]), "{}");
+    knarr.ok(&["rm", "srv"]);
+    knarr.ok(&["network", "rm", "mine", "other"]);
+    assert_eq!(knarr.ok(&["network", "ls", "-q", "--filter", "type=custom"]), "");
+}

@@ -135,7 +135,17 @@ impl Root {
     }
 
     pub fn network(&self, name: &str) -> NetworkPaths {
-        NetworkPaths { data: self.networks().join(name), run: self.run.join("n").join(name) }
+        NetworkPaths { data: self.networks().join(name), run: self.networks_run().join(name) }
+    }
+
+    /// What networks have that does not survive a reboot.
+    pub fn networks_run(&self) -> PathBuf {
+        self.run.join("n")
+    }
+
+    /// The socket of the process that keeps an ordinary user's networks.
+    pub fn network_keeper(&self) -> PathBuf {
+        self.networks_run().join(".keeper")
     }
 
     // --- runtime::engine

@@ -3,6 +3,7 @@
 use crate::error::Failure;
 use crate::ui;
 use knarr_core::hint::Hint;
+use knarr_runtime::net::rootless;
 use knarr_runtime::{monitor, oneshot};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -21,6 +22,9 @@ pub fn entry(arguments: &[OsString]) -> Option<ExitCode> {
             Some(monitor::entry(rest.iter().cloned(), &mut complain))
         }
         "step" => Some(oneshot::entry(rest.iter().cloned())),
+        "networks" | "namespaces" | "detach" => {
+            Some(rootless::entry(name.to_str()?, rest.iter().cloned()))
+        }
         _ => None,
     }
 }

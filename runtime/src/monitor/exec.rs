@@ -152,6 +152,7 @@ fn execute(
         names: None,
         denials: None,
         reserved: Vec::new(),
+        rootless: (None, None),
     };
     let code = session.run().map_err(|source| Error::Watch { source })?;
     let exit = Exit { code, oom_killed: false, error: None };

@@ -139,13 +139,26 @@ impl<'a> Life<'a> {
         let id = self.container.id();
         undo.push(move || drop(net::detach(root, id)));
         let name = &self.container.state.name;
-        let mut attached = net::attach(root, spec, name, &mut |_| Ok(()))?;
+        let mut entered = net::rootless::enter(root, spec)?;
+        let chosen = entered
+            .as_ref()
+            .map(|entered| ContainerSpec { ports: entered.ports(), ..spec.clone() });
+        let wanted = chosen.as_ref().unwrap_or(spec);
+        let mut attached = net::attach(root, wanted, name, &mut |_| Ok(()))?;
+        let addresses = attached.endpoints.iter().flat_map(|(_, endpoint)| endpoint.addresses());
+        let addresses: Vec<_> = addresses.collect();
+        let forward = match &mut entered {
+            Some(entered) => entered.forward(&addresses).map_err(net::Error::from)?,
+            None => None,
+        };
         let names = net::names::serve(root, spec, &mut attached)
             .map_err(|source| Error::Names { source })?;
         observe(Step::Attached);
-        match sys::is_superuser() {
-            true => sys::enter_mount_namespace()?,
-            false => sys::enter_user_namespace()?,
+        match (sys::is_superuser(), &entered) {
+            (true, _) => sys::enter_mount_namespace()?,
+            (false, None) => sys::enter_user_namespace()?,
+            // separated already
+            (false, Some(_)) => {}
         }
         observe(Step::Separated);
         let mut resolved = mounts::resolve(self.root, spec)?;
@@ -174,7 +187,7 @@ impl<'a> Life<'a> {
         attached.channel = None;
         let process = Process::open(guest.pid).map_err(|source| Error::Watch { source })?;
         let pid = guest.pid;
-        let running = RunningGuest {
+        let mut running = RunningGuest {
             pid,
             monitor: std::process::id(),
             ports: match &spec.network {
@@ -184,6 +197,9 @@ impl<'a> Life<'a> {
             lacking: std::mem::take(&mut guest.lacking),
             restart_count: self.restarts,
         };
+        if entered.as_ref().is_some_and(|entered| entered.uplink.is_none()) {
+            running.lacking.push(net::rootless::NO_UPLINK.to_owned());
+        }
         undo.push(move || end(pid));
         if spec.engine == EngineKind::Wasm
             && let Some(limits) = cgroup::limits_of_wasm(&spec.limits)
@@ -220,6 +236,7 @@ impl<'a> Life<'a> {
             names,
             denials: attached.denials,
             reserved: attached.reserved,
+            rootless: (entered, forward),
         })
     }
 
@@ -248,6 +265,7 @@ impl<'a> Life<'a> {
         observe(Step::Announced);
         // whoever waits for this process may want the ports at once
         session.reserved.clear();
+        session.rootless.1 = None;
         let mut links = net::Links::default();
         let departed = net::depart(self.root, &spec.id).map(|left| links = left);
         let cleared = reconcile::clear_engine(self.root, spec).and(departed.map_err(Into::into));

@@ -33,5 +33,6 @@ pub use life::{Start, Step, run, run_in_foreground};
 pub use log::Stream;
 pub(crate) use mounts::{prepare as prepare_mounts, resolve as resolve_mounts};
 pub use ownership::{is_running, wait_for_end};
+pub(crate) use report::in_one_line;
 pub use report::{Failure, Kind};
 pub use spawn::{Spawn, entry, must_reexec, reexec, spawn, spawn_attached};

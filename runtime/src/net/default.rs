@@ -1,16 +1,18 @@
 //! Which network a container joins that names none.
 
 use super::error::{Error, Result};
+use super::rootless;
 use super::store::{self, NewNetwork};
 use knarr_core::root::Root;
 use knarr_core::spec::EngineKind;
 use knarr_core::spec::network::{Driver, NetworkSpec};
 use knarr_core::sys;
 
-/// The default network of those who cannot have a bridge.
+/// The default network of Wasm containers where no bridge can be had.
 const LOOPBACK_NETWORK: &str = "loopback";
 
-/// Made on first use. `None`: the host's own network, for native containers of an ordinary user, who may make no bridge.
+/// Made on first use: a bridge for the superuser, and for an ordinary user whose networks can have a way out. Else the
+/// loopback for Wasm, and `None`, the host's own network, for native containers.
 pub fn default_network(
     root: &Root,
     engine: EngineKind,
@@ -18,7 +20,9 @@ pub fn default_network(
 ) -> Result<Option<NetworkSpec>> {
     match (backend, engine) {
         (Some(Driver::Bridge), _) => store::ensure_default(root).map(Some),
-        (None, _) if sys::is_superuser() => store::ensure_default(root).map(Some),
+        (None, _) if sys::is_superuser() || rootless::is_at_hand() => {
+            store::ensure_default(root).map(Some)
+        }
         (Some(Driver::Loopback), EngineKind::Native) => {
             Err(Error::OnlyWasm { network: LOOPBACK_NETWORK.to_owned() })
         }

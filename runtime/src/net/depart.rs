@@ -5,7 +5,7 @@ use super::endpoint::{self, Endpoint};
 use super::error::{Error, Result};
 use super::firewall::Firewall;
 use super::netlink::{Socket, link};
-use super::{bridge, lease, loopback, shared};
+use super::{bridge, lease, loopback, rootless, shared};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
@@ -35,7 +35,12 @@ pub fn depart(root: &Root, id: &ContainerId) -> Result<Links> {
 fn collect(root: &Root, id: &ContainerId) -> Result<Links> {
     let mut links = Links::default();
     let mut result = Ok(());
-    for (network, endpoint) in endpoint::memberships(root, id)? {
+    let memberships = endpoint::memberships(root, id)?;
+    let bridged = memberships.iter().any(|(network, _)| network.driver == Driver::Bridge);
+    if bridged && rootless::is_outside() && rootless::detach(root, id)? {
+        return Ok(links);
+    }
+    for (network, endpoint) in memberships {
         result = result.and(depart_from(root, &network, endpoint, &mut links));
     }
     result.map(|()| links)
@@ -77,7 +82,8 @@ pub(super) fn depart_from(
         return Ok(());
     }
     let mut result = loopback::forget(root, name, &id).map_err(Error::from);
-    if network.driver == Driver::Loopback {
+    // nothing of the kernel's is there, or what was has gone with the user's networks
+    if network.driver == Driver::Loopback || rootless::is_outside() {
         return result.and(bring_down(root, name, endpoint));
     }
     if !endpoint.ports.is_empty() {

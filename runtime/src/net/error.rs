@@ -67,6 +67,8 @@ pub enum Error {
     #[error("this process may not make a bridge, which network {network} needs")]
     NotPermitted { network: String },
     #[error(transparent)]
+    Rootless(#[from] super::rootless::Error),
+    #[error(transparent)]
     Record(#[from] record::Error),
     #[error(transparent)]
     File(#[from] fsx::Error),
@@ -75,6 +77,7 @@ pub enum Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Rootless(e) => return e.hint(),
             Self::NotFound { .. } => "'knarr network ls' lists all networks".into(),
             Self::Ambiguous { .. } => "give more digits, or the network's name".into(),
             Self::InvalidName { .. } => {

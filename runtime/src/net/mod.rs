@@ -28,6 +28,7 @@ mod netlink;
 mod outbound;
 mod ports;
 mod reload;
+pub mod rootless;
 mod shared;
 mod store;
 

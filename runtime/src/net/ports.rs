@@ -44,8 +44,9 @@ pub fn reserve(
     for wish in wishes {
         let mut port = wish.clone();
         port.host_ip = port.host_ip.or(on);
+        let families = (endpoint.ipv4.is_some(), endpoint.ipv6.is_some());
         let (number, sockets) =
-            claim(&port, endpoint).map_err(|source| refused(root, &port, source))?;
+            claim(&port, families).map_err(|source| refused(root, &port, source))?;
         port.host_port = Some(number);
         reserved.ports.push(port);
         reserved.sockets.extend(sockets);
@@ -53,13 +54,14 @@ pub fn reserve(
     Ok(reserved)
 }
 
-fn claim(port: &Port, endpoint: &Endpoint) -> io::Result<(u16, Vec<OwnedFd>)> {
+/// Binds a port, on all addresses of these families (IPv4, IPv6) unless it says on which.
+pub(super) fn claim(port: &Port, families: (bool, bool)) -> io::Result<(u16, Vec<OwnedFd>)> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     match port.host_ip.filter(|ip| !ip.is_unspecified()) {
         Some(address) => addresses.push(address),
         None => {
-            addresses.extend(endpoint.ipv4.map(|_| IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-            addresses.extend(endpoint.ipv6.map(|_| IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
+            addresses.extend(families.0.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+            addresses.extend(families.1.then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
         }
     }
     for attempt in 0.. {
@@ -111,7 +113,7 @@ fn bound(address: SocketAddr, protocol: Protocol) -> Result<(Option<OwnedFd>, u1
     Ok((Some(socket), chosen))
 }
 
-fn refused(root: &Root, port: &Port, source: io::Error) -> Error {
+pub(super) fn refused(root: &Root, port: &Port, source: io::Error) -> Error {
     let address = port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     let number = port.host_port.unwrap_or(0);
     let shown = format!("{}/{}", SocketAddr::new(address, number), port.protocol);

@@ -5,7 +5,8 @@ use super::attach::{Step, failed};
 use super::error::{Error, Result};
 use super::firewall::Firewall;
 use super::netlink::{Socket, link, route};
-use super::{bridge, endpoint, lease, namespace, reload};
+use super::{bridge, endpoint, lease, namespace, reload, rootless};
+use crate::engine::UserNamespaces;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
 use knarr_core::fsx::{self, Durability};
@@ -78,7 +79,7 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
     if load(root, &new.name)?.is_some() {
         return Err(Error::NameTaken { name: new.name });
     }
-    let driver = new.driver.unwrap_or(Driver::Bridge);
+    let driver = new.driver.unwrap_or_else(default_driver);
     check_options(&new)?;
     // until the subnet can be seen by those who choose theirs
     let _choosing = match driver {
@@ -103,7 +104,9 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
     sys::create_private_dir_all(&paths.endpoints())?;
     // now it exists; a bridge that its maker was killed before making is made when it is needed
     record::write(&paths.record(), &network, Durability::Process)?;
+    // an ordinary user's is made by the first container that enters, too
     if network.driver == Driver::Bridge
+        && !rootless::is_outside()
         && let Err(error) = build(root, &network)
     {
         let _ = tear_down(root, &network);
@@ -131,7 +134,7 @@ fn build(root: &Root, network: &NetworkSpec) -> Result<()> {
 
 /// Takes away what a network has in the kernel, and goes on after an error. The table goes with the last one.
 fn tear_down(root: &Root, network: &NetworkSpec) -> Result<()> {
-    if network.driver != Driver::Bridge {
+    if network.driver != Driver::Bridge || rootless::is_outside() {
         return Ok(());
     }
     let mut result = Ok(());
@@ -351,6 +354,12 @@ pub fn remove(root: &Root, name: &str) -> Result<()> {
     fsx::remove_file(&paths.record())?;
     sys::remove_tree(paths.run())?;
     Ok(sys::remove_tree(paths.data())?)
+}
+
+/// A bridge wherever one may be had: by the superuser on the host, by others in a user namespace.
+fn default_driver() -> Driver {
+    let bridge = sys::is_superuser() || UserNamespaces::detect() == UserNamespaces::Available;
+    if bridge { Driver::Bridge } else { Driver::Loopback }
 }
 
 /// The names of the running containers on a network.

@@ -10,7 +10,9 @@ mod reload;
 mod rm;
 
 use super::{Context, Outcome};
+use crate::error::Failure;
 use clap::Subcommand;
+use knarr_runtime::net::rootless;
 
 /// Manage networks
 #[derive(Debug, Subcommand)]
@@ -37,6 +39,8 @@ pub enum Verb {
 }
 
 pub fn run(verb: Verb, context: &Context) -> Outcome {
+    let reads = matches!(verb, Verb::Inspect(_) | Verb::Ls(_));
+    let _inside = if reads { None } else { inside(context)? };
     match verb {
         Verb::Connect(args) => connect::run(&args, context),
         Verb::Create(args) => create::run(&args, context),
@@ -46,5 +50,13 @@ pub fn run(verb: Verb, context: &Context) -> Outcome {
         Verb::Prune(args) => prune::run(&args, context),
         Verb::Reload(args) => reload::run(&args, context),
         Verb::Rm(args) => rm::run(&args, context),
+    }
+}
+
+/// An ordinary user's networks are changed from inside. For as long as the result lives.
+pub fn inside(context: &Context) -> Result<Option<rootless::Entered>, Failure> {
+    match rootless::is_outside() {
+        true => Ok(rootless::enter_existing(&context.root)?),
+        false => Ok(None),
     }
 }

@@ -26,6 +26,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
+    let _inside = crate::commands::network::inside(context)?;
     let store = context.store()?;
     let root = &context.root;
     let stopped = prune::candidates(&store, &Filters::default())?;

@@ -23,7 +23,7 @@ mod rootfs;
 mod seccomp;
 mod spawn;
 mod start;
-pub(super) mod sys;
+pub(crate) mod sys;
 mod terminal;
 mod user;
 

@@ -13,6 +13,7 @@ use super::server::{self, Client, Event, Gone};
 use super::sink::Sink;
 use crate::net::Denials;
 use crate::net::names::Resolver;
+use crate::net::rootless;
 use crate::state::Exit;
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
@@ -72,6 +73,8 @@ pub(super) struct Session<'a> {
     pub denials: Option<Denials>,
     /// Keep the published ports of the host for the container as long as it runs.
     pub reserved: Vec<OwnedFd>,
+    /// An ordinary user's networks, and what leads the published ports into them.
+    pub rootless: (Option<rootless::Entered>, Option<rootless::Forward>),
 }
 
 impl Session<'_> {

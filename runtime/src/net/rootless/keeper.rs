@@ -1,0 +1,117 @@
+//! The process that keeps a user's networks while somebody uses them.
+
+use super::error::{Doing, Error};
+use super::namespaces::Namespaces;
+use super::uplink;
+use crate::engine::native::sys::reset_signals;
+use crate::monitor::in_one_line;
+use crate::sys::process;
+use knarr_core::fsx;
+use knarr_core::root::Root;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
+};
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What a keeper says when it listens, before anything else.
+pub(super) const READY: &str = "ready";
+
+/// How long it waits for the next container: commands of one script follow each other faster.
+const LINGER: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
+
+/// The whole of `knarr internal networks`, `… namespaces` and `… detach`, after those two words.
+pub fn entry(name: &str, mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let (Some(data), Some(run)) = (arguments.next(), arguments.next()) else {
+        return ExitCode::from(2);
+    };
+    let root = Root::new(PathBuf::from(data), PathBuf::from(run));
+    let result = match name {
+        "namespaces" => Namespaces::hold(&root).map_err(|e| in_one_line(&e)),
+        "detach" => detach(&root, arguments.next()),
+        _ => keep(&root).map_err(|e| in_one_line(&e)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // to whoever started it
+            let _ = write!(std::io::stdout(), "{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn detach(root: &Root, id: Option<OsString>) -> Result<(), String> {
+    let id = id.and_then(|id| id.to_str()?.parse().ok()).ok_or("no container is named")?;
+    let _networks = super::enter_existing(root).map_err(|e| in_one_line(&e))?;
+    crate::net::detach(root, &id).map_err(|e| in_one_line(&e))
+}
+
+fn keep(root: &Root) -> Result<(), Error> {
+    process::close_inherited();
+    // a monitor has them blocked, and what we start would be deaf
+    reset_signals();
+    rustix::process::setsid().doing("leave the session")?;
+    let (namespaces, mut inside) = Namespaces::make(root)?;
+    let uplink = uplink::start(root, inside.id());
+    let listener = listen_at(root)?;
+    // whoever started us waits for the end of this output
+    let said = write!(std::io::stdout(), "{READY}").and_then(|()| std::io::stdout().flush());
+    said.doing("say that the networks are there")?;
+    let null =
+        fsx::open_with(std::path::Path::new("/dev/null"), std::fs::OpenOptions::new().write(true))?;
+    rustix::stdio::dup2_stdout(&null).doing("let the output go")?;
+    serve(&listener, &namespaces, uplink.as_ref().map(|u| u.name))?;
+    // from here on nobody can connect; who just did will find that nobody answers
+    fsx::remove_file(&root.network_keeper())?;
+    drop(uplink);
+    drop(inside.stdin.take());
+    inside.wait().doing("wait for the process in the networks")?;
+    Ok(())
+}
+
+fn listen_at(root: &Root) -> Result<OwnedFd, Error> {
+    let path = root.network_keeper();
+    // of a keeper that was killed: we are started under a lock, when none answers
+    fsx::remove_file(&path)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+        .doing("make a socket")?;
+    let address = SocketAddrUnix::new(&path).doing("name the keeper's socket")?;
+    bind(&socket, &address).doing("bind the keeper's socket")?;
+    listen(&socket, 64).doing("listen on the keeper's socket")?;
+    Ok(socket)
+}
+
+/// Hands out the namespaces until nobody has used them for a while.
+fn serve(listener: &OwnedFd, namespaces: &Namespaces, uplink: Option<&str>) -> Result<(), Error> {
+    let mut users: Vec<OwnedFd> = Vec::new();
+    loop {
+        let mut all = vec![PollFd::new(listener, PollFlags::IN)];
+        all.extend(users.iter().map(|user| PollFd::new(user, PollFlags::IN)));
+        let patience = users.is_empty().then_some(&LINGER);
+        match poll(&mut all, patience) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(e) => return Err(e).doing("wait for containers"),
+        }
+        // nobody says anything: what can be read is an end
+        let ended: Vec<bool> = all[1..].iter().map(|user| !user.revents().is_empty()).collect();
+        let arrived = !all[0].revents().is_empty();
+        drop(all);
+        let mut ended = ended.into_iter();
+        users.retain(|_| !ended.next().unwrap_or(false));
+        if arrived && let Ok(user) = accept_with(listener, SocketFlags::CLOEXEC) {
+            // one that went away at once is none
+            if namespaces.send(&user, uplink).is_ok() {
+                users.push(user);
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Networks of an ordinary user: bridges, rules and namespaces inside a network namespace that the user owns.
+//!
+//! ```text
+//!   the host's namespaces           │ the user's own: user, network and mount namespace
+//!                                   │
+//!   keeper ── holds them ───────────┼─► bridges, rules, shared namespaces of Wasm containers
+//!      │ (socket, hands them out)   │        ▲
+//!   pasta or slirp4netns ───────────┼────────┤ the way out
+//!   monitor ── enters at its start ─┼────────┤ and works there as the superuser does on the host
+//!   listeners of published ports ───┼────────┘ their monitor forwards what arrives
+//! ```
+//!
+//! The keeper starts with the first container and ends when the last one has ended and nobody came for a while. It finds
+//! out by the connections: each monitor keeps its own open as long as it lives, however it ends.
+//!
+//! The user is root in that user namespace, and nobody else is mapped into it.
+
+mod error;
+mod forward;
+mod keeper;
+mod namespaces;
+mod uplink;
+
+pub use error::Error;
+pub use forward::{Forward, Listener};
+pub use keeper::entry;
+
+use super::ports;
+use crate::engine::UserNamespaces;
+use error::Doing;
+use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
+use knarr_core::root::Root;
+use knarr_core::spec::network::Driver;
+use knarr_core::spec::{ContainerSpec, NetworkMode, Port, Protocol};
+use knarr_core::sys;
+use namespaces::Namespaces;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use std::io::Read;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A user's networks are there as long as somebody has this.
+#[derive(Debug)]
+pub struct Entered {
+    _connection: OwnedFd,
+    /// What leads out of the networks; `None`: nothing does, as neither pasta nor slirp4netns could be had.
+    pub uplink: Option<String>,
+    listeners: Vec<Listener>,
+}
+
+impl Entered {
+    /// The published ports, with what was chosen.
+    pub fn ports(&self) -> Vec<Port> {
+        // one socket for each family
+        let mut ports: Vec<Port> = self.listeners.iter().map(|l| l.port.clone()).collect();
+        ports.dedup();
+        ports
+    }
+
+    /// Leads the published ports to the container, which has these addresses, as long as the result lives.
+    pub fn forward(&mut self, addresses: &[IpAddr]) -> Result<Option<Forward>, Error> {
+        forward::start(std::mem::take(&mut self.listeners), addresses)
+    }
+}
+
+/// For the log of a container without an uplink.
+pub const NO_UPLINK: &str = "nothing leads out of this user's networks: neither pasta (package passt) nor slirp4netns works here";
+
+/// How often a keeper may be on its way out just when we come.
+const ATTEMPTS: usize = 5;
+
+/// Whether this process has to enter an ordinary user's networks before it can change them.
+pub fn is_outside() -> bool {
+    !rustix::process::geteuid().is_root()
+}
+
+/// Whether an ordinary user can have networks with a way out.
+pub fn is_at_hand() -> bool {
+    UserNamespaces::detect() == UserNamespaces::Available && uplink::is_at_hand()
+}
+
+/// Moves this process, which must have a single thread, into the namespaces of the user's networks if that is where the
+/// container belongs, and there into a mount namespace of its own, as [`sys::enter_user_namespace`] does. The networks are
+/// made if need be. Published ports are bound on the host before.
+///
+/// What it mounts below [`Root::networks_run`] is seen by all who enter.
+pub fn enter(root: &Root, spec: &ContainerSpec) -> Result<Option<Entered>, super::Error> {
+    if !is_outside() || !belongs(root, spec)? {
+        return Ok(None);
+    }
+    let listeners = listeners(root, &spec.ports)?;
+    let (connection, namespaces, uplink) = connected(root)?;
+    namespaces.enter()?;
+    // with the networks that were made by those who had no need to enter
+    super::reload(root)?;
+    Ok(Some(Entered { _connection: connection, uplink, listeners }))
+}
+
+fn belongs(root: &Root, spec: &ContainerSpec) -> Result<bool, super::Error> {
+    let id = match &spec.network {
+        NetworkMode::Networks(_) => &spec.id,
+        NetworkMode::Container(other) => other,
+        NetworkMode::Host | NetworkMode::None => return Ok(false),
+    };
+    let memberships = super::memberships(root, id)?;
+    Ok(memberships.iter().any(|(network, _)| network.driver == Driver::Bridge))
+}
+
+fn listeners(root: &Root, wishes: &[Port]) -> Result<Vec<Listener>, super::Error> {
+    let families = (true, Path::new("/proc/net/if_inet6").exists());
+    let mut listeners = Vec::new();
+    for wish in wishes {
+        if wish.protocol == Protocol::Sctp {
+            return Err(Error::Protocol { port: wish.container_port }.into());
+        }
+        let refused = |source| ports::refused(root, wish, source);
+        let (number, sockets) = ports::claim(wish, families).map_err(refused)?;
+        let port = Port { host_port: Some(number), ..wish.clone() };
+        listeners.extend(sockets.into_iter().map(|socket| Listener { port: port.clone(), socket }));
+    }
+    Ok(listeners)
+}
+
+/// Enters the user's networks if there are any just now: for those who only change what is there.
+pub fn enter_existing(root: &Root) -> Result<Option<Entered>, Error> {
+    let Some((connection, namespaces, uplink)) = ask(root)? else { return Ok(None) };
+    namespaces.enter()?;
+    Ok(Some(Entered { _connection: connection, uplink, listeners: Vec::new() }))
+}
+
+/// [`super::detach`] for a process that is not inside, by one that is. `false`: there are no networks any more.
+pub(super) fn detach(root: &Root, id: &ContainerId) -> Result<bool, Error> {
+    // the connection keeps the networks for as long
+    let Some(_networks) = ask(root)? else { return Ok(false) };
+    let mut command = internal("detach", root);
+    let output = command.arg(id.as_str()).output().doing("start a process in the networks")?;
+    match output.status.success() {
+        true => Ok(true),
+        false => {
+            Err(Error::Inside { message: String::from_utf8_lossy(&output.stdout).into_owned() })
+        }
+    }
+}
+
+type Answer = (OwnedFd, Namespaces, Option<String>);
+
+fn connected(root: &Root) -> Result<Answer, Error> {
+    if let Some(answer) = ask(root)? {
+        return Ok(answer);
+    }
+    let folder = root.networks_run();
+    sys::create_private_dir_all(&folder)?;
+    let _starting = Lock::exclusive_directory(&folder)?;
+    for _ in 0..ATTEMPTS {
+        if let Some(answer) = ask(root)? {
+            return Ok(answer);
+        }
+        start(root)?;
+    }
+    Err(Error::Unsteady)
+}
+
+/// `None`: there is no keeper, or it is about to end.
+fn ask(root: &Root) -> Result<Option<Answer>, Error> {
+    let path = root.network_keeper();
+    let socket =
+        socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .doing("make a socket")?;
+    let address = SocketAddrUnix::new(&path).doing("name the keeper's socket")?;
+    use rustix::io::Errno;
+    match connect(&socket, &address) {
+        Ok(()) => {}
+        Err(Errno::NOENT | Errno::CONNREFUSED) => return Ok(None),
+        Err(e) => return Err(e).doing("reach the keeper of the networks"),
+    }
+    let received = Namespaces::receive(&socket).doing("take the namespaces of the networks")?;
+    Ok(received.map(|(namespaces, uplink)| (socket, namespaces, uplink)))
+}
+
+/// Starts a keeper, and waits until it listens.
+fn start(root: &Root) -> Result<(), Error> {
+    let mut keeper =
+        internal("networks", root).spawn().doing("start the keeper of the networks")?;
+    let mut message = String::new();
+    if let Some(mut output) = keeper.stdout.take() {
+        output.read_to_string(&mut message).doing("hear from the keeper of the networks")?;
+    }
+    match message.strip_prefix(keeper::READY) {
+        // it outlives this process, which does not wait for its end
+        Some(_) => Ok(()),
+        None => {
+            let _ = keeper.wait();
+            Err(Error::Keeper { message })
+        }
+    }
+}
+
+/// A process of ours. What goes wrong in it, it prints.
+fn internal(name: &str, root: &Root) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("knarr").args(["internal", name]).arg(root.data()).arg(root.run());
+    // where pasta and slirp4netns are
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
+    command.env_clear().env("PATH", path).current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+}
