@@ -23,12 +23,15 @@ compiler() { # rustc 1.96 with the source of its std, and wasi-libc
     for package in *.deb; do dpkg -x "$package" "$prefix/root"; done
 }
 
-wrapper() { # rustc with its own LLVM
+wrapper() { # rustc with its own LLVM; what it makes does not depend on where the crates lie
     local libraries
     libraries=$usr/lib/$(uname -m)-linux-gnu:$(echo "$usr"/lib/llvm-*/lib)
     cat >"$prefix/bin/rustc-wasi" <<SCRIPT
 #!/bin/sh
-LD_LIBRARY_PATH=$libraries exec $usr/bin/rustc "\$@"
+for folder in "\${CARGO_HOME:-\$HOME/.cargo}"/registry/src/*; do
+    set -- "\$@" "--remap-path-prefix=\$folder=/crates"
+done
+LD_LIBRARY_PATH=$libraries exec $usr/bin/rustc "\$@" "--remap-path-prefix=$usr/lib/rustlib/src/rust=/rust"
 SCRIPT
     chmod +x "$prefix/bin/rustc-wasi"
 }
