@@ -78,8 +78,6 @@ pub(crate) fn push_descriptor(
         }
         Ok::<(), Error>(())
     })?;
-    let name = reference.tag().unwrap_or_default();
-    progress.status(&format!("{name}: digest: {} size: {}", top.digest(), top.size()));
     Ok(top)
 }
 
