@@ -6,6 +6,7 @@ pub mod archive;
 pub mod build;
 pub mod dockerfile;
 mod epoch;
+mod http;
 pub mod index;
 pub mod package;
 pub mod progress;

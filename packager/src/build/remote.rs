@@ -107,8 +107,7 @@ impl Downloads {
         progress: &dyn Fn(u64, Option<u64>),
     ) -> Result<Download, Error> {
         let failed = |source| Error::Download { url: url.to_owned(), source };
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("knarr/", env!("CARGO_PKG_VERSION")))
+        let client = crate::http::client()
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .build()

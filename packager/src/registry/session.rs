@@ -78,14 +78,9 @@ fn http_client(timing: &Timing, loopback: bool) -> Result<reqwest::Client, Error
         }
         attempt.follow()
     });
-    let builder = reqwest::Client::builder();
+    let builder = crate::http::client();
     let builder = if loopback { builder.no_proxy() } else { builder };
-    builder
-        .user_agent(concat!("knarr/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(timing.connect)
-        .redirect(no_downgrade)
-        .build()
-        .map_err(Error::Client)
+    builder.connect_timeout(timing.connect).redirect(no_downgrade).build().map_err(Error::Client)
 }
 
 impl<'a> Session<'a> {
