@@ -8,6 +8,8 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 
 from timing import in_turn, milliseconds, processes_of, pss_kib
 
@@ -111,8 +113,9 @@ class Context:
         for child in self.children:
             child.terminate()
             child.wait()
-        subprocess.run(self.knarr("container", "prune", "-f"), capture_output=True)
-        subprocess.run(self.knarr("network", "rm", "bridge"), capture_output=True)
+        left = subprocess.run(self.knarr("ps", "-aq"), capture_output=True, text=True).stdout.split()
+        if left:
+            subprocess.run(self.knarr("rm", "-f", *left), capture_output=True)
         # with their bridges
         subprocess.run(self.knarr("network", "rm", "-f", "bridge", "bench"), capture_output=True)
 
@@ -401,6 +404,20 @@ def wait_for_port(port):
                 return
         time.sleep(0.02)
     raise RuntimeError(f"nothing listens on port {port}")
+
+
+def wait_for_http(port):
+    """Until a server answers: docker's proxy takes connections before there is one."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise RuntimeError(f"nothing answers on port {port}")
 
 
 ALL = {

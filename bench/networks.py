@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 
-from cases import free_port, wait_for_port, wrk
+from cases import free_port, wait_for_http, wait_for_port, wrk
 from timing import in_turn, milliseconds
 
 ROUNDS = 3
@@ -104,7 +104,7 @@ def publish(context):
     context.run(*context.knarr("run", "-d", "--name", "bench-nginx", "-p", f"{ours}:80", nginx))
     theirs_id = None
     try:
-        wait_for_port(ours)
+        wait_for_http(ours)
         template = "{{.NetworkSettings.IPAddress}}"
         address = context.run(*context.knarr("inspect", "-f", template, "bench-nginx")).strip()
         figures = [rate for _ in range(ROUNDS) for rate in (wrk(ours, 16)[0], direct(address))]
@@ -115,7 +115,7 @@ def publish(context):
             return
         theirs = free_port()
         theirs_id = context.run("docker", "run", "-d", "-p", f"{theirs}:80", image).strip()
-        wait_for_port(theirs)
+        wait_for_http(theirs)
         figures = [wrk(port, 16)[0] for _ in range(ROUNDS) for port in (ours, theirs)]
         yield {"peer": "docker's published port", "knarr": median(figures[0::2]), "other": median(figures[1::2]), "unit": "requests/s"}
     finally:

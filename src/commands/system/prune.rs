@@ -31,7 +31,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let root = &context.root;
     let stopped = prune::candidates(&store, &Filters::default())?;
     if !args.force {
-        containers::show(&stopped);
+        if !stopped.is_empty() {
+            containers::show(&stopped);
+        }
         let unused = net::unused(root)?;
         if !unused.is_empty() {
             networks::show(&unused);
