@@ -83,6 +83,17 @@ impl Platform {
     }
 }
 
+/// What a word alone may mean: values of Go's GOOS that have images.
+const SYSTEMS: &[&str] = &[
+    "linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "illumos", "android",
+];
+
+/// And of GOARCH.
+const ARCHITECTURES: &[&str] = &[
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le", "ppc64",
+    "ppc64le", "riscv64", "s390x",
+];
+
 fn is_wasi(os: &str) -> bool {
     matches!(os, "wasi" | "wasip1" | "wasip2" | "wasip3")
 }
@@ -112,8 +123,18 @@ impl FromStr for Platform {
             {
                 Ok(Self::new(one, one, None))
             }
-            ["linux"] => Ok(Self::new("linux", std::env::consts::ARCH, None)),
-            [one] => Ok(Self::new(std::env::consts::OS, one, None)),
+            [one] => {
+                let host = Self::host();
+                let (as_os, as_architecture) =
+                    (Self::new(one, &host.architecture, None), Self::new(&host.os, one, None));
+                if SYSTEMS.contains(&as_os.os.as_str()) {
+                    Ok(as_os)
+                } else if ARCHITECTURES.contains(&as_architecture.architecture.as_str()) {
+                    Ok(as_architecture)
+                } else {
+                    Err(invalid())
+                }
+            }
             [os, architecture] => Ok(Self::new(os, architecture, None)),
             [os, architecture, variant] => Ok(Self::new(os, architecture, Some(variant))),
             _ => Err(invalid()),
@@ -162,6 +183,10 @@ mod tests {
         assert_eq!("linux/x86_64".parse::<Platform>().unwrap().to_string(), "linux/amd64");
         assert_eq!("linux/arm64/v8".parse::<Platform>().unwrap().to_string(), "linux/arm64");
         assert_eq!("linux/arm".parse::<Platform>().unwrap().to_string(), "linux/arm/v7");
+        let host = Platform::host();
+        assert_eq!("linux".parse::<Platform>().unwrap().architecture, host.architecture);
+        assert_eq!("aarch64".parse::<Platform>().unwrap().architecture, "arm64");
+        assert!("amd46".parse::<Platform>().is_err());
         assert!("linux//x".parse::<Platform>().is_err());
         assert!("a/b/c/d".parse::<Platform>().is_err());
         assert!("linux/../etc".parse::<Platform>().is_err());

@@ -28,7 +28,11 @@ pub enum InvalidReference {
 impl crate::hint::Hint for InvalidReference {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::UpperCase { reference } => format!("try {:?}", reference.to_lowercase()),
+            Self::UpperCase { reference }
+                if reference.to_lowercase().parse::<Reference>().is_ok() =>
+            {
+                format!("try {:?}", reference.to_lowercase())
+            }
             _ => "write it as [registry/]name[:tag], for example alpine:3.20 or localhost:5000/app"
                 .into(),
         })

@@ -17,12 +17,11 @@ pub struct Sockets {
 impl Sockets {
     /// Binds them in the calling thread's network namespace, whose loopback must be up.
     pub fn open() -> io::Result<Self> {
-        Self::at((ADDRESS, PORT).into())
+        let address = SocketAddr::from((ADDRESS, PORT));
+        Self::of(UdpSocket::bind(address)?, TcpListener::bind(address)?)
     }
 
-    pub(super) fn at(address: SocketAddr) -> io::Result<Self> {
-        let datagrams = UdpSocket::bind(address)?;
-        let connections = TcpListener::bind(datagrams.local_addr()?)?;
+    pub(super) fn of(datagrams: UdpSocket, connections: TcpListener) -> io::Result<Self> {
         datagrams.set_nonblocking(true)?;
         connections.set_nonblocking(true)?;
         Ok(Self { datagrams, connections })

@@ -63,7 +63,8 @@ fn asking(upstream: Vec<SocketAddr>) -> (Resolver, SocketAddr, tempfile::TempDir
     };
     let path = root.network("net").endpoint(&endpoint.container);
     record::write(&path, &endpoint, Durability::Process).unwrap();
-    let sockets = Sockets::at("127.0.0.1:0".parse().unwrap()).unwrap();
+    let (datagrams, connections) = on_one_port();
+    let sockets = Sockets::of(datagrams, connections).unwrap();
     let address = sockets.datagrams.local_addr().unwrap();
     let table = Table::open(&root, &[network]);
     (Resolver::new(table, Upstream::fixed(upstream)).on(sockets), address, directory)
@@ -95,10 +96,19 @@ fn ask_over_tcp(server: SocketAddr, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| stream::take_message(&mut all)).collect()
 }
 
+/// A port that is free for datagrams may be another's for streams.
+fn on_one_port() -> (UdpSocket, TcpListener) {
+    std::iter::repeat_with(|| UdpSocket::bind("127.0.0.1:0").unwrap())
+        .find_map(|socket| {
+            let listener = TcpListener::bind(socket.local_addr().unwrap()).ok()?;
+            Some((socket, listener))
+        })
+        .unwrap()
+}
+
 /// A name server whose answer to everything is made by a function; counts what it is asked.
 fn server(answer: fn(&[u8]) -> Option<Vec<u8>>) -> (SocketAddr, Arc<AtomicUsize>) {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let listener = TcpListener::bind(socket.local_addr().unwrap()).unwrap();
+    let (socket, listener) = on_one_port();
     let address = socket.local_addr().unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
