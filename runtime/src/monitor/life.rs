@@ -154,12 +154,7 @@ impl<'a> Life<'a> {
         let names = net::names::serve(root, spec, &mut attached)
             .map_err(|source| Error::Names { source })?;
         observe(Step::Attached);
-        match (sys::is_superuser(), &entered) {
-            (true, _) => sys::enter_mount_namespace()?,
-            (false, None) => sys::enter_user_namespace()?,
-            // separated already
-            (false, Some(_)) => {}
-        }
+        net::rootless::separate(entered.as_ref())?;
         observe(Step::Separated);
         let mut resolved = mounts::resolve(self.root, spec)?;
         if snapshot::mount(&self.snapshot(), spec.auto_remove)? == Mounted::Overlay {

@@ -93,13 +93,11 @@ fn live(
             net::join(networks, id, id.short(), wish)?;
         }
     }
+    let entered = net::rootless::enter(networks, &spec)?;
     let mut network = net::attach(networks, &spec, id.short(), &mut |_| Ok(()))?;
     let mut names = net::names::serve(networks, &spec, &mut network)
         .map_err(|e| Error::system("answer the step's questions for names", e))?;
-    match sys::is_superuser() {
-        true => sys::enter_mount_namespace()?,
-        false => sys::enter_user_namespace()?,
-    }
+    net::rootless::separate(entered.as_ref())?;
     // before what is mounted is unmounted, whatever was started has ended
     overlay(&step.rootfs)?;
     undo.push(|| unmount(rootfs));

@@ -28,6 +28,7 @@ pub use keeper::entry;
 use super::ports;
 use crate::engine::UserNamespaces;
 use error::Doing;
+use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
@@ -98,6 +99,15 @@ pub fn enter(root: &Root, spec: &ContainerSpec) -> Result<Option<Entered>, super
     // with the networks that were made by those who had no need to enter
     super::reload(root)?;
     Ok(Some(Entered { _connection: connection, uplink, listeners }))
+}
+
+/// Gives this process a mount namespace of its own, unless it got one when it entered.
+pub fn separate(entered: Option<&Entered>) -> fsx::Result<()> {
+    match (sys::is_superuser(), entered) {
+        (true, _) => sys::enter_mount_namespace(),
+        (false, None) => sys::enter_user_namespace(),
+        (false, Some(_)) => Ok(()),
+    }
 }
 
 fn belongs(root: &Root, spec: &ContainerSpec) -> Result<bool, super::Error> {
