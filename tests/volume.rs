@@ -3,8 +3,10 @@
 use crate::harness::image::Tar;
 use crate::harness::proc::mounts_under;
 use crate::harness::{Knarr, NewUser};
+use rustix::fs::{XattrFlags, getxattr, setxattr};
 use std::os::unix::fs::{MetadataExt, chown};
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_named_volume_outlives_its_containers() {
@@ -297,6 +299,60 @@ fn backup_and_restore() {
     let said = knarr.fails(1, &["volume", "export", "none", "-o", file]);
     assert!(said.contains("no volume \"none\""), "{said}");
     assert!(knarr.ok(&["system", "df", "-v"]).contains("VOLUME NAME"));
+}
+
+/// By the kernel on both sides, and GNU tar for the notation in between.
+#[test]
+fn backups_keep_extended_attributes() {
+    let knarr = Knarr::new();
+    let data = |name: &str| {
+        knarr.ok(&["volume", "create", name]);
+        PathBuf::from(knarr.ok(&["volume", "inspect", "-f", "{{.Mountpoint}}", name]))
+    };
+    let (one, two) = (data("one"), data("two"));
+    std::fs::create_dir(one.join("folder")).unwrap();
+    std::fs::write(one.join("folder/program"), "x").unwrap();
+    // cap_net_raw+ep; and rw for user 77 (linux/posix_acl_xattr.h)
+    let capability = [&[1, 0, 0, 2, 0, 0x20], &[0; 14][..]].concat();
+    let entry = |tag: u16, permissions: u16, id: u32| {
+        [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
+    };
+    let nobody = u32::MAX;
+    let entries = [
+        entry(1, 6, nobody),
+        entry(2, 6, 77),
+        entry(4, 4, nobody),
+        entry(16, 6, nobody),
+        entry(32, 4, nobody),
+    ];
+    let acl = [&2u32.to_le_bytes()[..], &entries.concat()].concat();
+    let wanted = [
+        (".", "user.top", &b"of the volume"[..]),
+        ("folder", "user.note", b"a\0b\n=c"),
+        ("folder", "system.posix_acl_default", &acl),
+        ("folder/program", "security.capability", &capability),
+        ("folder/program", "system.posix_acl_access", &acl),
+        ("folder/program", "user.empty", b""),
+    ];
+    for (path, name, value) in wanted {
+        setxattr(one.join(path), name, value, XattrFlags::empty()).unwrap();
+    }
+    let file = knarr.files().join("backup.tar");
+    let file = file.to_str().unwrap();
+    knarr.ok(&["volume", "export", "one", "-o", file]);
+    let unpacked = knarr.files().join("unpacked");
+    std::fs::create_dir(&unpacked).unwrap();
+    let mut tar = Command::new("tar");
+    tar.args(["--xattrs", "--xattrs-include=*", "-xf", file, "-C"]).arg(&unpacked);
+    assert!(tar.status().unwrap().success());
+    knarr.ok(&["volume", "import", "two", file]);
+    for root in [unpacked, two] {
+        for (path, name, value) in wanted {
+            let mut found = [0; 256];
+            let length = getxattr(root.join(path), name, &mut found).unwrap();
+            assert_eq!(&found[..length], value, "{name} of {}", root.join(path).display());
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Writing trees as tar archives: `knarr export`, and the layers of builds.
 
+use super::archive::append;
 use super::{Error, Result};
 use crate::sys::{self, NodeKind, Special, Tree};
 use std::collections::HashMap;
@@ -183,38 +184,16 @@ impl Exporter<'_> {
         self.entry(header, path, b"", &[], io::empty())
     }
 
-    /// Writes one entry; what its header has no room for goes into an extended one (POSIX pax).
     fn entry(
         &mut self,
-        mut header: Header,
+        header: Header,
         path: &[u8],
         link: &[u8],
         xattrs: &[(Vec<u8>, Vec<u8>)],
         data: impl Read,
     ) -> io::Result<()> {
-        let mut extended: Vec<(String, Vec<u8>)> = Vec::new();
-        let fields = header.as_mut_bytes();
-        for (key, text, at) in [("path", path, 0), ("linkpath", link, 157)] {
-            let room = text.len().min(100);
-            fields[at..at + room].copy_from_slice(&text[..room]);
-            if text.len() > 100 {
-                extended.push((key.into(), text.to_vec()));
-            }
-        }
-        for (name, value) in xattrs {
-            // attributes whose names are no text exist in theory only
-            if let Ok(name) = std::str::from_utf8(name) {
-                extended.push((format!("SCHILY.xattr.{name}"), value.clone()));
-            }
-        }
-        if !extended.is_empty() {
-            self.out.append_pax_extensions(
-                extended.iter().map(|(key, value)| (key.as_str(), &value[..])),
-            )?;
-        }
-        header.set_cksum();
         self.exported.entries += 1;
-        self.out.append(&header, data)
+        append(&mut self.out, header, path, link, xattrs, data)
     }
 }
 

@@ -14,6 +14,7 @@
 //! Whoever adds content that no tag refers to yet, or is about to record that a container uses an image,
 //! holds [`Store::hold`] until that is written; the collector ([`gc`]) gives way to it.
 
+pub mod archive;
 pub mod artifact;
 mod blobs;
 pub mod building;

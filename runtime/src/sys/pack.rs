@@ -1,5 +1,8 @@
-//! Writing a tree as a tar archive.
+//! Writing a tree as a tar archive, extended attributes included.
 
+use super::resolve;
+use knarr_core::store::archive::append;
+use knarr_core::sys::xattrs_of_open;
 use rustix::fs::{Dir, FileType, Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -28,7 +31,8 @@ impl Packer<'_> {
     fn entry(&mut self, entry: BorrowedFd, name: &Path) -> io::Result<()> {
         let stat = fstat(entry)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let mut header = Header::new_gnu();
+        let path = name.as_os_str().as_bytes();
+        let mut header = Header::new_ustar();
         header.set_mode(stat.st_mode & 0o7777);
         header.set_uid(stat.st_uid.into());
         header.set_gid(stat.st_gid.into());
@@ -37,16 +41,17 @@ impl Packer<'_> {
         if stat.st_nlink > 1 && kind != FileType::Directory {
             if let Some(first) = self.links.get(&(stat.st_dev, stat.st_ino)) {
                 header.set_entry_type(EntryType::Link);
-                return self.out.append_link(&mut header, name, first);
+                let first = first.as_os_str().as_bytes();
+                return append(&mut self.out, header, path, first, &[], io::empty());
             }
             self.links.insert((stat.st_dev, stat.st_ino), name.to_owned());
         }
+        let xattrs = xattrs_of_open(entry)?;
         match kind {
             FileType::Directory => {
                 header.set_entry_type(EntryType::Directory);
-                let mut folder = name.as_os_str().to_owned();
-                folder.push("/");
-                self.out.append_data(&mut header, folder, io::empty())?;
+                let folder = [path, b"/"].concat();
+                append(&mut self.out, header, &folder, b"", &xattrs, io::empty())?;
                 self.contents(entry, name)
             }
             FileType::RegularFile => {
@@ -54,17 +59,15 @@ impl Packer<'_> {
                 let size = stat.st_size.unsigned_abs();
                 header.set_size(size);
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-                let path = super::resolve::path_of(entry);
-                let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+                let opened = rustix::fs::open(resolve::path_of(entry), flags, Mode::empty())?;
                 // exactly as long as its header says, whatever happens to the file meanwhile
-                let content = file.chain(io::repeat(0)).take(size);
-                self.out.append_data(&mut header, name, content)
+                let content = File::from(opened).chain(io::repeat(0)).take(size);
+                append(&mut self.out, header, path, b"", &xattrs, content)
             }
             FileType::Symlink => {
                 header.set_entry_type(EntryType::Symlink);
                 let target = readlinkat(entry, c"", Vec::new())?;
-                let target = std::ffi::OsStr::from_bytes(target.to_bytes());
-                self.out.append_link(&mut header, name, target)
+                append(&mut self.out, header, path, target.to_bytes(), &xattrs, io::empty())
             }
             FileType::CharacterDevice | FileType::BlockDevice | FileType::Fifo => {
                 header.set_entry_type(match kind {
@@ -74,7 +77,7 @@ impl Packer<'_> {
                 });
                 header.set_device_major(rustix::fs::major(stat.st_rdev))?;
                 header.set_device_minor(rustix::fs::minor(stat.st_rdev))?;
-                self.out.append_data(&mut header, name, io::empty())
+                append(&mut self.out, header, path, b"", &xattrs, io::empty())
             }
             // a socket is nothing without the process that listens on it
             _ => Ok(()),

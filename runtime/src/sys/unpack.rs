@@ -1,15 +1,19 @@
 //! Unpacking a tar archive, which may be hostile, into an open directory: no name in it leads out, and no symbolic
 //! link is followed on the way, not even one that the archive itself has just made.
 
-use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use knarr_core::store::archive::{Entry, Error, Kind, Reader};
+use knarr_core::sys::{is_portable_xattr, os_path};
+use rustix::fs::{
+    self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags,
+};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
-use tar::{Archive, Entry, EntryType};
 
 /// What could not be unpacked, by its name in the archive.
 pub type Failure = (String, io::Error);
@@ -29,35 +33,49 @@ pub fn unpack(
     directory: BorrowedFd,
     options: Options,
 ) -> Result<(), Failure> {
-    let whole = |e| ("the archive".to_owned(), e);
+    let whole = |e| ("the archive".to_owned(), io_error(e));
     // directories get their times last, or what is put into them would change them
     let mut directories = Vec::new();
     let mut top = None;
-    for entry in Archive::new(input).entries().map_err(whole)? {
-        let mut entry = entry.map_err(whole)?;
-        let path = entry.path().map_err(whole)?.into_owned();
+    let mut reader = Reader::new(BufReader::new(input));
+    while let Some(entry) = reader.next_entry().map_err(whole)? {
+        let path = os_path(&entry.name);
         let failed = |e: io::Error| (path.display().to_string(), e);
-        let Some((parent, name)) = place(directory, &path).map_err(failed)? else {
-            if options.top && entry.header().entry_type() == EntryType::Directory {
-                top = Some(own_attributes(&entry).map_err(failed)?);
+        let Some((parent, name)) = place(directory, path).map_err(failed)? else {
+            if options.top && entry.kind == Kind::Directory {
+                top = Some(entry);
             }
             continue;
         };
-        let kind = make(&mut entry, directory, &parent, &name).map_err(failed)?;
-        let Some(kind) = kind else { continue };
-        attributes(&entry, parent.as_fd(), &name, kind, options).map_err(failed)?;
-        if kind == FileType::Directory {
-            directories.push((parent, name, mtime(&entry)));
+        make(&entry, &mut reader, directory, &parent, &name).map_err(failed)?;
+        if entry.kind == Kind::HardLink {
+            continue;
+        }
+        // not by name: it may have become a link by now
+        let made = fs::openat(&parent, &name, OFlags::PATH | NOFOLLOW, Mode::empty());
+        let made = made.map_err(|e| failed(e.into()))?;
+        attributes(&entry, made.as_fd(), options.owners).map_err(failed)?;
+        match entry.kind {
+            Kind::Directory => directories.push((entry.name, entry.mtime)),
+            _ => set_times(made.as_fd(), entry.mtime).map_err(failed)?,
         }
     }
-    for (parent, name, mtime) in directories.iter().rev() {
-        // one that a later entry replaced has its own
-        let _ = fs::utimensat(parent, name, &times(*mtime), AtFlags::SYMLINK_NOFOLLOW);
+    for (name, mtime) in directories {
+        let Ok(Some((parent, own))) = place(directory, os_path(&name)) else { continue };
+        // what a later entry put in its place has times of its own
+        if let Ok(made) = fs::openat(&parent, &own, OFlags::DIRECTORY | NOFOLLOW, Mode::empty()) {
+            set_times(made.as_fd(), mtime)
+                .map_err(|e| (os_path(&name).display().to_string(), e))?;
+        }
     }
-    match top {
-        Some(attributes) => set_top(directory, attributes).map_err(|e| (".".to_owned(), e)),
-        None => Ok(()),
+    // whoever writes the archive into a pipe may finish it
+    reader.drain().map_err(whole)?;
+    if let Some(entry) = top {
+        let failed = |e| (".".to_owned(), e);
+        attributes(&entry, directory, true).map_err(failed)?;
+        set_times(directory, entry.mtime).map_err(failed)?;
     }
+    Ok(())
 }
 
 /// The directory an entry belongs in, made if it is missing, and its name there. `None` for the top itself.
@@ -85,111 +103,71 @@ fn place(top: BorrowedFd, path: &Path) -> io::Result<Option<(OwnedFd, CString)>>
     Ok(Some((directory, name)))
 }
 
-/// Makes an entry; its kind, unless it is one that needs no attributes of its own.
 fn make(
-    entry: &mut Entry<&mut dyn Read>,
+    entry: &Entry,
+    reader: &mut Reader<impl BufRead>,
     top: BorrowedFd,
     parent: &OwnedFd,
     name: &CString,
-) -> io::Result<Option<FileType>> {
-    let entry_type = entry.header().entry_type();
-    if entry_type == EntryType::Directory {
-        match fs::mkdirat(parent, name, Mode::RWXU) {
-            Err(Errno::EXIST) if is_directory(parent, name) => {}
-            other => other?,
-        }
-        return Ok(Some(FileType::Directory));
+) -> io::Result<()> {
+    if entry.kind == Kind::Directory {
+        return match fs::mkdirat(parent, name, Mode::RWXU) {
+            Err(Errno::EXIST) if is_directory(parent, name) => Ok(()),
+            other => Ok(other?),
+        };
     }
     match fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(e) => return Err(e.into()),
     }
-    let link = || entry.link_name()?.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData));
-    Ok(Some(match entry_type {
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+    let special = |kind| {
+        let device = fs::makedev(entry.device.0, entry.device.1);
+        Ok(fs::mknodat(parent, name, kind, Mode::RUSR | Mode::WUSR, device)?)
+    };
+    match entry.kind {
+        Kind::Directory => Ok(()),
+        Kind::File => {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | NOFOLLOW;
-            let file = fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR)?;
-            io::copy(entry, &mut File::from(file))?;
-            FileType::RegularFile
+            let file = File::from(fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR)?);
+            let write = |at, bytes: &[u8]| file.write_all_at(bytes, at).map_err(Error::Read);
+            reader.data(entry, write).map_err(io_error)?;
+            file.set_len(entry.size)
         }
-        EntryType::Symlink => {
-            fs::symlinkat(link()?.as_os_str(), parent, name)?;
-            FileType::Symlink
+        Kind::Symlink => Ok(fs::symlinkat(&entry.link[..], parent, name)?),
+        Kind::HardLink => {
+            let (from, from_name) = place(top, os_path(&entry.link))?
+                .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+            Ok(fs::linkat(&from, &from_name, parent, name, AtFlags::empty())?)
         }
-        EntryType::Link => {
-            let target = link()?.into_owned();
-            let (from, from_name) =
-                place(top, &target)?.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-            fs::linkat(&from, &from_name, parent, name, AtFlags::empty())?;
-            return Ok(None);
-        }
-        EntryType::Char | EntryType::Block | EntryType::Fifo => {
-            let header = entry.header();
-            let (major, minor) = (header.device_major()?, header.device_minor()?);
-            let device = fs::makedev(major.unwrap_or(0), minor.unwrap_or(0));
-            let kind = match entry_type {
-                EntryType::Char => FileType::CharacterDevice,
-                EntryType::Block => FileType::BlockDevice,
-                _ => FileType::Fifo,
-            };
-            fs::mknodat(parent, name, kind, Mode::RUSR | Mode::WUSR, device)?;
-            kind
-        }
-        // what tar does not know of, and notes on the archive as a whole
-        _ => return Ok(None),
-    }))
+        Kind::Character => special(FileType::CharacterDevice),
+        Kind::Block => special(FileType::BlockDevice),
+        Kind::Fifo => special(FileType::Fifo),
+    }
 }
 
-fn attributes(
-    entry: &Entry<&mut dyn Read>,
-    parent: BorrowedFd,
-    name: &CString,
-    kind: FileType,
-    options: Options,
-) -> io::Result<()> {
-    let header = entry.header();
-    let (user, group) = match options.owners {
-        true => owner(entry)?,
+/// Everything but the times. Owner first: changing it clears the setuid bits and capabilities.
+fn attributes(entry: &Entry, made: BorrowedFd, owners: bool) -> io::Result<()> {
+    let path = super::resolve::path_of(made);
+    let (user, group) = match owners {
+        true => (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid)),
         false => (Uid::ROOT, Gid::ROOT),
     };
-    only_owner(fs::chownat(parent, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW))?;
-    if kind == FileType::Symlink {
-        return Ok(fs::utimensat(parent, name, &times(mtime(entry)), AtFlags::SYMLINK_NOFOLLOW)?);
+    match fs::chown(&path, Some(user), Some(group)) {
+        // in a user namespace there is only one owner, and for an ordinary user as well
+        Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
+        Err(e) => return Err(e.into()),
     }
-    // Not by name: it may have become a link by now. Owner first, since changing it clears the setuid bits.
-    let flags = OFlags::PATH | NOFOLLOW;
-    let opened = fs::openat(parent, name, flags, Mode::empty())?;
-    let mode = Mode::from_raw_mode(header.mode()? & 0o7777);
-    fs::chmod(super::resolve::path_of(&opened), mode)?;
-    if kind != FileType::Directory {
-        fs::utimensat(parent, name, &times(mtime(entry)), AtFlags::SYMLINK_NOFOLLOW)?;
+    if entry.kind != Kind::Symlink {
+        fs::chmod(&path, Mode::from_raw_mode(entry.mode))?;
+    }
+    for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_portable_xattr(name)) {
+        match fs::setxattr(&path, &name[..], value, XattrFlags::empty()) {
+            // what this file system or this user cannot have is left out, as tar does
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => {}
+            Err(e) => return Err(e.into()),
+        }
     }
     Ok(())
-}
-
-type Owner = (Uid, Gid);
-
-fn owner(entry: &Entry<&mut dyn Read>) -> io::Result<Owner> {
-    let header = entry.header();
-    Ok((Uid::from_raw(number(header.uid()?)?), Gid::from_raw(number(header.gid()?)?)))
-}
-
-/// In a user namespace there is only one owner, and for an ordinary user as well.
-fn only_owner(result: Result<(), Errno>) -> io::Result<()> {
-    match result {
-        Ok(()) | Err(Errno::PERM | Errno::INVAL) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
-}
-
-fn own_attributes(entry: &Entry<&mut dyn Read>) -> io::Result<(Owner, u32, u64)> {
-    Ok((owner(entry)?, entry.header().mode()? & 0o7777, mtime(entry)))
-}
-
-fn set_top(top: BorrowedFd, ((user, group), mode, mtime): (Owner, u32, u64)) -> io::Result<()> {
-    only_owner(fs::fchown(top, Some(user), Some(group)))?;
-    fs::fchmod(top, Mode::from_raw_mode(mode))?;
-    Ok(fs::futimens(top, &times(mtime))?)
 }
 
 fn is_directory(parent: impl AsFd, name: &CString) -> bool {
@@ -197,15 +175,15 @@ fn is_directory(parent: impl AsFd, name: &CString) -> bool {
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-fn number(id: u64) -> io::Result<u32> {
-    u32::try_from(id).map_err(|_| io::ErrorKind::InvalidData.into())
+fn set_times(made: BorrowedFd, (seconds, nanoseconds): (i64, u32)) -> io::Result<()> {
+    let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
+    let times = Timestamps { last_access: time, last_modification: time };
+    Ok(fs::utimensat(CWD, super::resolve::path_of(made), &times, AtFlags::empty())?)
 }
 
-fn mtime(entry: &Entry<&mut dyn Read>) -> u64 {
-    entry.header().mtime().unwrap_or(0)
-}
-
-fn times(mtime: u64) -> Timestamps {
-    let time = Timespec { tv_sec: i64::try_from(mtime).unwrap_or(0), tv_nsec: 0 };
-    Timestamps { last_access: time, last_modification: time }
+fn io_error(error: Error) -> io::Error {
+    match error {
+        Error::Read(error) => error,
+        other => io::Error::other(other),
+    }
 }

@@ -13,7 +13,7 @@ mod place;
 mod settle;
 mod spill;
 mod stream;
-mod tar;
+pub mod tar;
 
 pub use path::split;
 pub use settle::settle;
@@ -117,7 +117,7 @@ pub fn archive(
     let (mut unpacked, found) = stream::with_archive(blob, diff_id, limit, |chunks| {
         let mut reader = tar::Reader::new(chunks);
         let mut placer = place::Placer::new(&tree, into, options)?;
-        while let Some(entry) = reader.next()? {
+        while let Some(entry) = reader.next_entry()? {
             placer.place(&entry, &mut reader)?;
         }
         reader.drain()?;

@@ -58,7 +58,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The next entry, after whatever is left of the current one; `None` at the end of the archive.
-    pub fn next(&mut self) -> Result<Option<Entry>, Error> {
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
         let mut extended = Extended::default();
         let mut long_name: Option<Vec<u8>> = None;
         let mut long_link: Option<Vec<u8>> = None;

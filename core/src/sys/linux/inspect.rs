@@ -110,33 +110,32 @@ fn from_stat(stat: &fs::Stat) -> OwnedAttributes {
 
 /// The extended attributes of a file, sorted; overlayfs's own and the host's labels left out.
 pub fn xattrs_of(path: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let mut names = Vec::new();
-    loop {
-        let size = match fs::llistxattr_query(path) {
-            Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
-            other => other?,
-        };
-        names.resize(size, 0);
-        match fs::llistxattr(path, &mut names[..]) {
-            // one was added in between
-            Err(Errno::RANGE) => {}
-            other => {
-                names.truncate(other?);
-                break;
-            }
+    xattrs(|names| fs::llistxattr(path, names), |name, value| fs::lgetxattr(path, name, value))
+}
+
+/// [`xattrs_of`] an open file, also of one opened with `O_PATH`.
+pub fn xattrs_of_open(file: impl AsFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let path = super::proc_path(file);
+    xattrs(|names| fs::listxattr(&path, names), |name, value| fs::getxattr(&path, name, value))
+}
+
+fn xattrs(
+    list: impl Fn(&mut [u8]) -> Result<usize, Errno>,
+    get: impl Fn(&[u8], &mut [u8]) -> Result<usize, Errno>,
+) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut names = vec![0; 512];
+    let length = loop {
+        match list(&mut names) {
+            Err(Errno::RANGE) => names.resize(names.len() * 2, 0),
+            Err(Errno::NOTSUP) => return Ok(Vec::new()),
+            other => break other?,
         }
-    }
-    let is_ours = |name: &&[u8]| {
-        !name.is_empty()
-            && !name.starts_with(b"trusted.overlay.")
-            && !name.starts_with(b"user.overlay.")
-            && *name != b"security.selinux"
     };
     let mut xattrs = Vec::new();
-    for name in names.split(|b| *b == 0).filter(is_ours) {
+    for name in names[..length].split(|b| *b == 0).filter(|name| is_portable_xattr(name)) {
         // XATTR_SIZE_MAX
         let mut value = vec![0; 1 << 16];
-        match fs::lgetxattr(path, name, &mut value[..]) {
+        match get(name, &mut value) {
             Ok(size) => {
                 value.truncate(size);
                 xattrs.push((name.to_vec(), value));
@@ -147,6 +146,16 @@ pub fn xattrs_of(path: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     }
     xattrs.sort();
     Ok(xattrs)
+}
+
+/// Whether an extended attribute means something in another place. overlayfs's own would let an image redirect a name;
+/// labels are the host's business.
+pub fn is_portable_xattr(name: &[u8]) -> bool {
+    !name.is_empty()
+        && !name.contains(&0)
+        && !name.starts_with(b"trusted.overlay.")
+        && !name.starts_with(b"user.overlay.")
+        && name != b"security.selinux"
 }
 
 /// The names in a directory, sorted.

@@ -10,8 +10,8 @@ pub use files::{
 };
 pub use inspect::{
     Identity, OwnedAttributes, attributes_of, available_space, copy_content, disk_space, is_opaque,
-    is_unknown_file_system, look, names, node_kind, open_itself, os_path, read_link, symlink_loop,
-    xattrs_of,
+    is_portable_xattr, is_unknown_file_system, look, names, node_kind, open_itself, os_path,
+    read_link, symlink_loop, xattrs_of, xattrs_of_open,
 };
 pub use namespace::{enter_mount_namespace, enter_user_namespace, is_superuser, ordinary_user};
 pub use overlay::{Overlay, mount_overlay};

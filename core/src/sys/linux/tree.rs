@@ -4,6 +4,7 @@
 //! symbolic links end at the tree's own root. What is made then is made by a name without a slash, relative to
 //! an open directory, and never through a symbolic link. The tree must not be changed by others meanwhile.
 
+use super::inspect::is_portable_xattr;
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::fs::{XattrFlags, fsetxattr, lsetxattr};
 use rustix::io::Errno;
@@ -149,12 +150,8 @@ impl Tree {
         }
     }
 
-    /// overlayfs's own attributes would let an image redirect a name; labels are the host's business.
     fn wants(&self, xattr: &[u8]) -> bool {
-        let is_overlay =
-            xattr.starts_with(b"trusted.overlay.") || xattr.starts_with(b"user.overlay.");
-        let is_allowed = self.superuser || xattr.starts_with(b"user.");
-        is_allowed && !is_overlay && xattr != b"security.selinux" && !xattr.contains(&0)
+        is_portable_xattr(xattr) && (self.superuser || xattr.starts_with(b"user."))
     }
 
     /// As Docker: a file system without such attributes loses them.
