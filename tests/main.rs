@@ -26,6 +26,7 @@ mod restart;
 mod run;
 mod stats;
 mod terminal;
+mod uplink;
 mod user;
 mod variant;
 mod volume;

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 /// The programs that busybox is known by in the test's image.
 const APPLETS: &[&str] = &[
     "sh", "ash", "cat", "chmod", "cp", "cut", "date", "dd", "df", "echo", "env", "expr", "false",
-    "find", "grep", "head", "hostname", "id", "ifconfig", "kill", "ln", "ls", "mkdir", "mkfifo",
-    "mknod", "mount", "mv", "nc", "ps", "pwd", "rm", "sed", "seq", "sleep", "sort", "stat", "stty",
-    "tail", "tee", "test", "touch", "tr", "true", "tty", "ulimit", "umount", "unshare", "uname",
-    "wc", "wget", "yes",
+    "find", "grep", "head", "hostname", "id", "ifconfig", "ip", "kill", "ln", "ls", "mkdir",
+    "mkfifo", "mknod", "mount", "mv", "nc", "ps", "pwd", "rm", "sed", "seq", "sleep", "sort",
+    "stat", "stty", "tail", "tee", "test", "touch", "tr", "true", "tty", "ulimit", "umount",
+    "unshare", "uname", "wc", "wget", "yes",
 ];
 
 /// A small root file system with busybox.

@@ -3,6 +3,7 @@
 //! A test states one obligation and waits for conditions, never for time. On failure the root directory is kept
 //! and named.
 
+pub mod host;
 pub mod image;
 pub mod proc;
 pub mod terminal;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub struct Knarr {
     root: Option<tempfile::TempDir>,
     user: Option<User>,
+    host: Option<host::Host>,
     path: PathBuf,
 }
 
@@ -75,7 +77,7 @@ impl Knarr {
         std::fs::set_permissions(root.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .unwrap();
         let path = root.path().join("k");
-        Self { root: Some(root), user: None, path }
+        Self { root: Some(root), user: None, host: None, path }
     }
 
     /// The same program, run by somebody else in a root directory of their own.
@@ -87,6 +89,17 @@ impl Knarr {
         std::fs::copy(env!("CARGO_BIN_EXE_knarr"), program).unwrap();
         knarr.user = Some(user);
         knarr
+    }
+
+    /// Everything happens on a host of the test's own, which has these programs that lead out of a network.
+    pub fn on_host_with(mut self, programs: &[&str]) -> Self {
+        self.host = Some(host::Host::new(self.files(), programs));
+        self
+    }
+
+    /// The host, for a test that asked for one of its own.
+    pub fn host(&self) -> &host::Host {
+        self.host.as_ref().unwrap()
     }
 
     /// Knarr's root directory.
@@ -107,17 +120,24 @@ impl Knarr {
     }
 
     pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        let program = env!("CARGO_BIN_EXE_knarr");
-        let mut command = match &self.user {
-            None => Command::new(program),
+        let mut words: Vec<String> = Vec::new();
+        words.extend(self.host.iter().flat_map(host::Host::enter));
+        match &self.user {
+            None => words.push(env!("CARGO_BIN_EXE_knarr").into()),
             Some(user) => {
-                let mut command = Command::new("setpriv");
-                command.args(["--reuid", &user.name, "--regid", &user.name, "--init-groups"]);
-                command.arg(self.files().join("program"));
-                command
+                let who = [&format!("--reuid={0} --regid={0} --init-groups", user.name)];
+                words.push("setpriv".into());
+                words.extend(who.iter().flat_map(|words| words.split(' ')).map(str::to_owned));
+                words.extend(self.host.iter().flat_map(host::Host::choose_programs));
+                words.push(self.files().join("program").to_str().unwrap().into());
             }
-        };
-        command.args(arguments).env_remove("RUST_BACKTRACE").env("KNARR_ROOT", &self.path);
+        }
+        let mut command = Command::new(&words[0]);
+        command
+            .args(&words[1..])
+            .args(arguments)
+            .env_remove("RUST_BACKTRACE")
+            .env("KNARR_ROOT", &self.path);
         command.env("HOME", self.files()).env("DOCKER_CONFIG", self.files().join("docker"));
         command.env_remove("XDG_RUNTIME_DIR").stdin(Stdio::null());
         command

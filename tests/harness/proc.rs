@@ -34,6 +34,14 @@ impl Process {
         Some(Self { id, fd })
     }
 
+    /// The name of its program.
+    pub fn name(&self) -> String {
+        let line = std::fs::read(format!("/proc/{}/cmdline", self.id)).unwrap_or_default();
+        let path = line.split(|byte| *byte == 0).next().unwrap_or_default();
+        let path = String::from_utf8_lossy(path);
+        path.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
     pub fn kill(&self) {
         self.signal(Signal::KILL);
     }
@@ -69,6 +77,14 @@ pub fn of_root(root: &Path) -> Vec<Process> {
             && (has("environ", text) || has("cmdline", text) || has("mountinfo", &containers))
     };
     processes().into_iter().filter(belongs).filter_map(Process::open).collect()
+}
+
+/// The processes of a user, whatever namespaces they are in.
+pub fn of_user(id: u32) -> Vec<Process> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = |id: &i32| std::fs::metadata(format!("/proc/{id}")).map(|m| m.uid());
+    let all = processes().into_iter().filter(|process| owner(process).is_ok_and(|uid| uid == id));
+    all.filter_map(Process::open).collect()
 }
 
 fn processes() -> Vec<i32> {
