@@ -60,7 +60,18 @@ fn a_port_that_is_taken_is_named() {
 fn publish_all_takes_what_the_image_exposes() {
     let knarr = server("httpd.p2.wasm", "EXPOSE 8080");
     let id = knarr.ok(&["run", "-d", "-P", "server"]);
-    let address = knarr.ok(&["port", &id]);
-    let address = address.strip_prefix("8080/tcp -> 0.0.0.0:").unwrap();
-    until("it answers", || get(&format!("127.0.0.1:{address}"), "/").is_some());
+    let said = knarr.ok(&["port", &id]);
+    let port = said.lines().next().unwrap().strip_prefix("8080/tcp -> 0.0.0.0:").unwrap();
+    assert_eq!(said, format!("8080/tcp -> 0.0.0.0:{port}\n8080/tcp -> [::]:{port}"));
+    assert_eq!(
+        knarr.ok(&["ps", "--format", "{{.Ports}}"]),
+        format!("0.0.0.0:{port}->8080/tcp, [::]:{port}->8080/tcp")
+    );
+    let bindings = knarr.inspect(&id, r#"{{json (index .NetworkSettings.Ports "8080/tcp")}}"#);
+    let expected =
+        ["0.0.0.0", "::"].map(|ip| format!(r#"{{"HostIp":"{ip}","HostPort":"{port}"}}"#));
+    assert_eq!(bindings, format!("[{}]", expected.join(",")));
+    for host in ["127.0.0.1", "[::1]"] {
+        until("it answers", || get(&format!("{host}:{port}"), "/").is_some());
+    }
 }

@@ -151,8 +151,8 @@ fn execute(
         was_stopped: false,
         names: None,
         denials: None,
-        reserved: Vec::new(),
-        rootless: (None, None),
+        publication: Default::default(),
+        _rootless: None,
     };
     let code = session.run().map_err(|source| Error::Watch { source })?;
     let exit = Exit { code, oom_killed: false, error: None };

@@ -147,10 +147,8 @@ impl<'a> Life<'a> {
         let mut attached = net::attach(root, wanted, name, &mut |_| Ok(()))?;
         let addresses = attached.endpoints.iter().flat_map(|(_, endpoint)| endpoint.addresses());
         let addresses: Vec<_> = addresses.collect();
-        let forward = match &mut entered {
-            Some(entered) => entered.forward(&addresses).map_err(net::Error::from)?,
-            None => None,
-        };
+        let mut held = std::mem::take(&mut attached.reserved);
+        held.extend(entered.iter_mut().flat_map(net::rootless::Entered::held));
         let names = net::names::serve(root, spec, &mut attached)
             .map_err(|source| Error::Names { source })?;
         observe(Step::Attached);
@@ -230,8 +228,8 @@ impl<'a> Life<'a> {
             was_stopped: false,
             names,
             denials: attached.denials,
-            reserved: attached.reserved,
-            rootless: (entered, forward),
+            publication: net::Publication::new(held, addresses),
+            _rootless: entered,
         })
     }
 
@@ -259,8 +257,7 @@ impl<'a> Life<'a> {
         session.announce(&exit);
         observe(Step::Announced);
         // whoever waits for this process may want the ports at once
-        session.reserved.clear();
-        session.rootless.1 = None;
+        session.publication = net::Publication::default();
         let mut links = net::Links::default();
         let departed = net::depart(self.root, &spec.id).map(|left| links = left);
         let cleared = reconcile::clear_engine(self.root, spec).and(departed.map_err(Into::into));

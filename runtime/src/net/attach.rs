@@ -6,6 +6,7 @@ use super::error::{Error, Result};
 use super::firewall::{Firewall, Published};
 use super::netlink::Socket;
 use super::outbound::{self, Denials};
+use super::ports::Held;
 use super::{lease, names, namespace, ports, reload, shared, store};
 use crate::state;
 use ipnet::IpNet;
@@ -75,8 +76,8 @@ pub struct Attached {
     pub endpoints: Vec<(NetworkSpec, Endpoint)>,
     /// The published ports with the host ports that were chosen.
     pub ports: Vec<Port>,
-    /// Hold those ports on the host.
-    pub reserved: Vec<OwnedFd>,
+    /// Those ports on the host.
+    pub reserved: Vec<Held>,
     /// Native: where the container asks for names, opened in its namespace.
     pub sockets: Option<names::Sockets>,
     /// Opens the way to addresses that `--allow-outbound` names turn out to have.
@@ -330,9 +331,9 @@ impl Connecting<'_, '_, '_> {
             let (observe, name) = (&mut self.progress.observe, &network.name);
             observe(Step::Ports).map_err(|e| failed(Step::Ports, name, e))?;
             let reserved = ports::reserve(root, network, endpoint, &spec.ports)?;
-            endpoint.ports = reserved.ports.clone();
-            attached.ports = reserved.ports;
-            attached.reserved = reserved.sockets;
+            endpoint.ports = reserved.iter().map(|held| held.port.clone()).collect();
+            attached.ports = endpoint.ports.clone();
+            attached.reserved = reserved;
         }
         for (network, endpoint) in &attached.endpoints {
             self.progress.step(Step::Record, &network.name, || Ok(()))?;

@@ -2,7 +2,8 @@
 //!
 //! The packet filter takes packets for a published port away before any program of the host sees them, so a program that
 //! has the port already would lose them without a word, and two containers would share it by accident. A socket that is
-//! bound, and never listens, gives the port an owner.
+//! bound, and never listens, gives the port an owner. Where the packet filter leads nowhere, the socket does listen
+//! ([`super::forward`]).
 
 use super::endpoint::Endpoint;
 use super::error::{Error, Result};
@@ -13,7 +14,7 @@ use knarr_core::spec::network::NetworkSpec;
 use knarr_core::spec::{Port, Protocol};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt,
+    AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt,
 };
 use std::collections::BTreeSet;
 use std::io;
@@ -21,16 +22,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// Ports of the host that are ours.
-#[derive(Debug, Default)]
-pub struct Reserved {
-    /// With their host ports, and the addresses on which the network publishes.
-    pub ports: Vec<Port>,
-    pub sockets: Vec<OwnedFd>,
+/// A port of the host that is ours, on one address.
+#[derive(Debug)]
+pub struct Held {
+    /// With its address and its number.
+    pub port: Port,
+    /// `None`: nobody can have the port, for want of the protocol.
+    pub socket: Option<OwnedFd>,
+    /// Clients come to this socket; otherwise the packet filter leads them past it.
+    pub listens: bool,
 }
 
 /// How often to look for a port that is free in both families.
 const ATTEMPTS: usize = 50;
+/// Connections that the kernel may hold ready.
+const BACKLOG: i32 = 1024;
 
 /// Reserves every port, or none.
 pub fn reserve(
@@ -38,82 +44,93 @@ pub fn reserve(
     network: &NetworkSpec,
     endpoint: &Endpoint,
     wishes: &[Port],
-) -> Result<Reserved> {
+) -> Result<Vec<Held>> {
     let on = network.options.get(bridge::PUBLISH_ON).and_then(|address| address.parse().ok());
-    let mut reserved = Reserved::default();
+    let mut reserved = Vec::new();
     for wish in wishes {
         let mut port = wish.clone();
         port.host_ip = port.host_ip.or(on);
-        let families = (endpoint.ipv4.is_some(), endpoint.ipv6.is_some());
-        let (number, sockets) =
-            claim(&port, families).map_err(|source| refused(root, &port, source))?;
-        port.host_port = Some(number);
-        reserved.ports.push(port);
-        reserved.sockets.extend(sockets);
+        // what comes from ::1 is not routed
+        let listens = |ip: IpAddr| ip.is_ipv6() || endpoint.ipv4.is_none();
+        reserved.extend(claim(root, &port, listens)?);
     }
     Ok(reserved)
 }
 
-/// Binds a port, on all addresses of these families (IPv4, IPv6) unless it says on which.
-pub(super) fn claim(port: &Port, families: (bool, bool)) -> io::Result<(u16, Vec<OwnedFd>)> {
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    match port.host_ip.filter(|ip| !ip.is_unspecified()) {
-        Some(address) => addresses.push(address),
-        None => {
-            addresses.extend(families.0.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-            addresses.extend(families.1.then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
-        }
+/// Binds a port, on all addresses of both families unless it says on which; `listens` tells for which addresses clients come
+/// to the socket.
+pub(super) fn claim(
+    root: &Root,
+    port: &Port,
+    listens: impl Fn(IpAddr) -> bool,
+) -> Result<Vec<Held>> {
+    let mut addresses: Vec<IpAddr> = port.host_ip.into_iter().collect();
+    if addresses.is_empty() {
+        addresses.push(Ipv4Addr::UNSPECIFIED.into());
+        addresses.extend(has_ipv6().then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
     }
     for attempt in 0.. {
-        let mut number = port.host_port.unwrap_or(0);
-        let mut sockets = Vec::new();
-        let mut result = Ok(());
-        for address in &addresses {
-            match bound(SocketAddr::new(*address, number), port.protocol) {
-                Ok((socket, chosen)) => {
-                    number = chosen;
-                    sockets.extend(socket);
-                }
-                Err(e) => {
-                    result = Err(e);
-                    break;
-                }
-            }
-        }
+        let mut wish = port.clone();
+        let mut held = Vec::new();
+        let result = addresses.iter().try_for_each(|address| {
+            wish.host_ip = Some(*address);
+            held.push(hold(&mut wish, listens(*address))?);
+            Ok(())
+        });
         match result {
-            Ok(()) => return Ok((number, sockets)),
+            Ok(()) => return Ok(held),
             // free in one family only: another one
             Err(Errno::ADDRINUSE) if port.host_port.is_none() && attempt < ATTEMPTS => {}
-            Err(e) => return Err(e.into()),
+            Err(errno) => return Err(refused(root, &wish, errno.into())),
         }
     }
-    Err(Errno::ADDRINUSE.into())
+    Ok(Vec::new())
 }
 
-/// A socket bound to a port, 0 for a free one, and the port. A kernel without SCTP has no programs that could be in the way.
-fn bound(address: SocketAddr, protocol: Protocol) -> Result<(Option<OwnedFd>, u16), Errno> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let (kind, number) = match protocol {
+/// Whether anybody has an IPv6 address here; `net.ipv6.conf.all.disable_ipv6` takes them all away.
+fn has_ipv6() -> bool {
+    fsx::read_to_string(Path::new("/proc/net/if_inet6")).is_ok_and(|text| !text.is_empty())
+}
+
+/// Binds a port on its address; one without a number gets a free one.
+fn hold(port: &mut Port, listens: bool) -> Result<Held, Errno> {
+    let ip = port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let address = SocketAddr::new(ip, port.host_port.unwrap_or(0));
+    let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let (kind, number) = match port.protocol {
         Protocol::Tcp => (SocketType::STREAM, rustix::net::ipproto::TCP),
         Protocol::Udp => (SocketType::DGRAM, rustix::net::ipproto::UDP),
         Protocol::Sctp => (SocketType::STREAM, rustix::net::ipproto::SCTP),
     };
-    let socket = match socket_with(family, kind, SocketFlags::CLOEXEC, Some(number)) {
+    let listens = listens && port.protocol != Protocol::Sctp;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = match socket_with(family, kind, flags, Some(number)) {
         Ok(socket) => socket,
+        // a kernel without SCTP has no programs that could be in the way
         Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if address.port() != 0 => {
-            return Ok((None, address.port()));
+            return Ok(Held { port: port.clone(), socket: None, listens: false });
         }
         Err(e) => return Err(e),
     };
-    if address.is_ipv6() {
+    if ip.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
+    let accepts = listens && port.protocol == Protocol::Tcp;
+    if accepts {
+        // connections of an earlier life that the kernel still remembers are not in the way
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
     bind(&socket, &address)?;
-    let chosen = SocketAddr::try_from(getsockname(&socket)?).map_or(address.port(), |a| a.port());
-    Ok((Some(socket), chosen))
+    if accepts {
+        listen(&socket, BACKLOG)?;
+    }
+    if address.port() == 0 {
+        port.host_port = Some(SocketAddr::try_from(getsockname(&socket)?)?.port());
+    }
+    Ok(Held { port: port.clone(), socket: Some(socket), listens })
 }
 
-pub(super) fn refused(root: &Root, port: &Port, source: io::Error) -> Error {
+fn refused(root: &Root, port: &Port, source: io::Error) -> Error {
     let address = port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     let number = port.host_port.unwrap_or(0);
     let shown = format!("{}/{}", SocketAddr::new(address, number), port.protocol);

@@ -14,6 +14,8 @@ crate::tests![
     published_ports,
     published_on_one_address,
     published_ports_of_wasm,
+    published_in_both_families,
+    published_without_ipv6,
     a_wasm_container_s_network,
     networks_are_apart,
     internal_networks,
@@ -48,6 +50,17 @@ fn network(fixture: &Fixture, name: &str) {
 
 fn port(host: Option<u16>, container: u16) -> Port {
     Port { host_ip: None, host_port: host, container_port: container, protocol: Protocol::Tcp }
+}
+
+fn on_address(ip: &str, host: Option<u16>, container: u16) -> Port {
+    Port { host_ip: Some(ip.parse().unwrap()), ..port(host, container) }
+}
+
+fn ipv6_outside() {
+    shell(
+        "ip addr add 2001:db8::2/64 dev up0 nodad; ip -6 route add default via 2001:db8::1
+         ip -n outside addr add 2001:db8::1/64 dev eth0 nodad",
+    );
 }
 
 fn the_way_out() {
@@ -92,7 +105,7 @@ fn published_ports() {
     let id = idle(&fixture, RunOptions { ports, ..on(&["bridge"]) });
     let chosen = fixture.load(&id).state.ports;
     assert_eq!(chosen[0].host_port, Some(8080));
-    let free = chosen[1].host_port.unwrap();
+    let free = chosen[2].host_port.unwrap();
     let own = inside(&fixture, &id);
     let _servers = [serve(&own, "0.0.0.0", 80), serve(&own, "0.0.0.0", 81)];
     assert_eq!(heard(OUT, UPLINK, 8080), OUTSIDE, "the client's own address");
@@ -153,6 +166,7 @@ fn published_ports_of_wasm() {
     host::become_host();
     let fixture = crate::guests::fixture();
     let options = RunOptions { ports: vec![port(Some(9000), 8080)], ..on(&["bridge"]) };
+    ipv6_outside();
     let web = crate::guests::guest(&fixture, "httpd.p2", &[8080], &[], options);
     fixture.start(&web);
     let get = |prefix: &str, address: &str| {
@@ -163,7 +177,80 @@ fn published_ports_of_wasm() {
     }
     let native = idle(&fixture, on(&["bridge"]));
     assert_eq!(get(&inside(&fixture, &native), UPLINK), "200");
-    assert_eq!(fixture.load(&web).state.ports, [port(Some(9000), 8080)]);
+    for (prefix, address) in [("", "[::1]"), (OUT, "[2001:db8::2]")] {
+        assert_eq!(get(prefix, address), "200", "{prefix} {address}");
+    }
+    let ports = ["0.0.0.0", "::"].map(|ip| on_address(ip, Some(9000), 8080));
+    assert_eq!(fixture.load(&web).state.ports, ports);
+}
+
+/// The container has no IPv6 address of its own.
+fn published_in_both_families() {
+    host::become_host();
+    ipv6_outside();
+    let fixture = Fixture::new();
+    let udp = Port { protocol: Protocol::Udp, ..port(Some(5353), 7000) };
+    let ports = vec![port(Some(8080), 80), port(None, 80), on_address("::1", Some(8081), 80), udp];
+    let id = idle(&fixture, RunOptions { ports, ..on(&["bridge"]) });
+    let chosen = fixture.load(&id).state.ports;
+    let addresses: Vec<_> = chosen.iter().filter_map(|p| p.host_ip).collect();
+    let expected: [std::net::IpAddr; 7] =
+        ["0.0.0.0", "::", "0.0.0.0", "::", "::1", "0.0.0.0", "::"].map(|a| a.parse().unwrap());
+    assert_eq!(addresses, expected);
+    let free = chosen[2].host_port.unwrap();
+    assert_eq!(chosen[3].host_port, Some(free));
+    let own = inside(&fixture, &id);
+    let _servers = [
+        serve(&own, "0.0.0.0", 80),
+        host::program(
+            &format!("{own} python3 -c"),
+            "import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 7000)); print('ready', flush=True)
+while True:
+    d, a = s.recvfrom(100); s.sendto(d.upper(), a)",
+        ),
+    ];
+    for (prefix, address, number) in [
+        ("", "::1", 8080),
+        ("", "2001:db8::2", 8080),
+        (OUT, "2001:db8::2", 8080),
+        ("", "::1", free),
+        ("", "::1", 8081),
+    ] {
+        assert_eq!(heard(prefix, address, number), "172.17.0.1", "{address} {number}");
+    }
+    assert_eq!(heard(OUT, UPLINK, 8080), OUTSIDE, "the packet filter");
+    assert!(!ask(OUT, "2001:db8::2", 8081).status.success());
+    assert!(!ask("", "127.0.0.1", 8081).status.success());
+    for word in ["one", "two"] {
+        let asked = format!(
+            "import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.settimeout(5); s.connect(('::1', 5353))
+s.send(b'{word}'); print(s.recv(100).decode())"
+        );
+        assert_eq!(shell(&format!("python3 -c \"{asked}\"")).trim(), word.to_uppercase());
+    }
+    // whoever has the port in one family has it
+    let _program = serve("", "::1", 9090);
+    let wish = RunOptions { ports: vec![port(Some(9090), 80)], ..on(&["bridge"]) };
+    let taken = fixture.create(&["sleep", "1000"], wish);
+    let error = chain(&knarr_runtime::container::start(&fixture.store, &taken).unwrap_err());
+    let expected = "port [::]:9090/tcp of the host is used by python3 (process ";
+    assert!(error.contains(expected), "{error}");
+    stop(&fixture, &id);
+    assert!(!ask("", "::1", 8080).status.success());
+    let _program = serve("", "::", 8080);
+}
+
+fn published_without_ipv6() {
+    host::become_host();
+    shell("mount -t proc proc /proc; echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6");
+    let fixture = Fixture::new();
+    let options = RunOptions { ports: vec![port(Some(8080), 80)], ..on(&["bridge"]) };
+    let id = idle(&fixture, options);
+    let _server = serve(&inside(&fixture, &id), "0.0.0.0", 80);
+    heard("", "127.0.0.1", 8080);
+    assert_eq!(fixture.load(&id).state.ports, [on_address("0.0.0.0", Some(8080), 80)]);
 }
 
 fn a_wasm_container_s_network() {
@@ -299,10 +386,7 @@ fn another_s_network() {
 fn ipv6() {
     host::become_host();
     let fixture = Fixture::new();
-    shell(
-        "ip addr add 2001:db8::2/64 dev up0 nodad; ip -6 route add default via 2001:db8::1
-         ip -n outside addr add 2001:db8::1/64 dev eth0 nodad",
-    );
+    ipv6_outside();
     let new = NewNetwork { name: "six".into(), ipv6: true, ..Default::default() };
     let subnet = net::create(fixture.root(), new).unwrap().ipv6.unwrap().subnet;
     assert!(subnet.to_string().starts_with("fd"), "{subnet}");
@@ -319,4 +403,5 @@ fn ipv6() {
     assert_eq!(heard(OUT, "2001:db8::2", 8080), "2001:db8::1");
     heard(&own, "2001:db8::2", 8080);
     heard("", "2001:db8::2", 8080);
+    heard("", "::1", 8080);
 }

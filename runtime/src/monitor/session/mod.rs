@@ -11,9 +11,9 @@ use super::log::{Log, Stream};
 use super::report::Failure;
 use super::server::{self, Client, Event, Gone};
 use super::sink::Sink;
-use crate::net::Denials;
 use crate::net::names::Resolver;
 use crate::net::rootless;
+use crate::net::{Denials, Publication};
 use crate::state::Exit;
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
@@ -71,10 +71,10 @@ pub(super) struct Session<'a> {
     pub names: Option<Resolver>,
     /// Tells what the container was refused.
     pub denials: Option<Denials>,
-    /// Keep the published ports of the host for the container as long as it runs.
-    pub reserved: Vec<OwnedFd>,
-    /// An ordinary user's networks, and what leads the published ports into them.
-    pub rootless: (Option<rootless::Entered>, Option<rootless::Forward>),
+    /// The published ports of the host.
+    pub publication: Publication,
+    /// An ordinary user's networks are there as long as somebody has this.
+    pub _rootless: Option<rootless::Entered>,
 }
 
 impl Session<'_> {
@@ -172,6 +172,7 @@ impl Session<'_> {
                     self.pass_on(Stream::Stderr, line.as_bytes());
                 }
             }
+            Source::Published => self.publication.start(),
             Source::Names(source) => {
                 if let Some(names) = &mut self.names {
                     names.ready(source);

@@ -23,6 +23,8 @@ pub(super) enum Source {
     OwnStderr,
     Client(usize),
     Denials,
+    /// The first client of a published port.
+    Published,
     Names(names::Source),
 }
 
@@ -79,6 +81,8 @@ impl Session<'_> {
                 names.wanted().map(|(source, fd, flags)| (Source::Names(source), fd, flags)),
             );
         }
+        // one of them is enough
+        more.extend(self.publication.wanted().map(|fd| (Source::Published, fd, PollFlags::IN)));
         for (source, fd, flags) in more {
             sources.push(source);
             fds.push(PollFd::from_borrowed_fd(fd, flags));

@@ -84,18 +84,19 @@ fn of_port(published: &Published) -> Option<Elements> {
         Protocol::Sctp => 132,
     };
     let padded = |number: u16| [number.to_be_bytes(), [0; 2]].concat();
+    if port.host_ip.is_some_and(|ip| ip.is_ipv4() != address.is_ipv4()) {
+        return None; // no translation between the families
+    }
     let on = port.host_ip.filter(|ip| !ip.is_unspecified());
     let mut key = vec![protocol, 0, 0, 0];
     key.extend(on.map(octets).unwrap_or_default());
     key.extend(padded(port.host_port?));
     let data = [octets(*address), padded(port.container_port)].concat();
     let set = match (address, on) {
-        (IpAddr::V4(_), Some(IpAddr::V4(_))) => PORTS4,
-        (IpAddr::V6(_), Some(IpAddr::V6(_))) => PORTS6,
+        (IpAddr::V4(_), Some(_)) => PORTS4,
+        (IpAddr::V6(_), Some(_)) => PORTS6,
         (IpAddr::V4(_), None) => EVERYWHERE4,
         (IpAddr::V6(_), None) => EVERYWHERE6,
-        // no translation between the families
-        _ => return None,
     };
     Some((set, vec![Element { key, data: Some(data), is_end: false }]))
 }
@@ -130,6 +131,7 @@ mod tests {
         let (set, element) = published(None, "fd00::2").unwrap();
         assert_eq!((set, element.key.len(), element.data.unwrap().len()), ("everywhere6", 8, 20));
         assert_eq!(published(Some("0.0.0.0"), "10.0.0.2").unwrap().0, "everywhere4");
+        assert_eq!(published(Some("::"), "10.0.0.2"), None);
         assert_eq!(published(Some("127.0.0.1"), "fd00::2"), None);
     }
 

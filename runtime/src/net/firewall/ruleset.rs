@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! protect      nothing of 127.0.0.0/8 crosses a bridge: route_localnet would let it (CVE-2020-8558)
-//! publish      what is for this host and a published port goes to the container; from outside and from the host itself
+//! publish      what is for this host and a published port goes to the container; from outside and from the host itself,
+//!              but for ::1, from which nothing is routed: there a socket of the monitor's takes it
 //! masquerade   what leaves a network has the host's address; so has what a container sends to a published port, and
 //!              what the host sends there from its loopback: the answer would not find its way back
 //! forward      networks are apart from each other; from outside only published ports are reached; an internal network
@@ -19,7 +20,7 @@ use super::expression::{
 };
 use super::message::{Attributes, Batch, Hook, Set};
 use ipnet::IpNet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Types of keys as `nft` numbers them, for whoever lists the table.
 pub mod kind {
@@ -144,6 +145,9 @@ pub fn build(batch: &mut Batch) {
 }
 
 fn publish(batch: &mut Batch) {
+    let own = IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST));
+    let to_own = is_within(Field::Destination(Family::V6), own);
+    batch.rule("publish-own", all([is_family(Family::V6), to_own, accept()]));
     for chain in ["publish", "publish-own"] {
         for (family, one, every) in
             [(Family::V4, PORTS4, EVERYWHERE4), (Family::V6, PORTS6, EVERYWHERE6)]

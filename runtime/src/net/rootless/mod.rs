@@ -16,16 +16,14 @@
 //! The user is root in that user namespace, and nobody else is mapped into it.
 
 mod error;
-mod forward;
 mod keeper;
 mod namespaces;
 mod uplink;
 
 pub use error::Error;
-pub use forward::{Forward, Listener};
 pub use keeper::entry;
 
-use super::ports;
+use super::ports::{self, Held};
 use crate::engine::UserNamespaces;
 use error::Doing;
 use knarr_core::fsx;
@@ -38,10 +36,8 @@ use knarr_core::sys;
 use namespaces::Namespaces;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::io::Read;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A user's networks are there as long as somebody has this.
@@ -50,21 +46,18 @@ pub struct Entered {
     _connection: OwnedFd,
     /// What leads out of the networks; `None`: nothing does, as neither pasta nor slirp4netns could be had.
     pub uplink: Option<String>,
-    listeners: Vec<Listener>,
+    held: Vec<Held>,
 }
 
 impl Entered {
     /// The published ports, with what was chosen.
     pub fn ports(&self) -> Vec<Port> {
-        // one socket for each family
-        let mut ports: Vec<Port> = self.listeners.iter().map(|l| l.port.clone()).collect();
-        ports.dedup();
-        ports
+        self.held.iter().map(|held| held.port.clone()).collect()
     }
 
-    /// Leads the published ports to the container, which has these addresses, as long as the result lives.
-    pub fn forward(&mut self, addresses: &[IpAddr]) -> Result<Option<Forward>, Error> {
-        forward::start(std::mem::take(&mut self.listeners), addresses)
+    /// What holds them on the host.
+    pub fn held(&mut self) -> Vec<Held> {
+        std::mem::take(&mut self.held)
     }
 }
 
@@ -93,12 +86,12 @@ pub fn enter(root: &Root, spec: &ContainerSpec) -> Result<Option<Entered>, super
     if !is_outside() || !belongs(root, spec)? {
         return Ok(None);
     }
-    let listeners = listeners(root, &spec.ports)?;
+    let held = held(root, &spec.ports)?;
     let (connection, namespaces, uplink) = connected(root)?;
     namespaces.enter()?;
     // with the networks that were made by those who had no need to enter
     super::reload(root)?;
-    Ok(Some(Entered { _connection: connection, uplink, listeners }))
+    Ok(Some(Entered { _connection: connection, uplink, held }))
 }
 
 /// Gives this process a mount namespace of its own, unless it got one when it entered.
@@ -120,26 +113,22 @@ fn belongs(root: &Root, spec: &ContainerSpec) -> Result<bool, super::Error> {
     Ok(memberships.iter().any(|(network, _)| network.driver == Driver::Bridge))
 }
 
-fn listeners(root: &Root, wishes: &[Port]) -> Result<Vec<Listener>, super::Error> {
-    let families = (true, Path::new("/proc/net/if_inet6").exists());
-    let mut listeners = Vec::new();
+fn held(root: &Root, wishes: &[Port]) -> Result<Vec<Held>, super::Error> {
+    let mut held = Vec::new();
     for wish in wishes {
         if wish.protocol == Protocol::Sctp {
             return Err(Error::Protocol { port: wish.container_port }.into());
         }
-        let refused = |source| ports::refused(root, wish, source);
-        let (number, sockets) = ports::claim(wish, families).map_err(refused)?;
-        let port = Port { host_port: Some(number), ..wish.clone() };
-        listeners.extend(sockets.into_iter().map(|socket| Listener { port: port.clone(), socket }));
+        held.extend(ports::claim(root, wish, |_| true)?);
     }
-    Ok(listeners)
+    Ok(held)
 }
 
 /// Enters the user's networks if there are any just now: for those who only change what is there.
 pub fn enter_existing(root: &Root) -> Result<Option<Entered>, Error> {
     let Some((connection, namespaces, uplink)) = ask(root)? else { return Ok(None) };
     namespaces.enter()?;
-    Ok(Some(Entered { _connection: connection, uplink, listeners: Vec::new() }))
+    Ok(Some(Entered { _connection: connection, uplink, held: Vec::new() }))
 }
 
 /// [`super::detach`] for a process that is not inside, by one that is. `false`: there are no networks any more.

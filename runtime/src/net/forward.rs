@@ -1,16 +1,18 @@
-//! Published ports of an ordinary user's containers.
+//! Published ports that no packet filter leads to their container: what arrives on a socket of the host is taken there.
 //!
-//! An ordinary user has no say in the host's packet filter. So the monitor listens on the host before it enters the
-//! user's networks, and a child of it, inside of them, takes what arrives to the container. The container sees the
-//! network's gateway as the other end, not the client.
+//! So it is where the container has no address of the family, for `::1`, from which nothing is routed, and for an ordinary
+//! user, who has no say in the host's packet filter (the sockets are bound on the host before the monitor enters the user's
+//! networks). A child of the monitor does it, which the first client brings about. The container sees the network's gateway
+//! as the other end, not the client.
 
-use super::error::{Doing, Error};
+use super::ports::Held;
 use knarr_core::spec::{Port, Protocol};
+use rustix::net::accept;
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket as Udp};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::copy_bidirectional;
@@ -18,71 +20,81 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
-/// Connections that the kernel may hold ready.
-const BACKLOG: i32 = 1024;
 /// A client of a UDP port that has been silent for so long is forgotten (RFC 4787, section 4.3).
 const SILENCE: Duration = Duration::from_secs(120);
 const DATAGRAM: usize = 65_536;
 
-/// What a host port leads to, and the socket that is bound to it.
-#[derive(Debug)]
-pub struct Listener {
-    pub port: Port,
-    pub socket: OwnedFd,
+/// The published ports of the host, as long as this lives: holds all of them, and takes to the container what arrives on
+/// those that listen.
+#[derive(Debug, Default)]
+pub struct Publication {
+    held: Vec<Held>,
+    /// The container's.
+    addresses: Vec<IpAddr>,
+    child: Option<Child>,
 }
 
-/// The process that forwards; it ends with the process that started it.
-#[derive(Debug)]
-pub struct Forward {
-    pid: Pid,
-}
+impl Publication {
+    pub fn new(held: Vec<Held>, addresses: Vec<IpAddr>) -> Self {
+        Self { held, addresses, child: None }
+    }
 
-/// Starts to forward, in a child of this process, which must have a single thread and be inside of the user's networks.
-/// `addresses` are the container's.
-pub fn start(listeners: Vec<Listener>, addresses: &[IpAddr]) -> Result<Option<Forward>, Error> {
-    if listeners.is_empty() {
-        return Ok(None);
+    /// What tells that the first client is there, who waits until [`Self::start`].
+    pub fn wanted(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let waits = self.child.is_none();
+        self.listeners().filter(move |_| waits).map(|(_, socket)| socket.as_fd())
     }
-    for listener in listeners.iter().filter(|l| l.port.protocol == Protocol::Tcp) {
-        rustix::net::listen(&listener.socket, BACKLOG).doing("listen on a published port")?;
+
+    fn listeners(&self) -> impl Iterator<Item = (&Port, &OwnedFd)> {
+        let listening = self.held.iter().filter(|held| held.listens);
+        listening.filter_map(|held| Some((&held.port, held.socket.as_ref()?)))
     }
-    // SAFETY: a single thread, so nothing is locked in the child, which never returns.
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()).doing("start to forward published ports"),
-        0 => {
-            let _ = set_parent_process_death_signal(Some(Signal::KILL));
-            keep_only(&listeners);
-            let _ = run(listeners, addresses);
-            // SAFETY: ends this process without running what its parent registered for its own end.
-            unsafe { libc::_exit(1) }
+
+    /// Starts to forward in a child of this process, which must have a single thread and be where the container is reached.
+    pub fn start(&mut self) {
+        // SAFETY: a single thread, so nothing is locked in the child, which never returns.
+        match unsafe { libc::fork() } {
+            // out of processes: who is there is sent away, the next one may have more luck
+            -1 => self.listeners().for_each(|(_, socket)| drop(accept(socket))),
+            0 => {
+                let _ = set_parent_process_death_signal(Some(Signal::KILL));
+                let held = std::mem::take(&mut self.held).into_iter().filter(|held| held.listens);
+                let listeners: Vec<_> =
+                    held.filter_map(|held| Some((held.port, held.socket?))).collect();
+                keep_only(&listeners);
+                let _ = run(listeners, &self.addresses);
+                // SAFETY: ends this process without running what its parent registered for its own end.
+                unsafe { libc::_exit(1) }
+            }
+            pid => self.child = Pid::from_raw(pid).map(Child),
         }
-        pid => Ok(Pid::from_raw(pid).map(|pid| Forward { pid })),
     }
 }
 
-impl Drop for Forward {
+#[derive(Debug)]
+struct Child(Pid);
+
+impl Drop for Child {
     fn drop(&mut self) {
-        let _ = rustix::process::kill_process(self.pid, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.pid), rustix::process::WaitOptions::empty());
+        let _ = rustix::process::kill_process(self.0, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(self.0), rustix::process::WaitOptions::empty());
     }
 }
 
-fn run(listeners: Vec<Listener>, addresses: &[IpAddr]) -> io::Result<()> {
+fn run(listeners: Vec<(Port, OwnedFd)>, addresses: &[IpAddr]) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        for Listener { port, socket } in listeners {
+        for (port, socket) in listeners {
             let to = target(&port, addresses);
             match port.protocol {
                 Protocol::Tcp => {
-                    let listener = std::net::TcpListener::from(socket);
-                    listener.set_nonblocking(true)?;
-                    spawn_local(streams(TcpListener::from_std(listener)?, to));
+                    let listener = TcpListener::from_std(socket.into())?;
+                    spawn_local(streams(listener, to));
                 }
                 _ => {
-                    let socket = Udp::from(socket);
-                    socket.set_nonblocking(true)?;
-                    spawn_local(datagrams(Rc::new(UdpSocket::from_std(socket)?), to));
+                    let socket = UdpSocket::from_std(socket.into())?;
+                    spawn_local(datagrams(Rc::new(socket), to));
                 }
             }
         }
@@ -91,9 +103,9 @@ fn run(listeners: Vec<Listener>, addresses: &[IpAddr]) -> io::Result<()> {
 }
 
 /// Closes everything else: the monitor's locks must end with it, and so must the pipes to those who wait for it.
-fn keep_only(listeners: &[Listener]) {
+fn keep_only(listeners: &[(Port, OwnedFd)]) {
     let mut kept: Vec<u32> =
-        listeners.iter().filter_map(|l| l.socket.as_raw_fd().try_into().ok()).collect();
+        listeners.iter().filter_map(|(_, socket)| socket.as_raw_fd().try_into().ok()).collect();
     kept.sort_unstable();
     let mut first = 3;
     for last in kept.into_iter().map(Some).chain([None]) {
