@@ -247,6 +247,12 @@ impl ContainerPaths {
         self.run.join("network-shared")
     }
 
+    /// The networks that the container has left while it ran, a line each, and whose addresses are kept for it until it
+    /// ends.
+    pub fn kept_leases(&self) -> PathBuf {
+        self.run.join("kept-leases")
+    }
+
     /// The writable layer: what the container changed.
     pub fn upper(&self) -> PathBuf {
         self.data.join("upper")

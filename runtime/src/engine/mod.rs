@@ -34,7 +34,7 @@ pub struct Launch<'a> {
 }
 
 /// A mount whose source is a path of the host.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedMount {
     pub source: MountSource,
     /// Absolute path in the container, as the user wrote it: hostile, to be resolved inside the root.
@@ -42,7 +42,7 @@ pub struct ResolvedMount {
     pub read_only: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountSource {
     /// A file or directory of the host (a bind mount or a volume's folder).
     Path(Bind),
@@ -65,7 +65,7 @@ pub enum Stdio {
 }
 
 /// A started guest.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Guest {
     /// A child of the calling process, in this process's pid namespace.
     pub pid: u32,
@@ -76,6 +76,8 @@ pub struct Guest {
     pub ports: Vec<(u16, SocketAddr)>,
     /// Walls that this host could not put up around the guest, a sentence each, for the log (Wasm).
     pub lacking: Vec<String>,
+    /// Ports for which the guest wants a listener at each address that its container gets while it runs (Wasm).
+    pub everywhere: Vec<u16>,
 }
 
 /// A container that is gone: what `cleanup` needs to know of it.

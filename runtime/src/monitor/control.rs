@@ -42,6 +42,8 @@ pub enum Request {
     Wait,
     Pause,
     Resume,
+    /// The container's networks have changed.
+    Networks,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,10 +22,6 @@ pub enum Error {
     Give { path: PathBuf, uid: u32, gid: u32, source: io::Error },
     #[error("the mount at {target} cannot be shown under other ids: this takes the superuser")]
     IdmapOfUser { target: String },
-    #[error("path {} is mounted on {} but it is not a {wanted} mount", path.display(), mount_point.display())]
-    NoPropagation { path: PathBuf, mount_point: PathBuf, wanted: &'static str },
-    #[error("the mount at {target} cannot be shared with the host: this takes the superuser")]
-    SharedOfUser { target: String },
     #[error("cannot listen on {}", path.display())]
     ControlSocket { path: PathBuf, source: io::Error },
     #[error("cannot {operation} of the guest")]
@@ -67,6 +63,10 @@ pub enum Error {
     Net(#[from] net::Error),
     #[error("cannot serve the container's names")]
     Names { source: io::Error },
+    #[error("cannot tell the guest of its networks")]
+    Tell { source: io::Error },
+    #[error("cannot listen on the container's ports at its new address")]
+    Listen { source: io::Error },
     #[error(transparent)]
     Native(#[from] native::Error),
     #[error(transparent)]
@@ -117,13 +117,6 @@ impl Hint for Error {
             Self::IdmapOfUser { .. } => Some(
                 "leave idmap out: your files are root's in your own containers anyhow".into(),
             ),
-            Self::NoPropagation { mount_point, .. } => Some(format!(
-                "share what is mounted below it first: mount --make-rshared {}",
-                mount_point.display()
-            )),
-            Self::SharedOfUser { .. } => {
-                Some("rslave lets the host's mounts arrive in the container".into())
-            }
             Self::NotRunning { id } => Some(format!("start it: knarr start {}", id.short())),
             Self::AlreadyRunning { .. } => None,
             Self::Failed(e) => e.hint(),

@@ -150,6 +150,7 @@ fn execute(
         stop_signal: 0,
         was_stopped: false,
         names: None,
+        networks: None,
         denials: None,
         publication: Default::default(),
         _rootless: None,

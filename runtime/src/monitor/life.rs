@@ -3,12 +3,14 @@
 use super::error::Error;
 use super::guest::Guarded;
 use super::log::Log;
+use super::networks::{Ear, Networks};
 use super::ownership::{self, Owned};
 use super::server::Client;
 use super::session::Session;
 use super::sink::Sink;
 use super::{client, mounts, streams};
 use crate::engine::{Guest, Launch, cgroup, native, wasm};
+use crate::net::Surroundings;
 use crate::state::{self, Container, Exit, RunningGuest};
 use crate::sys::process::{self, Process};
 use crate::sys::signal::{Signal, SignalQueue};
@@ -134,8 +136,7 @@ impl<'a> Life<'a> {
         let (root, spec) = (self.root, &self.container.spec);
         let rootfs = self.paths.rootfs();
         let mut undo = Undo::new();
-        let mut resolved = mounts::resolve(root, spec)?;
-        mounts::share(&mut resolved)?;
+        mounts::prepare(root, spec)?;
         // outside of the mount namespace: others are to see the namespaces that are mounted
         let id = self.container.id();
         undo.push(move || drop(net::detach(root, id)));
@@ -152,9 +153,16 @@ impl<'a> Life<'a> {
         held.extend(entered.iter_mut().flat_map(net::rootless::Entered::held));
         let names = net::names::serve(root, spec, &mut attached)
             .map_err(|source| Error::Names { source })?;
+        let news = match &attached.channel {
+            Some(_) => Some(net::channel().map_err(|source| Error::Tell { source })?),
+            None => None,
+        };
+        let (news, guests) = news.unzip();
+        attached.news = guests;
         observe(Step::Attached);
         net::rootless::separate(entered.as_ref())?;
         observe(Step::Separated);
+        let mut resolved = mounts::resolve(self.root, spec)?;
         if snapshot::mount(&self.snapshot(), spec.auto_remove)? == Mounted::Overlay {
             undo.push(|| unmount(&rootfs));
         }
@@ -177,7 +185,12 @@ impl<'a> Life<'a> {
             EngineKind::Wasm => wasm::start(launch)?,
         };
         // the guest has it; while we have it too, its end would not show
-        attached.channel = None;
+        (attached.channel, attached.news) = (None, None);
+        let ear = news.map(|channel| -> Result<_, Error> {
+            let told = Surroundings::of(root, spec, &attached.endpoints)?;
+            let everywhere = std::mem::take(&mut guest.everywhere);
+            Ok(Ear { channel, pid: guest.pid, everywhere, told })
+        });
         let process = Process::open(guest.pid).map_err(|source| Error::Watch { source })?;
         let pid = guest.pid;
         let mut running = RunningGuest {
@@ -189,6 +202,7 @@ impl<'a> Life<'a> {
             },
             lacking: std::mem::take(&mut guest.lacking),
             restart_count: self.restarts,
+            placement: attached.placement,
         };
         if entered.as_ref().is_some_and(|entered| entered.uplink.is_none()) {
             running.lacking.push(net::rootless::NO_UPLINK.to_owned());
@@ -227,6 +241,7 @@ impl<'a> Life<'a> {
             stop_signal: stop_signal(spec),
             was_stopped: false,
             names,
+            networks: Some(Networks { root, spec, guest: ear.transpose()? }),
             denials: attached.denials,
             publication: net::Publication::new(held, addresses),
             _rootless: entered,

@@ -7,8 +7,8 @@ use super::firewall::{Firewall, Published};
 use super::netlink::Socket;
 use super::outbound::{self, Denials};
 use super::ports::Held;
-use super::{lease, names, namespace, ports, reload, shared, store};
-use crate::state;
+use super::{lease, loopback, names, namespace, ports, reload, shared, store};
+use crate::state::{self, Placement};
 use ipnet::IpNet;
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;
@@ -18,7 +18,7 @@ use knarr_core::spec::network::{Driver, NetworkSpec};
 use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode, Port};
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A step of connecting a container: what an error names, and where a test may make one.
@@ -84,8 +84,12 @@ pub struct Attached {
     pub learnt: Option<names::Learnt>,
     /// Native: tells what was refused of what `--allow-outbound` does not have.
     pub denials: Option<Denials>,
+    /// Wasm: how the guest is on these networks.
+    pub placement: Placement,
     /// Wasm: the guest's end of the channel on which it asks its monitor.
     pub channel: Option<OwnedFd>,
+    /// Wasm: the guest's end of the channel on which it hears of changes.
+    pub news: Option<OwnedFd>,
 }
 
 impl Attached {
@@ -100,11 +104,11 @@ pub type Observe<'a> = &'a mut dyn FnMut(Step) -> io::Result<()>;
 
 /// The step at which something goes wrong, and the network.
 pub(super) struct Progress<'a> {
-    observe: Observe<'a>,
+    pub observe: Observe<'a>,
 }
 
 impl Progress<'_> {
-    fn step<T>(
+    pub(super) fn step<T>(
         &mut self,
         step: Step,
         network: &str,
@@ -165,9 +169,8 @@ fn of_container(root: &Root, spec: &ContainerSpec, other: &ContainerId) -> Resul
     if !lease::is_alive(root, other)? {
         return Err(not_running());
     }
-    let is_shared = container.spec.engine == EngineKind::Wasm
-        && matches!(container.spec.network, NetworkMode::Networks(_));
-    if is_shared && spec.engine == EngineKind::Native {
+    let placement = container.state.placement;
+    if placement != Placement::Alone && spec.engine == EngineKind::Native {
         // only what a Wasm guest has for sockets keeps its neighbours' addresses from it
         return Err(Error::OtherIsWasm { container: other.clone() });
     }
@@ -178,7 +181,7 @@ fn of_container(root: &Root, spec: &ContainerSpec, other: &ContainerId) -> Resul
         _ => Some(namespace::of_process(pid).map_err(|_| not_running())?),
     };
     let endpoints = memberships_in_order(root, &container.spec)?;
-    Ok(Attached { namespace, endpoints, ..Attached::default() })
+    Ok(Attached { namespace, endpoints, placement, ..Attached::default() })
 }
 
 fn connect_all(
@@ -214,6 +217,14 @@ fn connect_all(
         let endpoint = connecting.connect(&place, endpoint, &mut attached.namespace)?;
         attached.endpoints.push((network, endpoint));
     }
+    if spec.engine == EngineKind::Wasm {
+        attached.placement = placement(&attached.endpoints);
+        if attached.placement != Placement::Carried && attached.namespace.is_none() {
+            // it has left all its networks: the host's is none of its
+            attached.namespace =
+                Some(connecting.progress.step(Step::Namespace, "", empty_namespace)?);
+        }
+    }
     if spec.engine == EngineKind::Native
         && let Some(namespace) = &attached.namespace
     {
@@ -236,6 +247,24 @@ fn connect_all(
     }
     connecting.publish(&mut attached)?;
     Ok(attached)
+}
+
+fn empty_namespace() -> io::Result<OwnedFd> {
+    let namespace = namespace::make()?;
+    bridge::switch_on(&mut bridge::inside(namespace.as_fd())?)?;
+    Ok(namespace)
+}
+
+/// How a Wasm guest is on its networks. Its loopback address is made of its address on the first one, in whose namespace it
+/// lives: nobody else there has the same, since an address is kept for a guest until it ends.
+fn placement(endpoints: &[(NetworkSpec, Endpoint)]) -> Placement {
+    if endpoints.iter().any(|(network, _)| network.driver == Driver::Loopback) {
+        return Placement::Carried;
+    }
+    let first = endpoints.first().and_then(|(_, endpoint)| endpoint.ipv4);
+    Placement::Shared {
+        loopback: first.map(loopback::source).filter(|ip| *ip != Ipv4Addr::LOCALHOST),
+    }
 }
 
 /// Which network, and what it is to the container.

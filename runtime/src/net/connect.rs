@@ -1,69 +1,117 @@
 //! `network connect` and `disconnect`, of containers that run and of those that do not.
 
-use super::attach::{self, Step, configure, failed, lease_all, plug_of};
-use super::depart::{self, Links};
+use super::attach::{self, Observe, Progress, Step, configure, failed, lease_all, plug_of};
+use super::depart::{Leases, Leave, Links};
 use super::error::{Error, Result};
 use super::netlink::{Socket, route};
-use super::{bridge, endpoint, namespace, reload, store};
-use crate::state::Container;
+use super::{bridge, endpoint, namespace, reload, shared, store};
+use crate::state::{Container, Placement};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
-use knarr_core::spec::network::Driver;
+use knarr_core::spec::network::{Driver, NetworkSpec};
 use knarr_core::spec::{Attachment, EngineKind, NetworkMode};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Makes a container a member of a network, and gives it its place there at once if it runs.
+/// Makes a container a member of a network, and gives it its place there at once if it runs. Undoes what it did when it
+/// fails.
 ///
-/// The caller knows that the container is not just being started.
-pub fn connect(root: &Root, container: &Container, wish: &Attachment) -> Result<()> {
+/// The caller knows that the container is not just being started, and tells its monitor.
+pub fn connect(
+    root: &Root,
+    container: &Container,
+    wish: &Attachment,
+    observe: Observe,
+) -> Result<()> {
     if !matches!(container.spec.network, NetworkMode::Networks(_)) {
         return Err(Error::NoOwnNetwork { container: container.id().clone() });
     }
     let id = container.id();
-    if container.spec.engine == EngineKind::Wasm && container.state.is_alive() {
-        return Err(Error::WasmRuns { container: id.clone() });
-    }
     let network = store::find(root, &wish.network)?;
     endpoint::join(root, id, &container.state.name, wish)?;
-    let Some(pid) = container.state.pid.filter(|_| container.state.is_alive()) else {
+    let Some(pid) = alive(container) else {
         return Ok(());
     };
-    let connected = plug(root, container, &network.name, pid);
+    let connected = plug(root, container, &network, pid, &mut Progress { observe });
     if connected.is_err() {
         // as before; the cause matters more than what is left, which the next command finds
-        let _ = disconnect(root, container, &network.name);
+        let kept = root.container(id).kept_leases().join(&network.name).exists();
+        let leases = if kept { Leases::Keep } else { Leases::Release };
+        let _ = take_back(root, container, &network, leases);
     }
     connected
 }
 
-fn plug(root: &Root, container: &Container, name: &str, pid: u32) -> Result<()> {
-    let (spec, id) = (&container.spec, container.id());
-    let network = store::find(root, name)?;
-    if network.driver != Driver::Bridge {
-        return Err(Error::Driver { network: network.name, container: id.clone() });
+fn alive(container: &Container) -> Option<u32> {
+    container.state.pid.filter(|_| container.state.is_alive())
+}
+
+/// What connecting it at its start does, under the same lock.
+fn plug(
+    root: &Root,
+    container: &Container,
+    network: &NetworkSpec,
+    pid: u32,
+    progress: &mut Progress,
+) -> Result<()> {
+    let (spec, id, name) = (&container.spec, container.id(), &network.name);
+    let carried = container.state.placement == Placement::Carried;
+    match (spec.engine, network.driver) {
+        (EngineKind::Native, Driver::Loopback) => {
+            return Err(Error::Driver { network: name.clone(), container: id.clone() });
+        }
+        (EngineKind::Wasm, driver) if carried != (driver == Driver::Loopback) => {
+            return Err(Error::OtherDriver { network: name.clone(), container: id.clone() });
+        }
+        _ => {}
     }
     let _lock = Lock::exclusive_directory(root.network(name).data())?;
-    let not_joined = || not_joined(name, id);
-    let endpoint = endpoint::load(root, name, id)?.ok_or_else(not_joined)?;
-    let namespace = namespace::of_process(pid)?;
-    let namespace = namespace.as_fd();
-    let at = |step| move |e| failed(step, name, e);
-    let mut socket = Socket::route().map_err(at(Step::Bridge))?;
-    let bridge = bridge::ensure(&mut socket, root, &network).map_err(at(Step::Bridge))?;
-    reload::ensure(root)?;
-    let mut endpoint = lease_all(root, &network, endpoint)?;
+    let endpoint = endpoint::load(root, name, id)?.ok_or_else(|| not_joined(name, id))?;
+    let mut bridged = None;
+    if network.driver == Driver::Bridge {
+        let mut socket = Socket::route().map_err(|e| failed(Step::Bridge, name, e))?;
+        let bridge =
+            progress.step(Step::Bridge, name, || bridge::ensure(&mut socket, root, network))?;
+        progress.step(Step::Rules, name, || Ok(()))?;
+        reload::ensure(root)?;
+        bridged = Some((socket, bridge, namespace::of_process(pid)?));
+    }
+    progress.step(Step::Lease, name, || Ok(()))?;
+    let mut endpoint = lease_all(root, network, endpoint)?;
     let addresses: Vec<IpAddr> = endpoint.addresses().collect();
-    endpoint.mac = addresses.first().map(|a| bridge::mac_of(*a));
-    let mut inside = bridge::inside(namespace).map_err(at(Step::Link))?;
-    let interface = bridge::free_interface(&mut inside).map_err(at(Step::Link))?;
-    let plug = plug_of(spec, &network, &endpoint, namespace, &interface);
-    bridge::plug(&mut socket, &bridge, &plug).map_err(at(Step::Link))?;
-    let has_default = !network.internal && lacks_default(&mut inside).map_err(at(Step::Address))?;
-    configure(&network, &endpoint, namespace, &interface, has_default)
-        .map_err(at(Step::Address))?;
+    if let Some((socket, bridge, namespace)) = &mut bridged {
+        let namespace = namespace.as_fd();
+        match spec.engine {
+            EngineKind::Wasm => {
+                let is_home = shared::is_home(root, network, namespace)
+                    .map_err(|e| failed(Step::Namespace, name, e))?;
+                let extend =
+                    || shared::extend(socket, root, network, bridge, namespace, &addresses);
+                match is_home {
+                    true => {
+                        progress.step(Step::Address, name, || shared::add(namespace, &addresses))?
+                    }
+                    false => progress.step(Step::Link, name, extend)?,
+                }
+            }
+            EngineKind::Native => {
+                endpoint.mac = addresses.first().map(|a| bridge::mac_of(*a));
+                let mut inside =
+                    bridge::inside(namespace).map_err(|e| failed(Step::Link, name, e))?;
+                let interface =
+                    bridge::free_interface(&mut inside).map_err(|e| failed(Step::Link, name, e))?;
+                let plug = plug_of(spec, network, &endpoint, namespace, &interface);
+                progress.step(Step::Link, name, || bridge::plug(socket, bridge, &plug))?;
+                progress.step(Step::Address, name, || {
+                    let has_default = !network.internal && lacks_default(&mut inside)?;
+                    configure(network, &endpoint, namespace, &interface, has_default)
+                })?;
+            }
+        }
+    }
+    progress.step(Step::Record, name, || Ok(()))?;
     endpoint::write(root, name, &endpoint)
 }
 
@@ -75,23 +123,40 @@ fn lacks_default(inside: &mut Socket) -> io::Result<bool> {
     Ok(route::list(inside)?.iter().all(|route| route.destination.prefix_len() > 0))
 }
 
-/// Ends a container's membership, and takes its place on the network away if it runs.
+/// Ends a container's membership, and takes its place on the network away if it runs. The caller tells its monitor.
 pub fn disconnect(root: &Root, container: &Container, name: &str) -> Result<()> {
-    let network = store::find(root, name)?;
+    let leases = match (alive(container), container.spec.engine) {
+        (Some(_), EngineKind::Wasm) => Leases::Keep,
+        _ => Leases::Release,
+    };
+    take_back(root, container, &store::find(root, name)?, leases)
+}
+
+fn take_back(
+    root: &Root,
+    container: &Container,
+    network: &NetworkSpec,
+    leases: Leases,
+) -> Result<()> {
     let id = container.id();
     let Some(endpoint) = endpoint::load(root, &network.name, id)? else {
         return Err(not_joined(&network.name, id));
     };
+    // a native container's is its own, and a guest that the loopback carries is on the host's
+    let shares = matches!(container.state.placement, Placement::Shared { .. });
+    let namespace = alive(container).map(namespace::of_process).transpose()?;
     let mut links = Links::default();
-    depart::depart_from(root, &network, endpoint, &mut links)?;
+    let leave = Leave {
+        root,
+        network,
+        namespace: namespace.as_ref().filter(|_| shares).map(AsFd::as_fd),
+        leases,
+    };
+    leave.depart(endpoint, &mut links)?;
     links.remove()?;
     endpoint::leave(root, id, &network.name)?;
-    let pid = container.state.pid.filter(|_| container.state.is_alive());
-    match (pid, container.spec.engine) {
-        (Some(pid), EngineKind::Native) => {
-            let namespace = namespace::of_process(pid)?;
-            lead_out(root, container, namespace.as_fd())
-        }
+    match (namespace, container.spec.engine) {
+        (Some(namespace), EngineKind::Native) => lead_out(root, container, namespace.as_fd()),
         _ => Ok(()),
     }
 }

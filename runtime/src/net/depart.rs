@@ -6,10 +6,13 @@ use super::error::{Error, Result};
 use super::firewall::Firewall;
 use super::netlink::{Socket, link};
 use super::{bridge, lease, loopback, rootless, shared};
+use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
 use knarr_core::spec::network::{Driver, NetworkSpec};
+use knarr_core::sys;
+use std::os::fd::BorrowedFd;
 
 /// Takes back everything that a container was given, and goes on after an error. What is gone is taken back: for undoing,
 /// and for what a dead monitor left.
@@ -41,9 +44,22 @@ fn collect(root: &Root, id: &ContainerId) -> Result<Links> {
         return Ok(links);
     }
     for (network, endpoint) in memberships {
-        result = result.and(depart_from(root, &network, endpoint, &mut links));
+        let leave = Leave { root, network: &network, namespace: None, leases: Leases::Release };
+        result = result.and(leave.depart(endpoint, &mut links));
+    }
+    for network in fsx::list(&root.container(id).kept_leases())? {
+        result = result.and(release_kept(root, &network, id));
     }
     result.map(|()| links)
+}
+
+/// A network that has been removed has taken its leases along.
+fn release_kept(root: &Root, network: &str, id: &ContainerId) -> Result<()> {
+    match Lock::exclusive_directory(root.network(network).data()) {
+        Ok(_lock) => lease::release_all(root, network, id),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Links of a container that has ended. Removing one takes the kernel tens of milliseconds, in which it waits for all
@@ -66,45 +82,69 @@ impl Links {
     }
 }
 
-pub(super) fn depart_from(
-    root: &Root,
-    network: &NetworkSpec,
-    endpoint: Endpoint,
-    links: &mut Links,
-) -> Result<()> {
-    let (name, id) = (&network.name, endpoint.container.clone());
-    let _lock = Lock::exclusive_directory(root.network(name).data())?;
-    let addresses = match endpoint.is_up() {
-        true => endpoint.addresses().collect(),
-        false => lease::of(root, name, &id)?,
-    };
-    if addresses.is_empty() && !endpoint.is_up() {
-        return Ok(());
-    }
-    let mut result = loopback::forget(root, name, &id).map_err(Error::from);
-    // nothing of the kernel's is there, or what was has gone with the user's networks
-    if network.driver == Driver::Loopback || rootless::is_outside() {
-        return result.and(bring_down(root, name, endpoint));
-    }
-    if !endpoint.ports.is_empty() {
-        let ports = published(&endpoint);
-        let removed = Firewall::open(bridge::mark(root)).and_then(|mut f| f.remove(&[], &ports));
-        result = result.and(removed.map_err(|e| failed(Step::Publish, name, e)));
-    }
-    // without a record it may be either
-    links.0.push((name.clone(), bridge::link_of(network, &id)));
-    if endpoint.mac.is_none() {
-        result = result.and(shared::withdraw(root, network, &addresses));
-    }
-    if result.is_ok() { bring_down(root, name, endpoint) } else { result }
+/// What becomes of the addresses of a container that leaves a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leases {
+    Release,
+    /// Nobody else gets them before the container ends: a Wasm guest that goes on living in its namespace may have sockets
+    /// that are bound to them, and these would be the next owner's.
+    Keep,
 }
 
-/// Gives the addresses back and says so in the record. The caller holds the network's lock.
-fn bring_down(root: &Root, network: &str, endpoint: Endpoint) -> Result<()> {
-    match endpoint.is_up() {
-        true => lease::release(root, network, &endpoint)?,
-        false => lease::release_all(root, network, &endpoint.container)?,
+/// A container's departure from one network.
+pub(super) struct Leave<'a> {
+    pub root: &'a Root,
+    pub network: &'a NetworkSpec,
+    /// The guest's, where it lives on.
+    pub namespace: Option<BorrowedFd<'a>>,
+    pub leases: Leases,
+}
+
+impl Leave<'_> {
+    pub fn depart(&self, endpoint: Endpoint, links: &mut Links) -> Result<()> {
+        let Self { root, network, .. } = *self;
+        let (name, id) = (&network.name, endpoint.container.clone());
+        let _lock = Lock::exclusive_directory(root.network(name).data())?;
+        let addresses = match endpoint.is_up() {
+            true => endpoint.addresses().collect(),
+            false => lease::of(root, name, &id)?,
+        };
+        if addresses.is_empty() && !endpoint.is_up() {
+            return Ok(());
+        }
+        let mut result = loopback::forget(root, name, &id).map_err(Error::from);
+        // nothing of the kernel's is there, or what was has gone with the user's networks
+        if network.driver == Driver::Loopback || rootless::is_outside() {
+            return result.and(self.bring_down(endpoint));
+        }
+        if !endpoint.ports.is_empty() {
+            let ports = published(&endpoint);
+            let removed =
+                Firewall::open(bridge::mark(root)).and_then(|mut f| f.remove(&[], &ports));
+            result = result.and(removed.map_err(|e| failed(Step::Publish, name, e)));
+        }
+        // without a record it may be either
+        links.0.push((name.clone(), bridge::link_of(network, &id)));
+        if endpoint.mac.is_none() {
+            let withdrawn = shared::withdraw(root, network, self.namespace, &addresses);
+            result = result.and(withdrawn);
+        }
+        if result.is_ok() { self.bring_down(endpoint) } else { result }
     }
-    let down = Endpoint { ipv4: None, ipv6: None, mac: None, ports: Vec::new(), ..endpoint };
-    endpoint::write(root, network, &down)
+
+    /// Gives the addresses back and says so in the record. The caller holds the network's lock.
+    fn bring_down(&self, endpoint: Endpoint) -> Result<()> {
+        let Self { root, network, .. } = *self;
+        match self.leases {
+            Leases::Release if endpoint.is_up() => lease::release(root, &network.name, &endpoint)?,
+            Leases::Release => lease::release_all(root, &network.name, &endpoint.container)?,
+            Leases::Keep => {
+                let kept = root.container(&endpoint.container).kept_leases();
+                sys::create_private_dir_all(&kept)?;
+                fsx::write(&kept.join(&network.name), "")?;
+            }
+        }
+        let down = Endpoint { ipv4: None, ipv6: None, mac: None, ports: Vec::new(), ..endpoint };
+        endpoint::write(root, &network.name, &down)
+    }
 }

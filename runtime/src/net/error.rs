@@ -54,8 +54,8 @@ pub enum Error {
     OtherNotRunning { container: ContainerId },
     #[error("container {} is a Wasm container, whose network no native one can share", container.short())]
     OtherIsWasm { container: ContainerId },
-    #[error("container {} runs, and a Wasm guest is told of its networks when it starts", container.short())]
-    WasmRuns { container: ContainerId },
+    #[error("container {} runs on networks of another driver than network {network}", container.short())]
+    OtherDriver { network: String, container: ContainerId },
     #[error("container {} has no network of its own that could be connected to another", container.short())]
     NoOwnNetwork { container: ContainerId },
     #[error("network {network} is for Wasm containers only, and container {} is native", container.short())]
@@ -107,8 +107,8 @@ impl Hint for Error {
                 format!("start it first: knarr start {}", container.short())
             }
             Self::OtherIsWasm { .. } => "join its network instead: --network NAME".into(),
-            Self::WasmRuns { container } => {
-                format!("stop it first, connect it, and start it again: knarr stop {}", container.short())
+            Self::OtherDriver { .. } => {
+                "'knarr network ls' shows the drivers; a running guest keeps to that of its first network".into()
             }
             Self::PortTaken { .. } => {
                 "publish on another port, or on a free one: -p CONTAINER_PORT".into()

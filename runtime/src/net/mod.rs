@@ -32,6 +32,7 @@ mod reload;
 pub mod rootless;
 mod shared;
 mod store;
+mod surroundings;
 
 pub use attach::memberships_in_order;
 pub use attach::{Attached, Observe, Step, attach};
@@ -42,7 +43,9 @@ pub use endpoint::{Endpoint, endpoints, join, leave, leave_all, memberships, ren
 pub use error::{Error, Result};
 pub use forward::Publication;
 pub use members::Members;
+pub(crate) use namespace::{of_process, within};
 pub(crate) use outbound::Denials;
 pub use reload::reload;
 pub(crate) use store::subnets;
 pub use store::{NewNetwork, create, ensure_default, find, list, load, prune, remove, unused};
+pub(crate) use surroundings::{Surroundings, channel, hear, places_of, tell};

@@ -9,7 +9,7 @@ use super::error::Result;
 use super::netlink::link::Link;
 use super::netlink::{Request, Socket, address, gone, link, route, rule};
 use super::{endpoint, lease, namespace, store};
-use crate::state;
+use crate::state::{self, Placement};
 use ipnet::{IpNet, Ipv4Net};
 use knarr_core::root::Root;
 use knarr_core::spec::EngineKind;
@@ -44,6 +44,7 @@ pub fn find(root: &Root, network: &NetworkSpec) -> Result<Option<OwnedFd>> {
             && lives_there
             && let Some(pid) = container.state.pid
             && let Ok(namespace) = namespace::of_process(pid)
+            && has_interface_of(network, namespace.as_fd()).unwrap_or(false)
         {
             return Ok(Some(namespace));
         }
@@ -65,9 +66,7 @@ pub fn ensure(
     let namespace = namespace::make().map_err(failed)?;
     let host_name = bridge::shared_link_of(network);
     let gateways: Vec<IpAddr> = bridge::gateways(network).map(|g| g.addr()).collect();
-    let mut mac = bridge::mac_of(gateways.first().copied().unwrap_or([0; 4].into()));
-    // the gateway has the address without it
-    mac[1] = 0x43;
+    let mac = mac_of(network);
     let plug = Plug { namespace: namespace.as_fd(), interface: INTERFACE, host_name, mac };
     let made = bridge::plug(socket, bridge, &plug).and_then(|()| {
         let mut inside = bridge::inside(namespace.as_fd())?;
@@ -80,6 +79,20 @@ pub fn ensure(
     sys::create_private_dir_all(paths.run())?;
     namespace::mount(&namespace, &paths.shared_namespace())?;
     Ok(namespace)
+}
+
+fn mac_of(network: &NetworkSpec) -> [u8; 6] {
+    let gateway = bridge::gateways(network).next().map(|g| g.addr());
+    let mut mac = bridge::mac_of(gateway.unwrap_or([0; 4].into()));
+    // the gateway has the address without it
+    mac[1] = 0x43;
+    mac
+}
+
+/// A container may live in the namespace of a network that it has left.
+fn has_interface_of(network: &NetworkSpec, namespace: BorrowedFd<'_>) -> io::Result<bool> {
+    let link = link::find(&mut bridge::inside(namespace)?, INTERFACE)?;
+    Ok(link.is_some_and(|link| link.mac == mac_of(network)))
 }
 
 /// Gives the shared interface one container's addresses.
@@ -178,30 +191,31 @@ fn subnets_in(
     let mut subnets = Vec::new();
     for other in store::list(root).map_err(io::Error::other)? {
         let has_interface = links.iter().any(|link| link.name == interface_of(&other));
-        let is_owner = || {
-            let path = root.network(&other.name).shared_namespace();
-            let own = namespace::mounted(&path).ok().flatten();
-            own.is_some_and(|own| namespace::is_same(own.as_fd(), namespace))
-        };
-        if other.id != network.id && (has_interface || is_owner()) {
+        if other.id != network.id && (has_interface || is_home(root, &other, namespace)?) {
             subnets.extend(store::subnets(&other));
         }
     }
     Ok(subnets)
 }
 
-/// Takes one container's addresses on a network away, from whichever shared namespace has them.
-pub fn withdraw(root: &Root, network: &NetworkSpec, addresses: &[IpAddr]) -> Result<()> {
+/// Takes one container's addresses on a network away, from whichever shared namespace has them, or from this one.
+pub fn withdraw(
+    root: &Root,
+    network: &NetworkSpec,
+    namespace: Option<BorrowedFd<'_>>,
+    addresses: &[IpAddr],
+) -> Result<()> {
     let failed = |e| failed(super::Step::Address, &network.name, e);
+    let further = interface_of(network);
     for owner in store::list(root)? {
         let path = root.network(&owner.name).shared_namespace();
         if let Some(namespace) = namespace::mounted(&path)? {
-            let interface =
-                if owner.id == network.id { INTERFACE.to_owned() } else { interface_of(network) };
-            remove(namespace.as_fd(), &interface, addresses).map_err(failed)?;
+            let interface = if owner.id == network.id { INTERFACE } else { &further };
+            remove(namespace.as_fd(), interface, addresses).map_err(failed)?;
         }
     }
-    Ok(())
+    // nobody else finds one that the container has to itself
+    namespace.map_or(Ok(()), |namespace| remove(namespace, &further, addresses).map_err(failed))
 }
 
 fn remove(namespace: BorrowedFd<'_>, interface: &str, addresses: &[IpAddr]) -> io::Result<()> {
@@ -214,4 +228,28 @@ fn remove(namespace: BorrowedFd<'_>, interface: &str, addresses: &[IpAddr]) -> i
         }
     }
     Ok(())
+}
+
+/// Whether this is the namespace that the network's own containers share.
+pub fn is_home(root: &Root, network: &NetworkSpec, namespace: BorrowedFd<'_>) -> io::Result<bool> {
+    let own = namespace::mounted(&root.network(&network.name).shared_namespace());
+    let own = own.map_err(|e| e.source)?;
+    Ok(own.is_some_and(|own| namespace::is_same(own.as_fd(), namespace)))
+}
+
+/// The names of the containers that live in a network's namespace, whether they belong to the network or not: one that has
+/// left it while it runs goes on living there.
+pub fn residents(root: &Root, network: &NetworkSpec) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for container in state::all(root).into_iter().flatten().flatten() {
+        let is_guest = matches!(container.state.placement, Placement::Shared { .. });
+        if let Some(pid) = container.state.pid.filter(|_| is_guest && container.state.is_alive())
+            && lease::is_alive(root, container.id())?
+            && let Ok(namespace) = namespace::of_process(pid)
+            && is_home(root, network, namespace.as_fd()).unwrap_or(false)
+        {
+            names.push(container.state.name);
+        }
+    }
+    Ok(names)
 }

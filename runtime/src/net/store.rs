@@ -5,7 +5,7 @@ use super::attach::{Step, failed};
 use super::error::{Error, Result};
 use super::firewall::Firewall;
 use super::netlink::{Socket, link, route};
-use super::{bridge, endpoint, lease, namespace, reload, rootless};
+use super::{bridge, endpoint, lease, namespace, reload, rootless, shared};
 use crate::engine::UserNamespaces;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
@@ -370,6 +370,8 @@ fn users(root: &Root, network: &NetworkSpec) -> Result<Vec<String>> {
             users.push(endpoint.name);
         }
     }
+    let residents = shared::residents(root, network)?;
+    users.extend(residents.into_iter().filter(|name| !users.contains(name)).collect::<Vec<_>>());
     Ok(users)
 }
 

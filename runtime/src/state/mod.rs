@@ -30,6 +30,7 @@ use knarr_core::root::{ContainerPaths, Root};
 use knarr_core::spec::{ContainerSpec, Port};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::Ipv4Addr;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -130,6 +131,20 @@ pub struct RunningGuest {
     pub ports: Vec<Port>,
     pub lacking: Vec<String>,
     pub restart_count: u32,
+    pub placement: Placement,
+}
+
+/// How a Wasm guest is on its container's networks; it stays so when these change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// On none of its own, or in a namespace that it shares with native containers only.
+    #[default]
+    Alone,
+    /// In a network namespace with other Wasm guests. `loopback` stands for its 127.0.0.1 there.
+    Shared { loopback: Option<Ipv4Addr> },
+    /// On the host's network, whose loopback carries the container's own.
+    Carried,
 }
 
 /// What changes about a container (`state.json`).
@@ -153,6 +168,8 @@ pub struct ContainerState {
     /// Walls that this host could not put up around the guest, a sentence each.
     #[serde(default)]
     pub lacking: Vec<String>,
+    #[serde(default)]
+    pub placement: Placement,
 }
 
 impl Record for ContainerState {
@@ -177,6 +194,7 @@ impl ContainerState {
             restart_count: 0,
             stopped: false,
             lacking: Vec::new(),
+            placement: Placement::default(),
         }
     }
 
@@ -206,6 +224,7 @@ impl ContainerState {
             restart_count: guest.restart_count,
             stopped: false,
             lacking: guest.lacking,
+            placement: guest.placement,
         };
         Ok(())
     }

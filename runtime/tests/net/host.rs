@@ -150,6 +150,10 @@ impl Snapshot {
         Self(all)
     }
 
+    pub fn lines(&self) -> &BTreeSet<String> {
+        &self.0
+    }
+
     /// Waits for the same state as before: links go after their container has ended.
     pub fn until(fixture: &crate::fixture::Fixture, before: &Self) {
         let until = std::time::Instant::now() + std::time::Duration::from_secs(20);

@@ -11,6 +11,7 @@ mod command;
 mod faults;
 mod guests;
 mod host;
+mod live;
 mod loopback;
 mod mixed;
 mod outbound;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         addresses::TESTS,
         apart::TESTS,
         faults::TESTS,
+        live::TESTS,
         loopback::TESTS,
         mixed::TESTS,
         outbound::TESTS,

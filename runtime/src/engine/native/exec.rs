@@ -83,7 +83,7 @@ pub fn exec(
     // later children are the host's again; from a user namespace there is no way back
     let _ = sys::setns(own.as_fd(), libc::CLONE_NEWPID);
     let pid = spawned?;
-    Ok(Guest { pid, terminal: master, ports: Vec::new(), lacking: Vec::new() })
+    Ok(Guest { pid, terminal: master, ..Guest::default() })
 }
 
 fn gone() -> Error {

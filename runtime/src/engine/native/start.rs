@@ -101,7 +101,7 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
         }
     })?;
     cgroup.keep();
-    Ok(Guest { pid, terminal: master, ports: Vec::new(), lacking: Vec::new() })
+    Ok(Guest { pid, terminal: master, ..Guest::default() })
 }
 
 /// The child: from its new namespaces into the container.

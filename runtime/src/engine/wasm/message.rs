@@ -35,6 +35,8 @@ pub(super) struct Ready {
     pub ports: Vec<(u16, SocketAddr)>,
     /// What this host could not enforce.
     pub lacking: Vec<String>,
+    /// Ports for which the guest wants a listener at each address that its container gets.
+    pub everywhere: Vec<u16>,
 }
 
 /// The child's end.

@@ -34,6 +34,7 @@ pub use error::Error;
 pub use link::unlinkable::missing;
 pub use message::Progress;
 pub use options::check_options;
+pub(crate) use serve::listen::listen;
 pub use start::{start, start_with};
 
 /// Confines the calling thread as a guest's process is confined, so that a test can try what is refused.

@@ -14,17 +14,18 @@ use super::kinds;
 use super::link;
 use super::locate::{Entrypoint, Found, locate};
 use super::message::{Message, Ready, Sender};
-use super::network::{self, Network};
+use super::network::{self, Channels, Network};
 use super::origin;
 use super::serve;
 use super::start::report;
 use super::stop::{self, Stop};
 use crate::engine::Launch;
+use crate::net::Attached;
 use knarr_core::spec::{ContainerSpec, NetworkMode};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::Pid;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,11 +48,12 @@ pub(super) fn child(
     parent: Pid,
 ) -> i32 {
     let entered = network::enter(launch.network);
-    let channel = launch.network.channel.as_ref();
-    let Ok((pipe, channel)) = descriptors(stdio, terminal, pipe, channel) else { return 125 };
+    let Ok((pipe, channels)) = descriptors(stdio, terminal, pipe, launch.network) else {
+        return 125;
+    };
     let mut pipe = Sender::new(pipe);
     let run = std::panic::AssertUnwindSafe(|| {
-        entered.and_then(|()| prepare(launch, parent, channel, &mut pipe))
+        entered.and_then(|()| prepare(launch, parent, channels, &mut pipe))
     });
     let result = match std::panic::catch_unwind(run) {
         Ok(result) => result,
@@ -70,18 +72,18 @@ pub(super) fn child(
     }
 }
 
-/// Puts the streams at 0 to 2, the pipe at 3 and the channel, if there is one, at 4; closes everything else that the
-/// monitor has open.
+/// Puts the streams at 0 to 2, the pipe at 3 and the channels to the monitor, if there are any, behind; closes everything
+/// else that the monitor has open.
 fn descriptors(
     stdio: [OwnedFd; 3],
     terminal: bool,
     pipe: OwnedFd,
-    channel: Option<&OwnedFd>,
-) -> Result<(OwnedFd, Option<OwnedFd>), Errno> {
+    network: &Attached,
+) -> Result<(OwnedFd, Channels), Errno> {
     stop::reset_signals();
     let _ = rustix::process::setsid();
     // out of the way first: the numbers wanted may be among those held
-    let wanted = stdio.iter().chain([&pipe]).chain(channel);
+    let wanted = stdio.iter().chain([&pipe]).chain(&network.channel).chain(&network.news);
     let copies: Vec<OwnedFd> =
         wanted.map(|fd| fcntl_dupfd_cloexec(fd, 10)).collect::<Result<_, Errno>>()?;
     let count = copies.len() as u32;
@@ -104,9 +106,13 @@ fn descriptors(
     if terminal {
         rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
     }
-    // SAFETY: descriptors 3 and 4 are the copies made above and owned by nobody else.
-    let owned = |fd: i32| unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) };
-    Ok((owned(3), channel.map(|_| owned(4))))
+    // SAFETY: these descriptors are the copies made above and owned by nobody else.
+    let mut owned = (3..).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut next = || owned.next().ok_or(Errno::BADF);
+    let pipe = next()?;
+    let questions = network.channel.as_ref().map(|_| next()).transpose()?;
+    let news = network.news.as_ref().map(|_| next()).transpose()?;
+    Ok((pipe, Channels { questions, news }))
 }
 
 /// Everything that a guest needs, in a confined process.
@@ -130,7 +136,7 @@ pub(super) struct Prepared {
 fn prepare(
     launch: &Launch<'_>,
     parent: Pid,
-    channel: Option<OwnedFd>,
+    channels: Channels,
     pipe: &mut Sender,
 ) -> Result<Prepared, Error> {
     let spec = launch.spec;
@@ -149,7 +155,7 @@ fn prepare(
     let serves = entrypoint.function.is_none()
         && matches!(&program, Program::Component(_, Ok(world)) if world.is_server());
     let is_component = matches!(program, Program::Component(..));
-    let network = Network::prepare(launch, channel, is_component && !serves)?;
+    let network = Network::prepare(launch, channels, is_component && !serves)?;
     let server = if serves { Some(settings(spec, &network)?) } else { None };
     if server.is_some() {
         Stop::tick(&engine).map_err(|e| Error::system("set a timer", e))?;
@@ -166,6 +172,10 @@ fn prepare(
             serve::listen::Listeners::of_program(spec, &network.place)?
         }
         _ => serve::listen::Listeners::default(),
+    };
+    let everywhere = match &server {
+        Some(server) => server.listeners.everywhere.clone(),
+        None => listeners.everywhere.clone(),
     };
     let mut env = environment(&spec.process.env, cwd);
     if !listeners.sockets.is_empty() {
@@ -209,7 +219,7 @@ fn prepare(
         path: found.path,
         stop,
         memory: spec.limits.memory,
-        ready: Ready { ports: reached, lacking: confined.lacking },
+        ready: Ready { ports: reached, lacking: confined.lacking, everywhere },
         server,
     })
 }
@@ -243,7 +253,7 @@ fn names(
     }
     let given = Circumstances {
         spec,
-        own: &network.own,
+        place: &network.place,
         monitor: network.monitor.clone(),
         only: network.only.clone(),
     };

@@ -48,8 +48,8 @@ pub fn start_with(
     drop(write);
     drop(stdio);
     match message::receive(read, progress) {
-        Some(Ok(Ready { ports, lacking })) => {
-            Ok(Guest { pid: pid.unsigned_abs(), terminal: master, ports, lacking })
+        Some(Ok(Ready { ports, lacking, everywhere })) => {
+            Ok(Guest { pid: pid.unsigned_abs(), terminal: master, ports, lacking, everywhere })
         }
         Some(Err(error)) => {
             end(pid);

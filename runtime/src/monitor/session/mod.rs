@@ -8,6 +8,7 @@ mod ready;
 use super::control::{Request, Response};
 use super::guest::Guarded;
 use super::log::{Log, Stream};
+use super::networks::Networks;
 use super::report::Failure;
 use super::server::{self, Client, Event, Gone};
 use super::sink::Sink;
@@ -69,6 +70,8 @@ pub(super) struct Session<'a> {
     pub was_stopped: bool,
     /// Answers the container's questions for names.
     pub names: Option<Resolver>,
+    /// `None` for a process that was not given the container's networks (`exec`).
+    pub networks: Option<Networks<'a>>,
     /// Tells what the container was refused.
     pub denials: Option<Denials>,
     /// The published ports of the host.
@@ -341,6 +344,11 @@ impl Session<'_> {
                     self.kill_at = Some(self.kill_at.map_or(at, |other| other.min(at)));
                 }
                 None
+            }
+            Request::Networks => {
+                let names = self.names.as_mut();
+                let refreshed = self.networks.as_mut().map_or(Ok(()), |n| n.refresh(names));
+                done(refreshed.map_err(|e| e.to_failure()))
             }
             Request::Pause => done(self.guest.pause()),
             Request::Resume => done(self.guest.resume()),

@@ -58,6 +58,15 @@ impl Mappings {
         (!networks.is_empty()).then(|| Self { root, container, networks, own: Ports::default() })
     }
 
+    /// In place of others, on whose networks the container's ports were written down.
+    pub fn with_ports_of(self, others: Option<Self>) -> Self {
+        let own = others.map(|others| others.own).unwrap_or_default();
+        let new = Self { own, ..self };
+        // as with a port that is published: who cannot find it is refused
+        let _ = new.write();
+        new
+    }
+
     /// The answer to a guest's request.
     pub fn answer(&mut self, request: &Request, table: &Table) -> Option<SocketAddr> {
         match *request {
@@ -77,11 +86,16 @@ impl Mappings {
         let port = inside.port();
         self.own.ports.retain(|m| (m.protocol, m.port) != (protocol, port));
         self.own.ports.push(Mapped { protocol, port, at: outside });
+        self.write().ok()?;
+        Some(outside)
+    }
+
+    fn write(&self) -> Result<(), record::Error> {
         for network in &self.networks {
             let path = ports(&self.root, &network.name, &self.container);
-            record::write(&path, &self.own, Durability::Process).ok()?;
+            record::write(&path, &self.own, Durability::Process)?;
         }
-        Some(outside)
+        Ok(())
     }
 
     fn find(&self, protocol: Protocol, inside: SocketAddr, table: &Table) -> Option<SocketAddr> {

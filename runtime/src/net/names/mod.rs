@@ -15,6 +15,7 @@ pub use table::Table;
 use super::Attached;
 use super::loopback::Mappings;
 use knarr_core::root::Root;
+use knarr_core::spec::network::NetworkSpec;
 use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode};
 use std::io;
 use std::sync::Arc;
@@ -33,12 +34,7 @@ pub fn serve(
         return Ok(None);
     }
     let networks: Vec<_> = attached.endpoints.iter().map(|(network, _)| network.clone()).collect();
-    // without a way out there is nobody to ask, and names must not lead out what packets cannot
-    let upstream = match networks.iter().all(|network| network.internal) {
-        true => Upstream::none(),
-        false => Upstream::of(&spec.dns),
-    };
-    let mut resolver = Resolver::new(Table::open(root, &networks), upstream)
+    let mut resolver = Resolver::new(Table::open(root, &networks), upstream(spec, &networks))
         .mapping(Mappings::of(root, &spec.id, &networks));
     if let Some(sockets) = attached.sockets.take() {
         resolver = resolver.on(sockets);
@@ -51,4 +47,12 @@ pub fn serve(
         attached.channel = Some(resolver.channel()?);
     }
     Ok(Some(resolver))
+}
+
+/// Without a way out there is nobody to ask, and names must not lead out what packets cannot.
+fn upstream(spec: &ContainerSpec, networks: &[NetworkSpec]) -> Upstream {
+    match networks.iter().all(|network| network.internal) {
+        true => Upstream::none(),
+        false => Upstream::of(&spec.dns),
+    }
 }

@@ -110,7 +110,9 @@ fn belongs(root: &Root, spec: &ContainerSpec) -> Result<bool, super::Error> {
         NetworkMode::Host | NetworkMode::None => return Ok(false),
     };
     let memberships = super::memberships(root, id)?;
-    Ok(memberships.iter().any(|(network, _)| network.driver == Driver::Bridge))
+    // one that has left all its networks is not to be on the host's
+    let has_left = memberships.is_empty() && *id == spec.id;
+    Ok(has_left || memberships.iter().any(|(network, _)| network.driver == Driver::Bridge))
 }
 
 fn held(root: &Root, wishes: &[Port]) -> Result<Vec<Held>, super::Error> {

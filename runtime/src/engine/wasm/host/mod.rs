@@ -100,7 +100,7 @@ impl Host1 {
             wasi: view.context()?.build_p1(),
             tree: view.tree.clone(),
             opened: files::Opened::preopened(&view.tree),
-            sockets: sockets::p1::Sockets::new(&view.listening)?,
+            sockets: sockets::p1::Sockets::new(&view.listening, &view.place)?,
             limits,
         })
     }

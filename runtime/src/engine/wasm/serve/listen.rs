@@ -22,6 +22,8 @@ pub(in crate::engine::wasm) struct Listeners {
     pub sockets: Vec<(u16, TcpListener)>,
     /// Container port and where it is reached.
     pub ports: Vec<(u16, SocketAddr)>,
+    /// The ports for which there is to be a listener at each address that the container gets.
+    pub everywhere: Vec<u16>,
 }
 
 impl Listeners {
@@ -58,6 +60,7 @@ impl Listeners {
             Where::Shared(_) => false,
             Where::Carried(_) => true,
         };
+        let now = place.current.get();
         for port in ports {
             let mut bound = Vec::new();
             for published in published(spec).filter(|p| on_host && p.container_port == port) {
@@ -76,10 +79,11 @@ impl Listeners {
                 }
                 Where::Alone(_) => {}
                 Where::Shared(shared) => {
-                    for address in shared.addresses() {
-                        listeners.add(Some(address), port, port)?;
+                    for address in now.addresses() {
+                        let at = listeners.add(Some(address), port, port)?;
+                        shared.listens_everywhere(Protocol::Tcp, at);
                     }
-                    shared.listens_everywhere(Protocol::Tcp, port);
+                    listeners.everywhere.push(port);
                 }
                 Where::Carried(carried) => {
                     if bound.is_empty() {
@@ -87,7 +91,7 @@ impl Listeners {
                         bound.push(listeners.add(Some(free.ip()), 0, port)?);
                     }
                     for address in bound {
-                        let told = carried.listens(port, address);
+                        let told = carried.listens(&now, port, address);
                         told.map_err(|e| Error::system("tell of a port", e))?;
                     }
                 }
@@ -109,17 +113,12 @@ impl Listeners {
         self.sockets.push((container, socket));
         Ok(address)
     }
+}
 
-    /// For the event loop of the calling thread.
-    pub fn into_async(self) -> io::Result<Vec<tokio::net::TcpListener>> {
-        self.sockets
-            .into_iter()
-            .map(|(_, socket)| {
-                socket.set_nonblocking(true)?;
-                tokio::net::TcpListener::from_std(socket)
-            })
-            .collect()
-    }
+/// Listens on all these ports at all these addresses, of the network namespace that the calling thread is in.
+pub(crate) fn listen(addresses: &[IpAddr], ports: &[u16]) -> io::Result<Vec<(u16, TcpListener)>> {
+    let all = addresses.iter().flat_map(|ip| ports.iter().map(|port| (*ip, *port)));
+    all.map(|(ip, port)| Ok((port, bind(Some(ip), port)?))).collect()
 }
 
 fn exposed(spec: &ContainerSpec) -> impl Iterator<Item = u16> {

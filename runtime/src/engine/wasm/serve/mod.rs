@@ -7,6 +7,7 @@
 //! processor when there is a connection for it. Every thread has its own event loop and instances, so that nothing
 //! is shared between processors but the compiled code.
 
+mod accept;
 mod concurrent;
 mod connection;
 mod exclusive;
@@ -20,16 +21,13 @@ use super::host::Host;
 use super::host::limits::Limits;
 use super::kinds::World;
 use super::link::{Subject, end, imports, unlinkable};
+use accept::Accepting;
 use connection::Connections;
 use listen::Listeners;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use threads::Threads;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store};
 
@@ -107,39 +105,17 @@ pub(super) async fn run(
         isolate: settings.isolate,
         share: instances.max(1) as usize,
     });
-    let listeners = settings.listeners.into_async().map_err(|e| Error::system("listen", e))?;
     let connections = Connections::new();
     let threads = Arc::new(Threads::new(blueprint, pre, settings.processors, connections.clone()));
+    let mut accepting = Accepting::new(threads.clone(), subject.view.place.clone());
+    accepting.extend(settings.listeners.sockets).map_err(|e| Error::system("listen", e))?;
     announce();
-    let (stop, stopped) = watch::channel(());
-    let mut accepting = JoinSet::new();
-    for listener in listeners {
-        accepting.spawn(accept(listener, threads.clone(), stopped.clone()));
-    }
-    let signal = subject.stop.wait().await;
-    drop(stop);
-    accepting.join_all().await;
+    let signal = tokio::select! {
+        signal = subject.stop.wait() => signal,
+        never = accepting.follow() => match never {},
+    };
+    accepting.finish().await;
     drop(threads);
     let drained = tokio::time::timeout(settings.grace, connections.drain()).await.is_ok();
     end(if drained { 0 } else { 128 + signal })
-}
-
-/// Accepts connections until the other end of `stopped` is gone, and then those that had been made by that time.
-async fn accept(listener: TcpListener, threads: Arc<Threads>, mut stopped: watch::Receiver<()>) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = stopped.changed() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => threads.take(stream),
-            // out of descriptors or memory, or a connection that was gone before it was taken: it may get better
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
-    let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Ok((stream, _))) = listener.poll_accept(&mut cx) {
-        threads.take(stream);
-    }
 }

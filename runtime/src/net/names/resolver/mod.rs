@@ -20,6 +20,9 @@ use super::servers::Upstream;
 use super::table::Table;
 use crate::net::loopback::Mappings;
 use exchange::{Exchange, Progress};
+use knarr_core::root::Root;
+use knarr_core::spec::ContainerSpec;
+use knarr_core::spec::network::NetworkSpec;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair};
@@ -122,6 +125,14 @@ impl Resolver {
     pub(crate) fn mapping(mut self, mappings: Option<Mappings>) -> Self {
         self.mappings = mappings;
         self
+    }
+
+    /// Knows the names of these networks from now on.
+    pub(crate) fn follow(&mut self, root: &Root, spec: &ContainerSpec, networks: &[NetworkSpec]) {
+        self.table = Table::open(root, networks);
+        self.upstream = super::upstream(spec, networks);
+        let mappings = Mappings::of(root, &spec.id, networks);
+        self.mappings = mappings.map(|new| new.with_ports_of(self.mappings.take()));
     }
 
     /// The guest's end of a pair of connected sockets ([`channel`]).

@@ -10,6 +10,7 @@ use super::super::error::Error;
 use super::super::files::Tree;
 use super::denial::Denials;
 use super::monitor::Monitor;
+use super::sockets::{Place, Where};
 use crate::net::names::Allowed;
 use crate::net::names::servers::Configuration;
 use dns::Servers;
@@ -43,6 +44,8 @@ pub(in crate::engine::wasm) struct Names {
     /// False where there is no network.
     allowed: bool,
     hosts: HashMap<String, Vec<IpAddr>>,
+    /// The container's own name, which means its addresses.
+    own: Option<(String, Arc<Place>)>,
     configuration: Configuration,
     servers: Servers,
     /// `--allow-outbound`
@@ -52,8 +55,7 @@ pub(in crate::engine::wasm) struct Names {
 /// What a container's names depend on besides its files.
 pub(in crate::engine::wasm) struct Circumstances<'a> {
     pub spec: &'a ContainerSpec,
-    /// The container's addresses; empty on the host's network.
-    pub own: &'a [IpAddr],
+    pub place: &'a Arc<Place>,
     /// Knows the names on the container's networks.
     pub monitor: Option<Arc<Monitor>>,
     pub only: Option<(Arc<Allowed>, Arc<Denials>)>,
@@ -70,18 +72,15 @@ impl Names {
                 names.hosts.insert(name.to_ascii_lowercase(), vec![address]);
             }
         }
-        // a guest on a network has its own loopback, of IPv4
+        // in a namespace with others a guest has its own loopback, of IPv4
         let mut local = vec![Ipv4Addr::LOCALHOST.into()];
-        if given.own.is_empty() {
-            local.push(Ipv6Addr::LOCALHOST.into());
-        } else {
-            names.hosts.remove("localhost");
+        match given.place.at {
+            Where::Alone(_) => local.push(Ipv6Addr::LOCALHOST.into()),
+            Where::Shared(_) | Where::Carried(_) => drop(names.hosts.remove("localhost")),
         }
+        names.hosts.entry("localhost".to_owned()).or_insert(local);
         let hostname = given.spec.hostname.as_deref().unwrap_or(given.spec.id.short());
-        let own = if given.own.is_empty() { local.clone() } else { given.own.to_vec() };
-        for (name, addresses) in [("localhost", local), (hostname, own)] {
-            names.hosts.entry(name.to_ascii_lowercase()).or_insert(addresses);
-        }
+        names.own = Some((hostname.to_ascii_lowercase(), given.place.clone()));
         let mut resolver = of_container(tree, "/etc/resolv.conf")?;
         if resolver.is_empty() || given.monitor.is_some() {
             let own = fsx::read_optional(Path::new("/etc/resolv.conf"))
@@ -145,6 +144,11 @@ impl Names {
     async fn search(&self, name: &str, plain: &str) -> Result<Vec<IpAddr>, Failure> {
         if let Some(addresses) = self.hosts.get(plain) {
             return Ok(addresses.clone());
+        }
+        if let Some((_, place)) = self.own.as_ref().filter(|(own, _)| own == plain) {
+            let own: Vec<IpAddr> = place.current.get().addresses().collect();
+            let local = || self.hosts.get("localhost").cloned().unwrap_or_default();
+            return Ok(if own.is_empty() { local() } else { own });
         }
         let mut failure = Failure::Unknown;
         for candidate in self.configuration.candidates(name) {

@@ -2,9 +2,8 @@
 
 use super::{Published, Refusal, lock};
 use crate::engine::wasm::host::monitor::Monitor;
-use crate::net::loopback;
 use crate::net::names::channel::Request;
-use ipnet::IpNet;
+use crate::net::{Surroundings, loopback};
 use knarr_core::spec::Protocol;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -18,8 +17,6 @@ const REMEMBERED: usize = 10_000;
 
 #[derive(Debug)]
 pub(in crate::engine::wasm) struct Carried {
-    own: Vec<IpAddr>,
-    subnets: Vec<IpNet>,
     pub published: Published,
     monitor: Arc<Monitor>,
     /// From where the guest connects, and where it listens.
@@ -40,25 +37,13 @@ struct State {
 }
 
 impl Carried {
-    pub fn new(
-        own: Vec<IpAddr>,
-        subnets: Vec<IpNet>,
-        published: Published,
-        monitor: Arc<Monitor>,
-    ) -> Self {
-        let v4 = own.iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None });
+    pub fn new(now: &Surroundings, published: Published, monitor: Arc<Monitor>) -> Self {
+        let v4 =
+            now.addresses().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(ip) } else { None });
         // a host whose loopback has one address only
         let exists = |ip: &Ipv4Addr| UdpSocket::bind((*ip, 0)).is_ok();
         let local = v4.map(loopback::source).filter(exists).unwrap_or(Ipv4Addr::LOCALHOST);
-        Self { own, subnets, published, monitor, local, state: Mutex::default() }
-    }
-
-    pub fn is_own(&self, ip: IpAddr) -> bool {
-        self.own.contains(&ip)
-    }
-
-    fn of_family(&self, like: IpAddr) -> Option<IpAddr> {
-        self.own.iter().copied().find(|ip| ip.is_ipv4() == like.is_ipv4())
+        Self { published, monitor, local, state: Mutex::default() }
     }
 
     /// Any port of the loopback.
@@ -69,15 +54,20 @@ impl Carried {
         }
     }
 
-    pub fn outside(&self, protocol: Protocol, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
+    pub fn outside(
+        &self,
+        now: &Surroundings,
+        protocol: Protocol,
+        wanted: SocketAddr,
+    ) -> Result<SocketAddr, Refusal> {
         let ip = wanted.ip();
         if ip.is_loopback() {
             return Ok(self.free(ip));
         }
-        if !ip.is_unspecified() && !self.is_own(ip) {
+        if !ip.is_unspecified() && !now.is_own(ip) {
             return Err(Refusal::Denied);
         }
-        self.of_family(ip).ok_or(Refusal::NotOwn)?;
+        now.of_family(ip).ok_or(Refusal::NotOwn)?;
         let everywhere = SocketAddr::new(super::unspecified(ip), wanted.port());
         match self.published.outside(protocol, everywhere) {
             same if same == everywhere => Ok(self.free(ip)),
@@ -85,29 +75,41 @@ impl Carried {
         }
     }
 
-    pub async fn bound(&self, protocol: Protocol, wanted: SocketAddr, outside: SocketAddr) {
-        let request = self.note_bound(protocol, wanted, outside);
+    pub async fn bound(
+        &self,
+        now: &Surroundings,
+        protocol: Protocol,
+        wanted: SocketAddr,
+        outside: SocketAddr,
+    ) {
+        let request = self.note_bound(now, protocol, wanted, outside);
         if let Some(request) = request {
             self.monitor.address(&request).await;
         }
     }
 
     /// As [`Self::bound`], before the guest runs.
-    pub fn listens(&self, port: u16, outside: SocketAddr) -> std::io::Result<()> {
+    pub fn listens(
+        &self,
+        now: &Surroundings,
+        port: u16,
+        outside: SocketAddr,
+    ) -> std::io::Result<()> {
         let wanted = SocketAddr::new(super::unspecified(outside.ip()), port);
-        let request = self.note_bound(Protocol::Tcp, wanted, outside);
+        let request = self.note_bound(now, Protocol::Tcp, wanted, outside);
         request.map_or(Ok(()), |request| self.monitor.tell(&request))
     }
 
     fn note_bound(
         &self,
+        now: &Surroundings,
         protocol: Protocol,
         wanted: SocketAddr,
         outside: SocketAddr,
     ) -> Option<Request> {
         let port = if wanted.port() == 0 { outside.port() } else { wanted.port() };
         let ip = match wanted.ip() {
-            ip if ip.is_unspecified() => self.of_family(ip)?,
+            ip if ip.is_unspecified() => now.of_family(ip)?,
             IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
             ip => ip,
         };
@@ -124,26 +126,26 @@ impl Carried {
         (!ip.is_loopback()).then_some(Request::Publish { protocol, inside, outside: reached })
     }
 
-    pub fn inside(&self, protocol: Protocol, bound: SocketAddr) -> SocketAddr {
+    pub fn inside(&self, now: &Surroundings, protocol: Protocol, bound: SocketAddr) -> SocketAddr {
         if let Some(inside) = lock(&self.state).bound.get(&(protocol, bound)) {
             return *inside;
         }
         match bound.ip() {
             // the near end of a connection
             ip if ip.is_loopback() => {
-                SocketAddr::new(self.of_family(ip).unwrap_or(ip), bound.port())
+                SocketAddr::new(now.of_family(ip).unwrap_or(ip), bound.port())
             }
             _ => self.published.inside(protocol, bound),
         }
     }
 
-    pub fn peer(&self, protocol: Protocol, peer: SocketAddr) -> SocketAddr {
+    pub fn peer(&self, now: &Surroundings, protocol: Protocol, peer: SocketAddr) -> SocketAddr {
         let mut state = lock(&self.state);
         let known = state.peers.get(&(protocol, peer)).or(state.bound.get(&(protocol, peer)));
         if let Some(inside) = known {
             return *inside;
         }
-        let Some(ip) = loopback::of_source(peer.ip(), &self.subnets) else { return peer };
+        let Some(ip) = loopback::of_source(peer.ip(), &now.subnets) else { return peer };
         let inside = SocketAddr::new(ip, peer.port());
         if protocol == Protocol::Udp {
             if state.heard.len() >= REMEMBERED {
@@ -156,14 +158,15 @@ impl Carried {
 
     pub async fn target(
         &self,
+        now: &Surroundings,
         protocol: Protocol,
         wanted: SocketAddr,
     ) -> Result<SocketAddr, Refusal> {
         let ip = wanted.ip();
-        if ip.is_loopback() || self.is_own(ip) {
-            return self.own_port(protocol, wanted).ok_or(Refusal::Refused);
+        if ip.is_loopback() || now.is_own(ip) {
+            return self.own_port(now, protocol, wanted).ok_or(Refusal::Refused);
         }
-        if !self.subnets.iter().any(|subnet| subnet.contains(&ip)) {
+        if !now.subnets.iter().any(|subnet| subnet.contains(&ip)) {
             return Ok(wanted);
         }
         let place = (protocol, wanted);
@@ -188,7 +191,12 @@ impl Carried {
     }
 
     /// What the guest itself listens on; on the loopback also what it listens on at its address.
-    fn own_port(&self, protocol: Protocol, wanted: SocketAddr) -> Option<SocketAddr> {
+    fn own_port(
+        &self,
+        now: &Surroundings,
+        protocol: Protocol,
+        wanted: SocketAddr,
+    ) -> Option<SocketAddr> {
         let state = lock(&self.state);
         let at = |ip: IpAddr| {
             let inside = SocketAddr::new(ip, wanted.port());
@@ -200,7 +208,7 @@ impl Carried {
             false => at(ip),
             true => {
                 let local = if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { ip };
-                at(local).or_else(|| at(self.of_family(ip)?))
+                at(local).or_else(|| at(now.of_family(ip)?))
             }
         }?;
         if found.ip().is_unspecified() {

@@ -6,6 +6,7 @@
 //! ([`Place::permits`]): a second look, by what is really about to happen.
 
 mod carried;
+mod current;
 pub(in crate::engine::wasm) mod p1;
 pub(in crate::engine::wasm) mod p2;
 pub(in crate::engine::wasm) mod p3;
@@ -13,10 +14,12 @@ mod published;
 mod shared;
 
 pub(in crate::engine::wasm) use carried::Carried;
+pub(in crate::engine::wasm) use current::Current;
 pub(in crate::engine::wasm) use published::Published;
 pub(in crate::engine::wasm) use shared::Shared;
 
 use super::denial::Denials;
+use crate::net::Surroundings;
 use crate::net::names::Allowed;
 use ipnet::IpNet;
 use knarr_core::spec::Protocol;
@@ -52,10 +55,27 @@ pub(in crate::engine::wasm) enum Where {
     Carried(Carried),
 }
 
+impl Where {
+    /// Where to send what is allowed.
+    async fn target(
+        &self,
+        now: &Surroundings,
+        protocol: Protocol,
+        wanted: SocketAddr,
+    ) -> Result<SocketAddr, Refusal> {
+        match self {
+            Self::Alone(_) => Ok(wanted),
+            Self::Shared(shared) => shared.target(now, protocol, wanted),
+            Self::Carried(carried) => carried.target(now, protocol, wanted).await,
+        }
+    }
+}
+
 /// The guest's place on its networks.
 #[derive(Debug)]
 pub(in crate::engine::wasm) struct Place {
     pub at: Where,
+    pub current: Current,
     pub limits: Limits,
 }
 
@@ -64,12 +84,6 @@ pub(in crate::engine::wasm) struct Place {
 pub(in crate::engine::wasm) struct Limits {
     /// `--allow-outbound`
     pub only: Option<Arc<Allowed>>,
-    /// Its own networks.
-    pub own: Vec<IpNet>,
-    /// Networks it does not belong to.
-    pub foreign: Vec<IpNet>,
-    /// None of its networks has a way out.
-    pub internal: bool,
     pub denials: Arc<Denials>,
     /// UDP has no connections: whoever sent something may be answered, even if the list does not have it.
     pub heard: Mutex<HashSet<SocketAddr>>,
@@ -77,11 +91,16 @@ pub(in crate::engine::wasm) struct Limits {
 
 impl Limits {
     /// Whether the guest may send to this address, as it knows it.
-    fn permit(&self, protocol: Protocol, to: SocketAddr) -> Result<(), Refusal> {
+    fn permit(
+        &self,
+        now: &Surroundings,
+        protocol: Protocol,
+        to: SocketAddr,
+    ) -> Result<(), Refusal> {
         let ip = to.ip().to_canonical();
         let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&ip));
-        let own = within(&self.own);
-        let forbidden = !own && (within(&self.foreign) || self.internal);
+        let own = within(&now.subnets);
+        let forbidden = !own && (within(&now.foreign) || now.internal);
         let unlisted = self.only.as_ref().is_some_and(|only| !only.permits(ip, to.port()));
         if !forbidden && (!unlisted || self.was_heard(protocol, to)) {
             return Ok(());
@@ -114,8 +133,8 @@ impl Place {
     fn outside(&self, protocol: Protocol, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
         let bound = match &self.at {
             Where::Alone(published) => Ok(published.outside(protocol, wanted)),
-            Where::Shared(shared) => shared.outside(wanted),
-            Where::Carried(carried) => carried.outside(protocol, wanted),
+            Where::Shared(shared) => shared.outside(&self.current.get(), wanted),
+            Where::Carried(carried) => carried.outside(&self.current.get(), protocol, wanted),
         };
         if bound == Err(Refusal::Denied) {
             self.limits.denials.note(&format!("listening on {wanted} ({protocol})"));
@@ -128,7 +147,9 @@ impl Place {
         match &self.at {
             Where::Alone(_) => {}
             Where::Shared(shared) => shared.bound(protocol, wanted, outside),
-            Where::Carried(carried) => carried.bound(protocol, wanted, outside).await,
+            Where::Carried(carried) => {
+                carried.bound(&self.current.get(), protocol, wanted, outside).await;
+            }
         }
     }
 
@@ -137,7 +158,7 @@ impl Place {
         match &self.at {
             Where::Alone(published) => published.inside(protocol, bound),
             Where::Shared(shared) => shared.inside(bound),
-            Where::Carried(carried) => carried.inside(protocol, bound),
+            Where::Carried(carried) => carried.inside(&self.current.get(), protocol, bound),
         }
     }
 
@@ -146,7 +167,7 @@ impl Place {
         match &self.at {
             Where::Alone(_) => peer,
             Where::Shared(shared) => shared.inside(peer),
-            Where::Carried(carried) => carried.peer(protocol, peer),
+            Where::Carried(carried) => carried.peer(&self.current.get(), protocol, peer),
         }
     }
 
@@ -156,23 +177,21 @@ impl Place {
         protocol: Protocol,
         wanted: SocketAddr,
     ) -> Result<SocketAddr, Refusal> {
+        let now = self.current.get();
         let is_loopback = wanted.ip().to_canonical().is_loopback();
-        match &self.at {
-            Where::Alone(_) if is_loopback && self.limits.only.is_none() => Ok(wanted),
-            Where::Alone(_) => self.limits.permit(protocol, wanted).map(|()| wanted),
-            Where::Shared(shared) => {
-                if !is_loopback && !shared.is_own(wanted.ip()) {
-                    self.limits.permit(protocol, wanted)?;
-                }
-                shared.target(protocol, wanted)
-            }
-            Where::Carried(carried) => {
-                if !is_loopback && !carried.is_own(wanted.ip()) {
-                    self.limits.permit(protocol, wanted)?;
-                }
-                carried.target(protocol, wanted).await
-            }
+        let spared = match &self.at {
+            Where::Alone(_) => is_loopback && self.limits.only.is_none(),
+            Where::Shared(_) | Where::Carried(_) => is_loopback || now.is_own(wanted.ip()),
+        };
+        if !spared {
+            self.limits.permit(&now, protocol, wanted)?;
         }
+        self.at.target(&now, protocol, wanted).await
+    }
+
+    /// Whether the guest has no right to this address of a socket any more.
+    pub fn has_lost(&self, address: IpAddr) -> bool {
+        matches!(self.at, Where::Shared(_)) && !self.current.get().is_own(address)
     }
 
     /// The address to bind before sending to a [`Self::target`]: without it the kernel would take any of the
@@ -180,7 +199,7 @@ impl Place {
     pub fn source(&self, target: SocketAddr) -> Result<Option<SocketAddr>, Refusal> {
         match &self.at {
             Where::Alone(_) => Ok(None),
-            Where::Shared(shared) => shared.source(target).map(Some),
+            Where::Shared(shared) => shared.source(&self.current.get(), target).map(Some),
             Where::Carried(carried) => Ok(carried.source(target)),
         }
     }
@@ -197,9 +216,10 @@ impl Place {
                     SocketAddrUse::UdpSend => Protocol::Udp,
                     _ => return true,
                 };
-                self.limits.only.is_none() || self.limits.permit(protocol, address).is_ok()
+                self.limits.only.is_none()
+                    || self.limits.permit(&self.current.get(), protocol, address).is_ok()
             }
-            Where::Shared(shared) => shared.permits(address, reason),
+            Where::Shared(shared) => shared.permits(&self.current.get(), address, reason),
             // every address of the host's loopback that gets here was looked up
             Where::Carried(_) => true,
         }

@@ -1,13 +1,12 @@
 //! In a network namespace that the Wasm containers of a network share.
 //!
 //! Each has its own addresses there, and the wrapper sees to it that a guest binds no other. The namespace's loopback
-//! would be everybody's: a guest's 127.0.0.1 is the address of 127.0.0.0/8 that ends as its own IPv4 address does, which
-//! no neighbour's wrapper leads to. There is no such room behind ::1, which is therefore not to be had, as in a container
-//! without IPv6. What the guest listens on at all its addresses it also reaches through its loopback.
+//! would be everybody's: a guest's 127.0.0.1 is an address of 127.0.0.0/8 that ends as its own IPv4 address did when it
+//! started, which no neighbour's wrapper leads to. There is no such room behind ::1, which is therefore not to be had, as
+//! in a container without IPv6. What the guest listens on at all its addresses it also reaches through its loopback.
 
 use super::{Refusal, lock};
-use crate::net::loopback;
-use ipnet::IpNet;
+use crate::net::Surroundings;
 use knarr_core::spec::Protocol;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,34 +15,15 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 
 #[derive(Debug)]
 pub(in crate::engine::wasm) struct Shared {
-    /// The container's addresses with their networks, the first of each family being what it listens on.
-    own: Vec<(IpAddr, IpNet)>,
     /// What stands for 127.0.0.1.
     private: Option<Ipv4Addr>,
-    /// The ports on which the guest listens at all its addresses.
-    everywhere: Mutex<HashSet<(Protocol, u16)>>,
+    /// Where the guest listens that listens at all its addresses.
+    everywhere: Mutex<HashSet<(Protocol, SocketAddr)>>,
 }
 
 impl Shared {
-    /// Those that lead out of their network first.
-    pub fn new(own: Vec<(IpAddr, IpNet)>) -> Self {
-        let mut all = own.iter().map(|(ip, _)| *ip);
-        let v4 = all.find_map(|ip| if let IpAddr::V4(ip) = ip { Some(ip) } else { None });
-        let private = v4.map(loopback::source).filter(|ip| *ip != Ipv4Addr::LOCALHOST);
-        Self { own, private, everywhere: Mutex::default() }
-    }
-
-    pub fn is_own(&self, ip: IpAddr) -> bool {
-        self.own.iter().any(|(own, _)| *own == ip)
-    }
-
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.own.iter().map(|(ip, _)| *ip)
-    }
-
-    /// The address of this family that is the container's.
-    fn of_family(&self, like: IpAddr) -> Option<IpAddr> {
-        self.addresses().find(|ip| ip.is_ipv4() == like.is_ipv4())
+    pub fn new(private: Option<Ipv4Addr>) -> Self {
+        Self { private, everywhere: Mutex::default() }
     }
 
     /// What the guest's loopback address really is.
@@ -51,12 +31,13 @@ impl Shared {
         if ip.is_ipv4() { self.private.map(IpAddr::V4) } else { None }
     }
 
-    pub fn outside(&self, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
+    pub fn outside(&self, now: &Surroundings, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
         let ip = wanted.ip();
         let own = match ip {
-            ip if ip.is_unspecified() => self.of_family(ip).ok_or(Refusal::NotOwn)?,
+            // the first of each family is what it listens on
+            ip if ip.is_unspecified() => now.of_family(ip).ok_or(Refusal::NotOwn)?,
             ip if ip.is_loopback() => self.private(ip).ok_or(Refusal::NotOwn)?,
-            ip if self.is_own(ip) => ip,
+            ip if now.is_own(ip) => ip,
             _ => return Err(Refusal::Denied),
         };
         Ok(SocketAddr::new(own, wanted.port()))
@@ -64,12 +45,13 @@ impl Shared {
 
     pub fn bound(&self, protocol: Protocol, wanted: SocketAddr, outside: SocketAddr) {
         if wanted.ip().is_unspecified() {
-            self.listens_everywhere(protocol, outside.port());
+            self.listens_everywhere(protocol, outside);
         }
     }
 
-    pub fn listens_everywhere(&self, protocol: Protocol, port: u16) {
-        lock(&self.everywhere).insert((protocol, port));
+    /// This is one of the addresses at which a guest listens that listens at all of them.
+    pub fn listens_everywhere(&self, protocol: Protocol, at: SocketAddr) {
+        lock(&self.everywhere).insert((protocol, at));
     }
 
     pub fn inside(&self, address: SocketAddr) -> SocketAddr {
@@ -81,35 +63,43 @@ impl Shared {
         }
     }
 
-    pub fn target(&self, protocol: Protocol, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
+    pub fn target(
+        &self,
+        now: &Surroundings,
+        protocol: Protocol,
+        wanted: SocketAddr,
+    ) -> Result<SocketAddr, Refusal> {
         let ip = wanted.ip();
         if !ip.is_loopback() {
             return Ok(wanted);
         }
-        let everywhere = lock(&self.everywhere).contains(&(protocol, wanted.port()));
-        let own = if everywhere { self.of_family(ip) } else { self.private(ip) };
-        own.map(|own| SocketAddr::new(own, wanted.port())).ok_or(Refusal::Refused)
+        let everywhere = lock(&self.everywhere);
+        let like = now.addresses().filter(|own| own.is_ipv4() == ip.is_ipv4());
+        let mut like = like.map(|own| SocketAddr::new(own, wanted.port()));
+        let listening = like.find(|at| everywhere.contains(&(protocol, *at)));
+        let private = || self.private(ip).map(|own| SocketAddr::new(own, wanted.port()));
+        listening.or_else(private).ok_or(Refusal::Refused)
     }
 
-    pub fn source(&self, target: SocketAddr) -> Result<SocketAddr, Refusal> {
+    pub fn source(&self, now: &Surroundings, target: SocketAddr) -> Result<SocketAddr, Refusal> {
         let ip = match target.ip() {
             // from an address of the loopback to itself, as the guest expects
-            ip if Some(ip) == self.private(ip) || self.is_own(ip) => ip,
+            ip if Some(ip) == self.private(ip) || now.is_own(ip) => ip,
             ip => {
-                let there = self.own.iter().find(|(_, network)| network.contains(&ip));
-                let there = there.map(|(own, _)| *own).or_else(|| self.of_family(ip));
+                let there = now.own.iter().find(|(_, network)| network.contains(&ip));
+                let there = there.map(|(own, _)| *own).or_else(|| now.of_family(ip));
                 there.ok_or(Refusal::Unreachable)?
             }
         };
         Ok(SocketAddr::new(ip, 0))
     }
 
-    pub fn permits(&self, address: SocketAddr, reason: SocketAddrUse) -> bool {
+    pub fn permits(&self, now: &Surroundings, address: SocketAddr, reason: SocketAddrUse) -> bool {
         let ip = address.ip();
         let private = self.private(ip) == Some(ip);
         match reason {
             SocketAddrUse::TcpBind | SocketAddrUse::TcpListen | SocketAddrUse::UdpBind => {
-                private || self.is_own(ip)
+                private || now.is_own(ip)
             }
             SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => {
                 private || !(ip.to_canonical().is_loopback() || ip.is_unspecified())
@@ -135,7 +125,8 @@ mod tests {
             place("fd00::5", "fd00::/64"),
             place("172.19.0.7", "172.19.0.0/16"),
         ];
-        let shared = Shared::new(own.to_vec());
+        let all = Surroundings { own: own.to_vec(), ..Default::default() };
+        let shared = Shared::new(Some(Ipv4Addr::new(127, 18, 0, 5)));
         for (wanted, outside) in [
             ("0.0.0.0:80", Ok("172.18.0.5:80")),
             ("[::]:80", Ok("[fd00::5]:80")),
@@ -147,28 +138,30 @@ mod tests {
             ("172.18.0.1:80", Err(Refusal::Denied)),
             ("[fd00::6]:80", Err(Refusal::Denied)),
         ] {
-            assert_eq!(shared.outside(at(wanted)), outside.map(at), "{wanted}");
+            assert_eq!(shared.outside(&all, at(wanted)), outside.map(at), "{wanted}");
         }
         let tcp = Protocol::Tcp;
-        assert_eq!(shared.target(tcp, at("127.9.9.9:80")), Ok(at("127.18.0.5:80")));
-        assert_eq!(shared.target(tcp, at("[::1]:80")), Err(Refusal::Refused));
+        assert_eq!(shared.target(&all, tcp, at("127.9.9.9:80")), Ok(at("127.18.0.5:80")));
+        assert_eq!(shared.target(&all, tcp, at("[::1]:80")), Err(Refusal::Refused));
         shared.bound(tcp, at("0.0.0.0:80"), at("172.18.0.5:80"));
-        assert_eq!(shared.target(tcp, at("127.0.0.1:80")), Ok(at("172.18.0.5:80")));
-        assert_eq!(shared.target(tcp, at("[::1]:80")), Ok(at("[fd00::5]:80")));
-        assert_eq!(shared.target(tcp, at("10.0.0.1:80")), Ok(at("10.0.0.1:80")));
-        assert_eq!(shared.source(at("10.0.0.1:80")), Ok(at("172.18.0.5:0")));
-        assert_eq!(shared.source(at("172.19.0.1:80")), Ok(at("172.19.0.7:0")));
-        assert_eq!(shared.source(at("127.18.0.5:80")), Ok(at("127.18.0.5:0")));
+        assert_eq!(shared.target(&all, tcp, at("127.0.0.1:80")), Ok(at("172.18.0.5:80")));
+        assert_eq!(shared.target(&all, tcp, at("[::1]:80")), Err(Refusal::Refused));
+        shared.bound(tcp, at("[::]:80"), at("[fd00::5]:80"));
+        assert_eq!(shared.target(&all, tcp, at("[::1]:80")), Ok(at("[fd00::5]:80")));
+        assert_eq!(shared.target(&all, tcp, at("10.0.0.1:80")), Ok(at("10.0.0.1:80")));
+        assert_eq!(shared.source(&all, at("10.0.0.1:80")), Ok(at("172.18.0.5:0")));
+        assert_eq!(shared.source(&all, at("172.19.0.1:80")), Ok(at("172.19.0.7:0")));
+        assert_eq!(shared.source(&all, at("127.18.0.5:80")), Ok(at("127.18.0.5:0")));
         assert_eq!(shared.inside(at("127.18.0.5:80")), at("127.0.0.1:80"));
-        let v4 = Shared::new(own[..1].to_vec());
+        let v4 = Surroundings { own: own[..1].to_vec(), ..Default::default() };
         // never a neighbour's address of the other family
-        assert_eq!(v4.source(at("[fd00::6]:80")), Err(Refusal::Unreachable));
-        assert_eq!(v4.outside(at("[::]:80")), Err(Refusal::NotOwn));
+        assert_eq!(shared.source(&v4, at("[fd00::6]:80")), Err(Refusal::Unreachable));
+        assert_eq!(shared.outside(&v4, at("[::]:80")), Err(Refusal::NotOwn));
         for address in ["127.0.0.1:80", "127.18.0.6:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert!(!shared.permits(at(address), SocketAddrUse::TcpConnect), "{address}");
-            assert!(!shared.permits(at(address), SocketAddrUse::UdpBind), "{address}");
+            assert!(!shared.permits(&all, at(address), SocketAddrUse::TcpConnect), "{address}");
+            assert!(!shared.permits(&all, at(address), SocketAddrUse::UdpBind), "{address}");
         }
-        assert!(!shared.permits(at("0.0.0.0:80"), SocketAddrUse::TcpBind));
-        assert!(shared.permits(at("172.18.0.6:80"), SocketAddrUse::TcpConnect));
+        assert!(!shared.permits(&all, at("0.0.0.0:80"), SocketAddrUse::TcpBind));
+        assert!(shared.permits(&all, at("172.18.0.6:80"), SocketAddrUse::TcpConnect));
     }
 }

@@ -12,13 +12,15 @@ mod poll;
 mod transfer;
 
 use super::super::Host1;
+use super::Place;
 use data::{EBADF, EINVAL, SUCCESS, fault, number};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
 use std::collections::HashMap;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -82,8 +84,14 @@ impl Socket {
 struct Listener {
     port: u16,
     /// One for each of the container's addresses.
-    sockets: Vec<Arc<Socket>>,
+    sockets: Vec<(IpAddr, Arc<Socket>)>,
     blocks: bool,
+}
+
+impl Listener {
+    fn sockets(&self) -> Vec<Arc<Socket>> {
+        self.sockets.iter().map(|(_, socket)| socket.clone()).collect()
+    }
 }
 
 #[derive(Debug)]
@@ -95,6 +103,7 @@ struct Connection {
 /// The sockets of a core module.
 #[derive(Debug, Default)]
 pub(in crate::engine::wasm) struct Sockets {
+    place: Option<Arc<Place>>,
     listeners: Vec<Listener>,
     connections: HashMap<u32, Connection>,
     last: u32,
@@ -102,19 +111,54 @@ pub(in crate::engine::wasm) struct Sockets {
 
 impl Sockets {
     /// Takes listeners with their ports, in this order, into the calling thread's event loop.
-    pub fn new(listening: &[(u16, TcpListener)]) -> std::io::Result<Self> {
-        let mut listeners: Vec<Listener> = Vec::new();
+    pub fn new(listening: &[(u16, TcpListener)], place: &Arc<Place>) -> std::io::Result<Self> {
+        let mut sockets = Self { place: Some(place.clone()), ..Self::default() };
         for (port, socket) in listening {
-            let socket = Socket::new(socket.try_clone()?.into())?;
-            match listeners.iter_mut().find(|listener| listener.port == *port) {
-                Some(listener) => listener.sockets.push(socket),
-                None => {
-                    let sockets = vec![socket];
-                    listeners.push(Listener { port: *port, sockets, blocks: true });
-                }
-            }
+            sockets.listen(*port, socket.try_clone()?)?;
         }
-        Ok(Self { listeners, ..Self::default() })
+        Ok(sockets)
+    }
+
+    fn listen(&mut self, port: u16, socket: TcpListener) -> std::io::Result<()> {
+        let socket = (socket.local_addr()?.ip(), Socket::new(socket.into())?);
+        match self.listeners.iter_mut().find(|listener| listener.port == port) {
+            Some(listener) => listener.sockets.push(socket),
+            None => self.listeners.push(Listener { port, sockets: vec![socket], blocks: true }),
+        }
+        Ok(())
+    }
+
+    /// Listens at addresses that the container has got, and no longer at those that it has lost.
+    fn follow(&mut self) {
+        let Some(place) = self.place.clone().filter(|_| !self.listeners.is_empty()) else { return };
+        for listener in &mut self.listeners {
+            listener.sockets.retain(|(address, _)| !place.has_lost(*address));
+        }
+        for (port, socket) in place.current.listeners() {
+            // only an event loop that can have no more descriptors refuses one
+            let _ = self.listen(port, socket);
+        }
+    }
+
+    /// Returns when one of a listener's sockets has a connection, or when there may be others.
+    async fn any(&self, sockets: &[Arc<Socket>]) {
+        let mut waits: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = vec![self.changed()];
+        for socket in sockets {
+            waits.push(Box::pin(socket.ready(PollFlags::IN)));
+        }
+        std::future::poll_fn(|context| {
+            let ready = waits.iter_mut().any(|wait| wait.as_mut().poll(context).is_ready());
+            if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Returns when the listeners may be others.
+    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        match self.place.as_ref().filter(|_| !self.listeners.is_empty()) {
+            Some(place) => Box::pin(place.current.changed()),
+            None => Box::pin(std::future::pending()),
+        }
     }
 
     fn listener(&mut self, number: u32) -> Option<&mut Listener> {
@@ -193,11 +237,12 @@ async fn accept(
     result: i32,
 ) -> wasmtime::Result<i32> {
     let memory = memory(&mut caller)?;
-    let Some(listener) = caller.data_mut().sockets.listener(fd as u32) else {
-        return Ok(if connection(&caller, fd).is_some() { EINVAL } else { EBADF });
-    };
-    let (sockets, blocks) = (listener.sockets.clone(), listener.blocks);
     let accepted = loop {
+        caller.data_mut().sockets.follow();
+        let Some(listener) = caller.data_mut().sockets.listener(fd as u32) else {
+            return Ok(if connection(&caller, fd).is_some() { EINVAL } else { EBADF });
+        };
+        let (sockets, blocks) = (listener.sockets(), listener.blocks);
         let mut last = Errno::AGAIN;
         let accepted = sockets.iter().find_map(|socket| {
             let accepted = rustix::net::accept_with(socket.fd(), SocketFlags::CLOEXEC);
@@ -207,7 +252,7 @@ async fn accept(
             (Some(accepted), _) => break accepted,
             // the client has gone again
             (None, Errno::INTR | Errno::CONNABORTED) => {}
-            (None, Errno::AGAIN) if blocks => any(&sockets).await,
+            (None, Errno::AGAIN) if blocks => caller.data().sockets.any(&sockets).await,
             (None, e) => return Ok(number(e)),
         }
     };
@@ -221,17 +266,6 @@ async fn accept(
         }
         Err(_) => Ok(number(Errno::NFILE)),
     }
-}
-
-/// Returns when one of the listener's addresses has a connection.
-async fn any(sockets: &[Arc<Socket>]) {
-    let mut waits: Vec<_> =
-        sockets.iter().map(|socket| Box::pin(socket.ready(PollFlags::IN))).collect();
-    std::future::poll_fn(|context| {
-        let ready = waits.iter_mut().any(|wait| wait.as_mut().poll(context).is_ready());
-        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
 }
 
 async fn shutdown(mut caller: Caller<'_, Host1>, fd: i32, how: i32) -> wasmtime::Result<i32> {
@@ -333,12 +367,19 @@ async fn poll_oneoff(
 ) -> wasmtime::Result<i32> {
     let memory = memory(&mut caller)?;
     let (memory, host) = memory.data_and_store_mut(&mut caller);
+    host.sockets.follow();
     let files = files(host).await?;
     match poll::Poll::read(memory, subscriptions, count, &host.sockets, &files) {
-        Some(poll) => {
-            let happened = match poll.wait(host).await? {
-                Ok(happened) => happened,
-                Err(errno) => return Ok(errno),
+        Some(mut poll) => {
+            let happened = loop {
+                match poll.wait(host).await? {
+                    Ok(happened) if happened.is_empty() => {
+                        host.sockets.follow();
+                        poll.renew(&host.sockets);
+                    }
+                    Ok(happened) => break happened,
+                    Err(errno) => return Ok(errno),
+                }
             };
             let length = happened.len() as u32;
             data::at(memory, events, happened.len() * poll::EVENT)

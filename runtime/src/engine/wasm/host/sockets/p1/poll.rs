@@ -34,10 +34,17 @@ type Event = [u8; EVENT];
 
 /// What a guest waits for when it waits for sockets.
 pub(super) struct Poll {
-    sockets: Vec<(u64, u8, Vec<Arc<Socket>>)>,
+    sockets: Vec<Waited>,
     clocks: Vec<(u64, Instant)>,
     /// Subscriptions for wasmtime-wasi.
     others: Vec<u8>,
+}
+
+struct Waited {
+    userdata: u64,
+    kind: u8,
+    number: u32,
+    sockets: Vec<Arc<Socket>>,
 }
 
 impl Poll {
@@ -63,20 +70,37 @@ impl Poll {
             let socket = known.wait(number, kind).filter(|_| !files.contains(&number));
             match (deadline, socket) {
                 (Some(deadline), _) => poll.clocks.push((userdata, deadline)),
-                (_, Some(sockets)) => poll.sockets.push((userdata, kind, sockets)),
+                (_, Some(sockets)) => {
+                    poll.sockets.push(Waited { userdata, kind, number, sockets });
+                }
                 _ => poll.others.extend(subscription),
             }
         }
         (!poll.sockets.is_empty()).then_some(poll)
     }
 
-    /// Waits until something has happened; the events, or the number of an error.
+    /// Waits for the sockets that the listeners have now.
+    pub fn renew(&mut self, known: &Sockets) {
+        for waited in &mut self.sockets {
+            waited.sockets = known.wait(waited.number, waited.kind).unwrap_or_default();
+        }
+    }
+
+    /// Waits until something has happened; the events, or the number of an error. There are none if the listeners may be
+    /// others now.
     pub async fn wait(&self, host: &mut Host1) -> wasmtime::Result<Result<Vec<Event>, i32>> {
+        let place = host.sockets.place.clone();
+        let mut changed = pin!(async {
+            match &place {
+                Some(place) => place.current.changed().await,
+                None => std::future::pending().await,
+            }
+        });
         let mut theirs = pin!(self.others(host));
         let mut waits: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = Vec::new();
-        for (_, kind, sockets) in &self.sockets {
-            for socket in sockets {
-                waits.push(Box::pin(socket.ready(wanted(*kind))));
+        for waited in &self.sockets {
+            for socket in &waited.sockets {
+                waits.push(Box::pin(socket.ready(wanted(waited.kind))));
             }
         }
         if let Some(first) = self.clocks.iter().map(|(_, deadline)| *deadline).min() {
@@ -96,7 +120,12 @@ impl Poll {
             if ready || !events.is_empty() {
                 events.extend(self.happened());
             }
-            if events.is_empty() { Ready::Pending } else { Ready::Ready(Ok(Ok(events))) }
+            let changed = changed.as_mut().poll(context).is_ready();
+            if events.is_empty() && !changed {
+                Ready::Pending
+            } else {
+                Ready::Ready(Ok(Ok(events)))
+            }
         })
         .await
     }
@@ -106,12 +135,13 @@ impl Poll {
         let now = Instant::now();
         let clocks = self.clocks.iter().filter(|(_, deadline)| *deadline <= now);
         let clocks = clocks.map(|(userdata, _)| event(*userdata, CLOCK, false));
-        let sockets = self.sockets.iter().filter_map(|(userdata, kind, sockets)| {
-            let states = sockets.iter().map(|socket| socket.state(wanted(*kind)));
-            let state = states.fold(PollFlags::empty(), |all, state| all | state);
-            let hangup = state.intersects(PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR);
-            (!state.is_empty()).then(|| event(*userdata, *kind, hangup))
-        });
+        let sockets =
+            self.sockets.iter().filter_map(|Waited { userdata, kind, sockets, .. }| {
+                let states = sockets.iter().map(|socket| socket.state(wanted(*kind)));
+                let state = states.fold(PollFlags::empty(), |all, state| all | state);
+                let hangup = state.intersects(PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR);
+                (!state.is_empty()).then(|| event(*userdata, *kind, hangup))
+            });
         clocks.chain(sockets).collect()
     }
 
@@ -148,7 +178,7 @@ impl Sockets {
         // a directory under this number is nothing to wait for; a file is always ready
         let at = number.checked_sub(super::LISTENERS)? as usize;
         let listener = self.listeners.get(at).filter(|_| kind == READ)?;
-        Some(listener.sockets.clone())
+        Some(listener.sockets())
     }
 }
 
