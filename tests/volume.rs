@@ -4,8 +4,12 @@ use crate::harness::image::Tar;
 use crate::harness::proc::mounts_under;
 use crate::harness::{Knarr, NewUser};
 use rustix::fs::{XattrFlags, getxattr, setxattr};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
+};
+use std::ffi::CStr;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -22,7 +26,7 @@ fn a_named_volume_outlives_its_containers() {
     assert!(said.contains("is used by"), "{said}");
     knarr.ok(&["rm", &id]);
     assert_eq!(knarr.ok(&["volume", "rm", "data"]), "data");
-    assert!(!std::path::Path::new(&path).exists());
+    assert!(!Path::new(&path).exists());
 }
 
 #[test]
@@ -351,6 +355,85 @@ fn backups_keep_extended_attributes() {
             let mut found = [0; 256];
             let length = getxattr(root.join(path), name, &mut found).unwrap();
             assert_eq!(&found[..length], value, "{name} of {}", root.join(path).display());
+        }
+    }
+}
+
+/// A mount of memory on the host, shared or not; unmounted with all that came to be below it.
+struct Memory(PathBuf);
+
+impl Memory {
+    fn new(path: PathBuf, propagation: MountPropagationFlags) -> Self {
+        std::fs::create_dir(&path).unwrap();
+        mount("none", &path, "tmpfs", MountFlags::empty(), None::<&CStr>).unwrap();
+        mount_change(&path, propagation).unwrap();
+        std::fs::create_dir_all(path.join("source/inside")).unwrap();
+        std::fs::create_dir(path.join("source/outside")).unwrap();
+        Self(path)
+    }
+
+    fn source(&self) -> String {
+        self.0.join("source").display().to_string()
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        for line in mounts_under(&self.0).iter().rev() {
+            let path = line.split_whitespace().nth(4).unwrap();
+            let _ = unmount(path, UnmountFlags::DETACH);
+        }
+    }
+}
+
+#[test]
+fn mounts_come_and_go_through_a_shared_one() {
+    let knarr = Knarr::new().with_busybox().with_kit();
+    let memory = Memory::new(knarr.files().join("memory"), MountPropagationFlags::SHARED);
+    let source = memory.source();
+    let outside = Path::new(&source).join("outside");
+    for (word, up, down) in [
+        ("rshared", true, true),
+        ("shared", true, true),
+        ("rslave", false, true),
+        ("rprivate", false, false),
+    ] {
+        let bind = format!("type=bind,src={source},dst=/m,bind-propagation={word}");
+        let id = knarr.ok(&["run", "-d", "--mount", &bind, "busybox", "sleep", "1000"]);
+        let pid = knarr.inspect(&id, "{{.State.Pid}}");
+        // as a privileged program in the container does it
+        let nsenter = ["-t", &pid, "-m", "mount", "-t", "tmpfs", "none", "/m/inside"];
+        assert!(Command::new("nsenter").args(nsenter).status().unwrap().success());
+        let mounted = |path: &str| {
+            let mounts = std::fs::read_to_string(format!("/proc/{path}/mounts")).unwrap();
+            move |place: &str| mounts.lines().any(|line| line.split(' ').nth(1) == Some(place))
+        };
+        assert!(mounted(&pid)("/m/inside"));
+        assert_eq!(mounted("self")(&format!("{source}/inside")), up, "{word}");
+        mount("none", &outside, "tmpfs", MountFlags::empty(), None::<&CStr>).unwrap();
+        assert_eq!(mounted(&pid)("/m/outside"), down, "{word}");
+        unmount(&outside, UnmountFlags::empty()).unwrap();
+        assert!(!mounted(&pid)("/m/outside"), "{word}");
+        knarr.ok(&["rm", "-f", &id]);
+        let left = unmount(format!("{source}/inside"), UnmountFlags::empty());
+        assert_eq!(left.is_ok(), up, "{word}");
+    }
+    assert_eq!(mounts_under(&memory.0).len(), 1);
+}
+
+#[test]
+fn what_is_not_shared_on_the_host_is_not_shared() {
+    let knarr = Knarr::new().with_busybox().with_kit();
+    let memory = Memory::new(knarr.files().join("memory"), MountPropagationFlags::PRIVATE);
+    let (source, point) = (memory.source(), memory.0.display());
+    for (word, wanted) in [("rshared", "shared"), ("slave", "shared or slave")] {
+        for image in ["busybox", "kit"] {
+            let bind = format!("{source}:/m:{word}");
+            let said = knarr.fails(125, &["run", "--rm", "-v", &bind, image]);
+            let expected =
+                format!("path {source} is mounted on {point} but it is not a {wanted} mount");
+            assert!(said.contains(&expected), "{said}");
+            assert!(said.contains(&format!("mount --make-rshared {point}")), "{said}");
         }
     }
 }

@@ -93,9 +93,10 @@ impl View {
 
     fn at_rest(store: &Store, unowned: Unowned, with_mounts: bool) -> Result<Self> {
         let container = unowned.container.clone();
-        if with_mounts {
-            monitor::prepare_mounts(store.root(), &container.spec)?;
-        }
+        let mounts = match with_mounts {
+            true => monitor::resolve_mounts(store.root(), &container.spec)?,
+            false => Vec::new(),
+        };
         match sys::is_superuser() {
             true => sys::enter_mount_namespace()?,
             false => sys::enter_user_namespace()?,
@@ -109,11 +110,9 @@ impl View {
         };
         let root = resolve::open_root(&snapshot.target).map_err(failed)?;
         let mut routes = Vec::new();
-        if with_mounts {
-            for mount in monitor::resolve_mounts(store.root(), &container.spec)? {
-                if !is_overlay || bind(&root, &mount).is_err() {
-                    routes.extend(route(&mount));
-                }
+        for mount in mounts {
+            if !is_overlay || bind(&root, &mount).is_err() {
+                routes.extend(route(&mount));
             }
         }
         let mounted = is_overlay.then_some(snapshot.target);

@@ -9,9 +9,10 @@ use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file or directory of the host, and how it is to be seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Bind {
     pub path: PathBuf,
     /// What is bound is this part of it. A container may have made the links on the way: resolved inside `path`.
@@ -21,6 +22,8 @@ pub struct Bind {
     pub submounts: Submounts,
     /// Under which ids the files are seen.
     pub ids: Option<IdMap>,
+    /// Taken already, see [`Self::take`].
+    pub(crate) taken: Option<Arc<OwnedFd>>,
 }
 
 /// A tree of mounts that is nowhere yet.
@@ -65,7 +68,7 @@ impl Bind {
 
     /// The file or directory itself, for its path's sake (`O_PATH`).
     pub fn open(&self) -> Result<OwnedFd, BindError> {
-        let failed = |e: Errno| BindError::Open { path: self.path.clone(), source: e.into() };
+        let failed = |e| self.failed(e);
         let Some(subpath) = &self.subpath else {
             let flags = OFlags::PATH | OFlags::CLOEXEC;
             return rustix::fs::open(&self.path, flags, Mode::empty()).map_err(failed);
@@ -79,6 +82,27 @@ impl Bind {
         }
     }
 
+    /// Takes a copy of the mounts there now: what [`Self::detach`] restricts later. The copy of a shared mount gets and gives
+    /// mounts only if it is taken where that mount is shared: in the host's mount namespace.
+    pub fn take(&mut self) -> Result<(), BindError> {
+        self.taken = Some(Arc::new(self.copy()?));
+        Ok(())
+    }
+
+    fn copy(&self) -> Result<OwnedFd, BindError> {
+        let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH;
+        if self.submounts != Submounts::Leave {
+            flags |= OpenTreeFlags::AT_RECURSIVE;
+        }
+        open_tree(&self.open()?, "", flags).map_err(|e| self.failed(e))
+    }
+
+    fn failed(&self, error: Errno) -> BindError {
+        BindError::Open { path: self.path.clone(), source: error.into() }
+    }
+
     /// A detached copy of the mounts there, with `attributes` and what was asked for. Read-only reaches down to the mounts
     /// below (as in Docker since 25).
     pub fn detach(
@@ -86,20 +110,15 @@ impl Bind {
         read_only: bool,
         attributes: MountAttrFlags,
     ) -> Result<Detached, BindError> {
-        let opened = self.open()?;
-        let failed = |e: Errno| BindError::Open { path: self.path.clone(), source: e.into() };
-        let kind = fstat(&opened).map_err(failed)?.st_mode;
-        let recursive = self.submounts != Submounts::Leave;
-        let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_EMPTY_PATH;
-        if recursive {
-            flags |= OpenTreeFlags::AT_RECURSIVE;
-        }
-        let tree = open_tree(&opened, "", flags).map_err(failed)?;
+        let tree = match &self.taken {
+            Some(taken) => rustix::io::fcntl_dupfd_cloexec(taken, 0).map_err(|e| self.failed(e))?,
+            None => self.copy()?,
+        };
+        let kind = fstat(&tree).map_err(|e| self.failed(e))?.st_mode;
         self.restrict(&tree, read_only, attributes)
             .map_err(|e| BindError::Attributes { path: self.path.clone(), source: e.into() })?;
         if let Some(ids) = &self.ids {
+            let recursive = self.submounts != Submounts::Leave;
             let mapped = mount::map_ids(tree.as_fd(), recursive, ids);
             mapped.map_err(|e| BindError::Ids { path: self.path.clone(), source: e.into() })?;
         }

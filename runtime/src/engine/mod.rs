@@ -34,7 +34,7 @@ pub struct Launch<'a> {
 }
 
 /// A mount whose source is a path of the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ResolvedMount {
     pub source: MountSource,
     /// Absolute path in the container, as the user wrote it: hostile, to be resolved inside the root.
@@ -42,7 +42,7 @@ pub struct ResolvedMount {
     pub read_only: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum MountSource {
     /// A file or directory of the host (a bind mount or a volume's folder).
     Path(Bind),

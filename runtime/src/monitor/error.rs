@@ -22,6 +22,10 @@ pub enum Error {
     Give { path: PathBuf, uid: u32, gid: u32, source: io::Error },
     #[error("the mount at {target} cannot be shown under other ids: this takes the superuser")]
     IdmapOfUser { target: String },
+    #[error("path {} is mounted on {} but it is not a {wanted} mount", path.display(), mount_point.display())]
+    NoPropagation { path: PathBuf, mount_point: PathBuf, wanted: &'static str },
+    #[error("the mount at {target} cannot be shared with the host: this takes the superuser")]
+    SharedOfUser { target: String },
     #[error("cannot listen on {}", path.display())]
     ControlSocket { path: PathBuf, source: io::Error },
     #[error("cannot {operation} of the guest")]
@@ -117,6 +121,13 @@ impl Hint for Error {
             Self::IdmapOfUser { .. } => Some(
                 "leave idmap out: your files are root's in your own containers anyhow".into(),
             ),
+            Self::NoPropagation { mount_point, .. } => Some(format!(
+                "share what is mounted below it first: mount --make-rshared {}",
+                mount_point.display()
+            )),
+            Self::SharedOfUser { .. } => {
+                Some("rslave lets the host's mounts arrive in the container".into())
+            }
             Self::NotRunning { id } => Some(format!("start it: knarr start {}", id.short())),
             Self::AlreadyRunning { .. } => None,
             Self::Failed(e) => e.hint(),

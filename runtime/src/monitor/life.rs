@@ -136,7 +136,8 @@ impl<'a> Life<'a> {
         let (root, spec) = (self.root, &self.container.spec);
         let rootfs = self.paths.rootfs();
         let mut undo = Undo::new();
-        mounts::prepare(root, spec)?;
+        let mut resolved = mounts::resolve(root, spec)?;
+        mounts::share(&mut resolved)?;
         // outside of the mount namespace: others are to see the namespaces that are mounted
         let id = self.container.id();
         undo.push(move || drop(net::detach(root, id)));
@@ -162,7 +163,6 @@ impl<'a> Life<'a> {
         observe(Step::Attached);
         net::rootless::separate(entered.as_ref())?;
         observe(Step::Separated);
-        let mut resolved = mounts::resolve(self.root, spec)?;
         if snapshot::mount(&self.snapshot(), spec.auto_remove)? == Mounted::Overlay {
             undo.push(|| unmount(&rootfs));
         }

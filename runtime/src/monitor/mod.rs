@@ -32,7 +32,7 @@ pub use exec::Execution;
 pub(crate) use life::snapshot_of;
 pub use life::{Start, Step, run, run_in_foreground};
 pub use log::Stream;
-pub(crate) use mounts::{prepare as prepare_mounts, resolve as resolve_mounts};
+pub(crate) use mounts::resolve as resolve_mounts;
 pub use ownership::{is_running, wait_for_end};
 pub(crate) use report::in_one_line;
 pub use report::{Failure, Kind};

@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::engine::{Bind, MountSource, ResolvedMount, native};
+use crate::sys::mount::{self, Containing};
 use crate::sys::{own, resolve};
 use crate::volume;
 use knarr_core::fsx::{self, Context};
@@ -10,16 +11,8 @@ use knarr_core::spec::{ContainerSpec, IdMap, Mount, MountKind, Ownership};
 use knarr_core::sys;
 use std::path::Path;
 
-/// Makes volumes that are missing, and their files reachable. In the host's mount namespace.
-pub(crate) fn prepare(root: &Root, spec: &ContainerSpec) -> Result<(), Error> {
-    for mount in spec.mounts.iter().filter_map(|mount| mount.volume()) {
-        let volume = volume::create(root, mount.into())?;
-        volume::mount(root, &volume)?;
-    }
-    Ok(())
-}
-
-/// Where everything is. Makes missing folders for `-v`.
+/// Where everything is, from the mounts of the record. Makes volumes that are missing, their files reachable, and missing
+/// folders for `-v`. For the host's mount namespace, where others are to see a volume in memory.
 pub(crate) fn resolve(root: &Root, spec: &ContainerSpec) -> Result<Vec<ResolvedMount>, Error> {
     let mut mounts = Vec::with_capacity(spec.mounts.len());
     for mount in &spec.mounts {
@@ -38,21 +31,50 @@ pub(crate) fn resolve(root: &Root, spec: &ContainerSpec) -> Result<Vec<ResolvedM
                     ..Bind::of(source)
                 })
             }
-            MountKind::Volume(volume) => MountSource::Path(Bind {
-                subpath: volume.subpath.clone(),
-                ..Bind::of(volume::data(root, &volume.name)?)
-            }),
+            MountKind::Volume(wanted) => {
+                let volume = volume::create(root, wanted.into())?;
+                volume::mount(root, &volume)?;
+                let subpath = wanted.subpath.clone();
+                MountSource::Path(Bind { subpath, ..Bind::of(volume.data(root)?) })
+            }
             MountKind::Tmpfs { size, mode, options } => {
                 MountSource::Tmpfs { size: *size, mode: *mode, options: options.clone() }
             }
         };
-        mounts.push(ResolvedMount {
-            source,
-            target: mount.target.clone(),
-            read_only: mount.read_only,
-        });
+        let (target, read_only) = (mount.target.clone(), mount.read_only);
+        mounts.push(ResolvedMount { source, target, read_only });
     }
     Ok(mounts)
+}
+
+/// Takes from the host what a container is to share with it, in the host's mount namespace: elsewhere it is shared no more.
+pub(super) fn share(mounts: &mut [ResolvedMount]) -> Result<(), Error> {
+    mounts.iter_mut().try_for_each(|mount| match &mut mount.source {
+        MountSource::Path(bind) => share_one(bind, &mount.target),
+        MountSource::Tmpfs { .. } => Ok(()),
+    })
+}
+
+fn share_one(bind: &mut Bind, target: &str) -> Result<(), Error> {
+    let Some(word) = bind.propagation.as_deref() else { return Ok(()) };
+    let wanted = match word.trim_start_matches('r') {
+        "shared" => "shared",
+        "slave" => "shared or slave",
+        _ => return Ok(()),
+    };
+    let found = mount::containing(&bind.path).at("inspect", &bind.path)?;
+    let fits = |on: &Containing| on.is_shared || (on.is_slave && wanted != "shared");
+    if let Some(on) = found.filter(|on| !fits(on)) {
+        let (path, mount_point) = (bind.path.clone(), on.mount_point);
+        return Err(Error::NoPropagation { path, mount_point, wanted });
+    }
+    if wanted != "shared" {
+        return Ok(());
+    }
+    if !sys::is_superuser() {
+        return Err(Error::SharedOfUser { target: target.to_owned() });
+    }
+    Ok(bind.take().map_err(native::Error::from)?)
 }
 
 /// Fills the volumes that are new with what the image has at their place.

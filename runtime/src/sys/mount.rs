@@ -5,7 +5,8 @@ use rustix::io::{Errno, Result};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use std::fmt::Write;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 /// `struct mount_attr` of mount_setattr(2).
 #[repr(C)]
@@ -115,6 +116,58 @@ fn write_map(path: &str, ranges: &[IdRange]) -> Result<()> {
     rustix::io::write(&file, text.as_bytes()).map(drop)
 }
 
+/// The mount that a path lies on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Containing {
+    pub mount_point: PathBuf,
+    /// Mounts made below it appear elsewhere too.
+    pub is_shared: bool,
+    /// Those made elsewhere appear here.
+    pub is_slave: bool,
+}
+
+/// `None`: it is mounted outside of what this process sees.
+pub fn containing(path: &Path) -> std::io::Result<Option<Containing>> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+    let id = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?.stx_mnt_id;
+    let table = knarr_core::fsx::read_to_string(Path::new("/proc/self/mountinfo"))
+        .map_err(std::io::Error::other)?;
+    Ok(table.lines().find_map(|line| parse(line, id)))
+}
+
+/// One line of mountinfo (proc(5)): `ID PARENT DEVICE ROOT POINT OPTIONS [shared:N] [master:N] … - …`
+fn parse(line: &str, wanted: u64) -> Option<Containing> {
+    let mut words = line.split(' ');
+    if words.next()?.parse() != Ok(wanted) {
+        return None;
+    }
+    let mount_point = unescape(words.nth(3)?);
+    let fields: Vec<&str> = words.skip(1).take_while(|word| *word != "-").collect();
+    let has = |name: &str| fields.iter().any(|field| field.starts_with(name));
+    Some(Containing { mount_point, is_shared: has("shared:"), is_slave: has("master:") })
+}
+
+/// The kernel writes blanks and backslashes as three octal digits.
+fn unescape(text: &str) -> PathBuf {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digits = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match code.filter(|_| *first == b'\\') {
+            Some(code) => {
+                bytes.push(code);
+                rest = &tail[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
 /// Whether a path is the root of a mount.
 pub fn is_mount(path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
@@ -125,4 +178,21 @@ pub fn is_mount(path: &Path) -> bool {
 fn last_error() -> Errno {
     let code = std::io::Error::last_os_error().raw_os_error();
     Errno::from_raw_os_error(code.unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_mountinfo() {
+        let line = r"36 35 98:0 /mnt1 /mnt\040two rw,noatime shared:1 master:2 - ext3 /dev/root rw";
+        let found = parse(line, 36).unwrap();
+        let mount_point = PathBuf::from("/mnt two");
+        assert_eq!(found, Containing { mount_point, is_shared: true, is_slave: true });
+        assert_eq!(parse(line, 35), None);
+        let found = parse("1 0 0:1 / / rw - tmpfs shared:x rw", 1).unwrap();
+        assert!(!found.is_shared && !found.is_slave);
+        assert_eq!(unescape(r"/a\134040\9"), PathBuf::from(r"/a\040\9"));
+    }
 }
