@@ -250,7 +250,7 @@ fn connect_all(
 }
 
 fn empty_namespace() -> io::Result<OwnedFd> {
-    let namespace = namespace::make()?;
+    let namespace = namespace::make_for_guests()?;
     bridge::switch_on(&mut bridge::inside(namespace.as_fd())?)?;
     Ok(namespace)
 }

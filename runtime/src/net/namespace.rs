@@ -18,6 +18,16 @@ pub fn make() -> io::Result<OwnedFd> {
     })
 }
 
+/// Makes a namespace for Wasm guests, whose processes have no right to low ports: what they bind, the engine decides. As in
+/// Docker's containers.
+pub fn make_for_guests() -> io::Result<OwnedFd> {
+    let namespace = make()?;
+    // the setting is that of the thread that opens it; where it is read-only, low ports are refused
+    let setting = Path::new("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let _ = within(namespace.as_fd(), || fsx::write(setting, "0").map_err(|e| e.source));
+    Ok(namespace)
+}
+
 /// Does something inside of a namespace; sockets opened there stay there.
 pub fn within<T: Send>(
     namespace: BorrowedFd<'_>,

@@ -63,7 +63,7 @@ pub fn ensure(
         return Ok(namespace);
     }
     let failed = |source| failed(super::Step::Namespace, &network.name, source);
-    let namespace = namespace::make().map_err(failed)?;
+    let namespace = namespace::make_for_guests().map_err(failed)?;
     let host_name = bridge::shared_link_of(network);
     let gateways: Vec<IpAddr> = bridge::gateways(network).map(|g| g.addr()).collect();
     let mac = mac_of(network);

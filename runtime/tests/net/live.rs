@@ -12,6 +12,7 @@ use knarr_runtime::net::{self, NewNetwork, Step};
 
 crate::tests![
     servers,
+    sockets_of_their_own,
     clients,
     faults,
     a_port_that_is_taken,
@@ -59,7 +60,11 @@ fn client_on(network: &str) -> RunOptions {
 }
 
 fn idle_native(fixture: &Fixture, network: &str) -> ContainerId {
-    let options = named(&format!("native-{network}"), client_on(network));
+    idle_native_named(fixture, &format!("native-{network}"), network)
+}
+
+fn idle_native_named(fixture: &Fixture, name: &str, network: &str) -> ContainerId {
+    let options = named(name, client_on(network));
     let id = fixture.create(&["sleep", "1000"], options);
     fixture.start(&id);
     id
@@ -143,6 +148,47 @@ fn servers() {
     }
     let leases = knarr_core::fsx::list(&fixture.root().network("two").leases()).unwrap();
     assert_eq!(leases.len(), 1, "the native container's: {leases:?}");
+}
+
+/// Servers that bind "all addresses" themselves: as many as there are, at the start and later.
+fn sockets_of_their_own() {
+    let fixture = fixture();
+    let new = NewNetwork { name: "three".into(), ipv6: true, ..Default::default() };
+    net::create(fixture.root(), new).unwrap();
+    let on_two =
+        |name: &str| RunOptions { dns: client_on("one").dns, ..named(name, on(&["one", "three"])) };
+    let p2 = guest(&fixture, "tcpd.p2", &[], &["0.0.0.0:80"], on_two("p2"));
+    let p3 = guest(&fixture, "p3net.p3", &[], &["serve", "80"], on_two("p3"));
+    let here = guest(&fixture, "tcpd.p2", &[], &["127.0.0.1:80"], on_two("here"));
+    for id in [&p2, &p3, &here] {
+        guests::serve(&fixture, id);
+        connect(fixture.root(), id, &wish("two")).unwrap();
+    }
+    for network in ["one", "two", "three"] {
+        let native = idle_native(&fixture, network);
+        let own = address(&fixture, &native, network).to_string();
+        let seen = [format!("({})", own.replace('.', ", ")), format!(" {own}:")];
+        for (id, name) in [(&p2, "p2"), (&p3, "p3")] {
+            let heard = native_get(&fixture, &native, name, 80).unwrap_or_default();
+            assert!(heard.ends_with(&format!("{name}\n")), "{name} on {network}: {heard}");
+            assert!(wasm_get(&fixture, network, name, 80).unwrap().contains(name), "{network}");
+            let is_own = |line: &String| {
+                line.contains("accepted") && seen.iter().any(|own| line.contains(own))
+            };
+            wait_until(|| log(&fixture, id).iter().any(is_own));
+        }
+        assert_eq!(native_get(&fixture, &native, "here", 80), None);
+    }
+    let far = address(&fixture, &p2, "two").to_string();
+    disconnect(fixture.root(), &p2, "two").unwrap();
+    let native = idle_native_named(&fixture, "asks", "two");
+    assert_eq!(native_get(&fixture, &native, &far, 80), None);
+    assert!(native_get(&fixture, &native, "p3", 80).unwrap().contains("p3"));
+    // in the namespace nothing listens there any more
+    let pid = fixture.load(&p2).state.pid.unwrap();
+    let listening = || shell(&format!("nsenter --net=/proc/{pid}/ns/net ss -Hltn"));
+    wait_until(|| !listening().contains(&far));
+    assert_eq!(listening().lines().count(), 3 + 2 + 1, "{}", listening());
 }
 
 /// A guest that asks others, each time a new request.

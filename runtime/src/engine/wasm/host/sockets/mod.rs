@@ -11,6 +11,7 @@ pub(in crate::engine::wasm) mod p1;
 pub(in crate::engine::wasm) mod p2;
 pub(in crate::engine::wasm) mod p3;
 mod published;
+mod relay;
 mod shared;
 
 pub(in crate::engine::wasm) use carried::Carried;
@@ -153,6 +154,15 @@ impl Place {
         }
     }
 
+    /// The guest listens on a socket that it has bound.
+    fn listens(self: &Arc<Self>, at: SocketAddr) {
+        if let Where::Shared(shared) = &self.at
+            && shared.is_everywhere(Protocol::Tcp, at)
+        {
+            relay::start(self.clone(), shared.relays.clone(), at);
+        }
+    }
+
     /// What the guest is to see of an address it has bound.
     fn inside(&self, protocol: Protocol, bound: SocketAddr) -> SocketAddr {
         match &self.at {
@@ -166,7 +176,7 @@ impl Place {
     fn peer(&self, protocol: Protocol, peer: SocketAddr) -> SocketAddr {
         match &self.at {
             Where::Alone(_) => peer,
-            Where::Shared(shared) => shared.inside(peer),
+            Where::Shared(shared) => shared.peer(protocol, peer),
             Where::Carried(carried) => carried.peer(&self.current.get(), protocol, peer),
         }
     }

@@ -81,6 +81,21 @@ fn tcp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
             })
         },
     )?;
+    tcp.func_wrap_async(
+        "[method]tcp-socket.start-listen",
+        |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| {
+            Box::new(async move {
+                let (place, mut sockets) = store.data_mut().sockets_and_place();
+                let listens = HostTcpSocket::start_listen(&mut sockets, again(&socket)).await;
+                if listens.is_ok()
+                    && let Ok(at) = HostTcpSocket::local_address(&mut sockets, socket)
+                {
+                    place.listens(at.into());
+                }
+                outcome(listens)
+            })
+        },
+    )?;
     tcp.func_wrap(
         "[method]tcp-socket.local-address",
         |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| -> Outcome<_> {

@@ -84,7 +84,16 @@ fn tcp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                     }
                 }
                 let access = Access::<_, WasiSockets>::new(store.as_context_mut(), Host::sockets);
-                outcome(<WasiSockets as HostTcpSocketWithStore<Host>>::listen(access, socket).await)
+                let own = again(&socket);
+                let listens =
+                    <WasiSockets as HostTcpSocketWithStore<Host>>::listen(access, socket).await;
+                let (place, mut sockets) = store.data_mut().sockets_and_place();
+                if listens.is_ok()
+                    && let Ok(at) = HostTcpSocket::get_local_address(&mut sockets, own)
+                {
+                    place.listens(at.into());
+                }
+                outcome(listens)
             })
         },
     )?;

@@ -5,12 +5,13 @@
 //! started, which no neighbour's wrapper leads to. There is no such room behind ::1, which is therefore not to be had, as
 //! in a container without IPv6. What the guest listens on at all its addresses it also reaches through its loopback.
 
+use super::relay::Relays;
 use super::{Refusal, lock};
 use crate::net::Surroundings;
 use knarr_core::spec::Protocol;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use wasmtime_wasi::sockets::SocketAddrUse;
 
 #[derive(Debug)]
@@ -19,11 +20,12 @@ pub(in crate::engine::wasm) struct Shared {
     private: Option<Ipv4Addr>,
     /// Where the guest listens that listens at all its addresses.
     everywhere: Mutex<HashSet<(Protocol, SocketAddr)>>,
+    pub(super) relays: Arc<Relays>,
 }
 
 impl Shared {
     pub fn new(private: Option<Ipv4Addr>) -> Self {
-        Self { private, everywhere: Mutex::default() }
+        Self { private, everywhere: Mutex::default(), relays: Arc::default() }
     }
 
     /// What the guest's loopback address really is.
@@ -52,6 +54,17 @@ impl Shared {
     /// This is one of the addresses at which a guest listens that listens at all of them.
     pub fn listens_everywhere(&self, protocol: Protocol, at: SocketAddr) {
         lock(&self.everywhere).insert((protocol, at));
+    }
+
+    pub fn is_everywhere(&self, protocol: Protocol, at: SocketAddr) -> bool {
+        lock(&self.everywhere).contains(&(protocol, at))
+    }
+
+    pub fn peer(&self, protocol: Protocol, peer: SocketAddr) -> SocketAddr {
+        match protocol {
+            Protocol::Tcp => self.inside(self.relays.peer(peer)),
+            _ => self.inside(peer),
+        }
     }
 
     pub fn inside(&self, address: SocketAddr) -> SocketAddr {
