@@ -14,6 +14,7 @@ crate::tests![
     a_loopback_of_its_own,
     other_networks_and_the_host,
     allowed_outbound,
+    allowed_outbound_of_http,
     datagrams,
 ];
 
@@ -167,6 +168,60 @@ fn allowed_outbound() {
     is_denied(&attempt("udp.p2", &["ask", &ip("secret-udp"), "7001", "x"]));
     is_denied(&attempt("udp.p2", &["ask", &ip("secret-udp"), "7001", "x", "connect"]));
     is_denied(&attempt("p3net.p3", &["udp-ask", &ip("secret-udp"), "7001", "x"]));
+}
+
+fn allowed_outbound_of_http() {
+    host::become_host();
+    let fixture = guests::fixture();
+    network(&fixture, "net", false);
+    for name in ["web", "listed", "secret"] {
+        fixture.start(&guest(&fixture, "httpd.p2", &[7000], &[], named(name, on(&["net"]))));
+    }
+    let endpoints = net::endpoints(fixture.root(), "net").unwrap();
+    let ip =
+        |name: &str| endpoints.iter().find(|e| e.name == name).unwrap().ipv4.unwrap().to_string();
+    let outbound = vec![
+        Outbound { host: "web".into(), port: Some(7000) },
+        Outbound { host: ip("listed"), port: Some(7000) },
+    ];
+    let client = guest(
+        &fixture,
+        "httpd.p2",
+        &[],
+        &[],
+        RunOptions { outbound: Some(outbound), ..on(&["net"]) },
+    );
+    fixture.start(&client);
+    let own = address(&fixture, &client, "net");
+    let fetch = |host: &str| get(own, 8080, &format!("/fetch?url=http://{host}/"));
+    let secret = format!("{}:7000", ip("secret"));
+    let other_port = format!("{}:7001", ip("listed"));
+    // an address is not allowed before its name was asked for
+    let web = format!("{}:7000", ip("web"));
+    let mut expected = Vec::new();
+    for (denied, line) in [
+        (secret.as_str(), format!("tcp to {secret}")),
+        (&other_port, format!("tcp to {other_port}")),
+        (&web, format!("tcp to {web}")),
+        ("secret:7000", "looking up secret".into()),
+    ] {
+        // however often it is tried, its line comes once
+        expected.push(format!("stderr:knarr: {line}: access denied by the container's network\n"));
+        for _ in 0..2 {
+            let said = fetch(denied);
+            assert!(said.starts_with("HTTP/1.1 502 "), "{denied}: {said}");
+            let answer =
+                "stderr:error: GET /fetch: the guest answered ErrorCode::HttpRequestDenied\n";
+            expected.push(answer.into());
+        }
+    }
+    wait_until(|| log(&fixture, &client).len() >= expected.len());
+    assert_eq!(log(&fixture, &client), expected);
+    for allowed in ["web:7000", &web, &format!("{}:7000", ip("listed"))] {
+        let said = fetch(allowed);
+        assert!(said.contains("200 OK\nhello"), "{allowed}: {said}");
+    }
+    assert_eq!(log(&fixture, &client), expected);
 }
 
 fn datagrams() {
