@@ -106,3 +106,43 @@ fn an_ordinary_user_has_networks_with_names_and_published_ports() {
     knarr.ok(&["network", "rm", "mine", "other"]);
     assert_eq!(knarr.ok(&["network", "ls", "-q", "--filter", "type=custom"]), "");
 }
+
+#[test]
+fn a_running_wasm_container_of_an_ordinary_user_is_connected_and_disconnected() {
+    let user = NewUser::new();
+    let knarr = Knarr::of_user(user.0.clone()).with_busybox();
+    for (name, module) in [("tcpd", "tcpd.p2.wasm"), ("httpd", "httpd.p2.wasm")] {
+        let mut tar = Tar::new();
+        tar.file("app.wasm", 0o755, &guest(module));
+        let config = [r#"ENTRYPOINT ["/app.wasm"]"#, "EXPOSE 80"];
+        knarr.import(name, "wasi/wasm", &config, &tar.finish());
+    }
+    for network in ["one", "two"] {
+        knarr.ok(&["network", "create", network]);
+    }
+    let run = |name: &str, rest: &[&str]| {
+        let own = format!("HOSTNAME={name}");
+        let run = ["run", "-d", "--name", name, "-e", &own, "--network", "one"];
+        knarr.ok(&[&run, rest].concat())
+    };
+    run("db", &["tcpd", "0.0.0.0:80"]);
+    run("web", &["httpd"]);
+    until("it listens", || knarr.ok(&["logs", "db"]).contains("listening"));
+    let ask = |name: &str| {
+        let request =
+            format!("printf 'GET / HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n' | nc -w 3 {name} 80");
+        let ask = ["run", "--rm", "--network", "two", "--dns", "127.0.0.1", "busybox", "sh", "-c"];
+        knarr.run(&[&ask[..], &[&request]].concat()).stdout
+    };
+    for (name, body) in [("db", "db"), ("web", "hello")] {
+        assert_eq!(ask(name), "");
+        knarr.ok(&["network", "connect", "two", name]);
+        until("it is reached", || ask(name).contains(body));
+        knarr.ok(&["network", "disconnect", "two", name]);
+        assert_eq!(ask(name), "");
+        let said = knarr.fails(1, &["network", "disconnect", "two", name]);
+        assert!(said.contains("is not on network two"), "{said}");
+    }
+    knarr.ok(&["rm", "-f", "db", "web"]);
+    knarr.ok(&["network", "rm", "one", "two"]);
+}
