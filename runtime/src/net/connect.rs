@@ -1,9 +1,10 @@
 //! `network connect` and `disconnect`, of containers that run and of those that do not.
 
-use super::attach::{self, Observe, Progress, Step, configure, failed, lease_all, plug_of};
+use super::attach::{self, configure, lease_all, plug_of};
 use super::depart::{Leases, Leave, Links};
 use super::error::{Error, Result};
 use super::netlink::{Socket, route};
+use super::step::{Observe, Progress, Step, failed};
 use super::{bridge, endpoint, namespace, reload, shared, store};
 use crate::state::{Container, Placement};
 use knarr_core::id::ContainerId;

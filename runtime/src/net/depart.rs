@@ -1,10 +1,11 @@
 //! Taking back what a container was given by its networks.
 
-use super::attach::{Step, failed, published};
+use super::attach::published;
 use super::endpoint::{self, Endpoint};
 use super::error::{Error, Result};
 use super::firewall::Firewall;
 use super::netlink::{Socket, link};
+use super::step::{Step, failed};
 use super::{bridge, lease, loopback, rootless, shared};
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;

@@ -1,4 +1,4 @@
-use super::attach::Step;
+use super::step::Step;
 use ipnet::IpNet;
 use knarr_core::fsx;
 use knarr_core::hint::Hint;

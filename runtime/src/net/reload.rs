@@ -1,8 +1,9 @@
 //! The packet filter's table from the records: made on first use, and again after somebody has flushed it.
 
-use super::attach::{Step, failed, published};
+use super::attach::published;
 use super::error::Result;
 use super::firewall::Firewall;
+use super::step::{Step, failed};
 use super::{bridge, endpoint, lease, store};
 use knarr_core::root::Root;
 use knarr_core::spec::network::Driver;

@@ -3,11 +3,11 @@
 //! It is made with the first of them and stays until the network is removed, so that a start costs one address. A mount
 //! keeps it; where that is lost or cannot be seen, it is found by a container that runs in it.
 
-use super::attach::failed;
 use super::bridge::{self, Plug};
 use super::error::Result;
 use super::netlink::link::Link;
 use super::netlink::{Request, Socket, address, gone, link, route, rule};
+use super::step::failed;
 use super::{endpoint, lease, namespace, store};
 use crate::state::{self, Placement};
 use ipnet::{IpNet, Ipv4Net};

@@ -1,10 +1,10 @@
 //! The records of networks.
 
 use super::address::{self, Block, overlap};
-use super::attach::{Step, failed};
 use super::error::{Error, Result};
 use super::firewall::Firewall;
 use super::netlink::{Socket, link, route};
+use super::step::{Step, failed};
 use super::{bridge, endpoint, lease, namespace, reload, rootless, shared};
 use crate::engine::UserNamespaces;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
