@@ -99,3 +99,64 @@ fn signals_of_the_terminal_reach_the_container() {
     assert_eq!(output.status.code(), Some(5));
     assert_eq!(output.stdout, b"ready\nasked\n");
 }
+
+#[test]
+fn a_command_killed_before_its_container_began_leaves_none() {
+    let knarr = images(Knarr::new());
+    // it waits for the volume, which somebody else seems to make
+    let volume = knarr.root().join("volumes/data");
+    std::fs::create_dir_all(&volume).unwrap();
+    let lock = std::fs::File::create(volume.join("lock")).unwrap();
+    lock.lock().unwrap();
+    for image in ["busybox", "kit"] {
+        for detach in ["--detach", "--detach=false"] {
+            let run = ["run", detach, "--rm", "--name", "going", "-v", "data:/data", image];
+            let mut child = knarr.start(&run, Stdio::null());
+            until("it is made", || knarr.run(&["inspect", "going"]).code == 0);
+            assert_eq!(knarr.inspect("going", "{{.State.Status}}"), "created");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(knarr.ok(&["ps", "-aq"]), "");
+            assert!(knarr.containers().is_empty());
+        }
+    }
+    // one that is only made waits for its start
+    drop(lock);
+    let id = knarr.ok(&["create", "--rm", "busybox", "true"]);
+    assert_eq!(knarr.inspect(&id, "{{.State.Status}}"), "created");
+    knarr.ok(&["start", "-a", &id]);
+    assert!(knarr.containers().is_empty());
+}
+
+#[test]
+fn a_monitor_that_is_stopped_holds_nobody_up() {
+    let knarr = images(Knarr::new());
+    let mut waiting = Vec::new();
+    for verb in [&["stop", "-t", "0"][..], &["rm", "-f"], &["kill"], &["rm"]] {
+        for (image, command) in COMMANDS {
+            let id = knarr.ok(&[&["run", "-d", image], command].concat());
+            let guest: i32 = knarr.inspect(&id, "{{.State.Pid}}").parse().unwrap();
+            let monitor = monitor_of(&knarr, &id);
+            monitor.signal(rustix::process::Signal::STOP);
+            assert_eq!(knarr.inspect(&id, "{{.State.Status}}"), "running");
+            assert!(knarr.ok(&["ps", "-q", "--no-trunc"]).contains(&id));
+            let child = knarr.start(&[verb, &[&id]].concat(), Stdio::null());
+            waiting.push((verb, id, child, Process::open(guest).unwrap(), monitor));
+        }
+    }
+    for (verb, id, mut child, guest, monitor) in waiting {
+        let status = child.wait().unwrap();
+        if verb == ["rm"] {
+            assert_eq!(status.code(), Some(1), "it runs");
+            monitor.kill();
+            knarr.ok(&["rm", &id]);
+            continue;
+        }
+        assert!(status.success(), "{verb:?}");
+        guest.ended();
+        match verb[0] {
+            "rm" => assert!(!knarr.containers().contains(&id)),
+            _ => assert_eq!(knarr.inspect(&id, "{{.State.Status}}"), "exited"),
+        }
+    }
+}

@@ -5,6 +5,8 @@
 //! nothing to clear away; a folder whose lock can be taken is what a dead monitor left. Both are only ever done under the
 //! state's lock, so that a busy folder always means a monitor.
 //!
+//! A container of `run --rm` is its command's from its creation on, which holds a lock of its own until a monitor has it.
+//!
 //! What a monitor mounts is mounted in its own namespace and dies with it, and the kernel kills the guest when its
 //! monitor dies; left are cgroups, sockets, and records.
 
@@ -69,12 +71,22 @@ pub fn take(root: &Root, id: &ContainerId) -> Result<Option<Unowned>, Error> {
     if was_started {
         put_right(root, &mut unowned)?;
     }
-    let to_be_removed = was_started && unowned.container.spec.auto_remove;
+    let is_over = was_started || is_abandoned(root, &unowned.container)?;
+    let to_be_removed = is_over && unowned.container.spec.auto_remove;
     if to_be_removed || unowned.state.state().status == Status::Removing {
         remove(root, unowned, true)?;
         return Err(state::Error::Gone { id: id.clone() }.into());
     }
     Ok(Some(unowned))
+}
+
+/// Whether the command that made the container in order to run it died before it did.
+fn is_abandoned(root: &Root, container: &Container) -> Result<bool, Error> {
+    let creator = root.container(container.id()).creator();
+    if container.state.status != Status::Created || !creator.exists() {
+        return Ok(false);
+    }
+    Ok(Lock::try_exclusive(&creator)?.is_some())
 }
 
 /// What a dead monitor left: its locked folder, or nothing. `None` if a monitor lives.
@@ -104,6 +116,7 @@ pub fn is_suspect(root: &Root, container: &Container) -> bool {
     container.state.is_alive()
         || matches!(container.state.status, Status::Removing | Status::Restarting)
         || root.container(container.id()).run().exists()
+        || (container.state.status == Status::Created && container.spec.auto_remove)
 }
 
 fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {

@@ -13,7 +13,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
-    let (_, id) = create(&args.options, context)?;
+    let (_, id) = create(&args.options, context, false)?;
     ui::line(id)?;
     Ok(0)
 }

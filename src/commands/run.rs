@@ -42,7 +42,7 @@ fn attempt(args: &Args, context: &Context) -> Outcome {
         detach_keys: super::attach::keys(args.options.detach_keys.as_deref())?,
         forward_signals: args.sig_proxy,
     };
-    let (store, id) = create(&args.options, context)?;
+    let (store, id) = create(&args.options, context, true)?;
     let ended = match args.detach {
         true => container::start(&store, &id).map(|()| End::Detached),
         false => run::run(&store, &id, &attach),

@@ -13,7 +13,13 @@ use knarr_runtime::container;
 use knarr_runtime::container::options::{ImageOptions, resolve};
 
 /// Makes the container that the options ask for.
-pub fn create(options: &Options, context: &Context) -> Result<(Store, ContainerId), Failure> {
+///
+/// `for_run`: this process is about to start it.
+pub fn create(
+    options: &Options,
+    context: &Context,
+    for_run: bool,
+) -> Result<(Store, ContainerId), Failure> {
     let wanted = options.wanted_platform()?;
     let mut asked = options.run_options()?;
     let network = options.network.options()?;
@@ -54,6 +60,7 @@ pub fn create(options: &Options, context: &Context) -> Result<(Store, ContainerI
     if options.publish_all {
         publish_all(&mut new.spec);
     }
+    new.for_run = for_run;
     let id = container::create(&store, new)?;
     if let Some(path) = cidfile {
         knarr_core::fsx::create_new(path, id.as_str().as_bytes())?;

@@ -5,7 +5,7 @@ use super::{Error, Result};
 use crate::engine::{cgroup, native, wasm};
 use crate::state::{self, Claim, ContainerState};
 use crate::{net, volume};
-use knarr_core::fsx::Durability;
+use knarr_core::fsx::{Context, Durability};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::record;
@@ -14,13 +14,15 @@ use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode};
 use knarr_core::store::Store;
 use knarr_core::sys;
 use knarr_core::undo::Undo;
+use rustix::io::FdFlags;
+use std::path::Path;
 
 /// Attempts to make up a name that is free.
 const ATTEMPTS: usize = 100;
 
 /// Checks everything, then makes the container. The image's layers must be unpacked.
 pub fn create(store: &Store, new: NewContainer) -> Result<ContainerId> {
-    let NewContainer { name, spec } = new;
+    let NewContainer { name, spec, for_run } = new;
     if let Some(name) = &name {
         state::validate(name)?;
     }
@@ -43,6 +45,9 @@ pub fn create(store: &Store, new: NewContainer) -> Result<ContainerId> {
     sys::create_private_dir_all(paths.data())?;
     undo.push(|| drop(sys::remove_tree(paths.data())));
     record::write(&paths.state(), &ContainerState::created(name.clone()), Durability::Process)?;
+    if for_run && spec.auto_remove {
+        own_for_life(&paths.creator())?;
+    }
     undo.push(|| drop(net::leave_all(root, &spec.id)));
     if let NetworkMode::Networks(wishes) = &spec.network {
         for wish in wishes {
@@ -57,6 +62,15 @@ pub fn create(store: &Store, new: NewContainer) -> Result<ContainerId> {
         volume::create(root, mount.into())?;
     }
     Ok(spec.id)
+}
+
+/// Locks a file until this process ends, and the monitor that it starts or becomes: [`reconcile`](crate::reconcile) tells by
+/// it that nobody will start the container any more.
+fn own_for_life(path: &Path) -> Result<()> {
+    let lock = Lock::exclusive(path)?;
+    rustix::io::fcntl_setfd(lock.file(), FdFlags::empty()).at("keep open", path)?;
+    std::mem::forget(lock);
+    Ok(())
 }
 
 /// What its engine cannot do for it is refused now, not at the start.

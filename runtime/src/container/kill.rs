@@ -24,7 +24,7 @@ pub fn kill(store: &Store, id: &ContainerId, signal: &str) -> Result<()> {
         false => Request::Signal { signal: signal.number() },
     };
     let result = Connection::open(root, id).and_then(|mut connection| match ends {
-        true => connection.until_exit(&request).map(drop),
+        true => connection.end(&request).map(drop),
         false => connection.order(&request),
     });
     match result {

@@ -109,13 +109,16 @@ fn hide(root: &Root, id: &ContainerId, options: Remove) -> Result<Option<Hidden>
 fn end(root: &Root, id: &ContainerId, force: bool) -> Result<()> {
     // a monitor that listens has a guest or is about to have one; the others are on their way out
     if let Ok(mut connection) = Connection::open(root, id) {
-        let request = if force { KILL } else { Request::Ping };
-        match connection.ask(&request) {
-            Ok(_) if !force => {
+        let ended = match force {
+            true => connection.end(&KILL).map(drop),
+            false => connection.order(&Request::Ping),
+        };
+        match ended {
+            Ok(()) | Err(monitor::Error::Silent { .. }) if !force => {
                 let name = state::load(root, id)?.state.name;
                 return Err(Error::Running { name });
             }
-            Ok(_) | Err(monitor::Error::NotRunning { .. }) => {}
+            Ok(()) | Err(monitor::Error::NotRunning { .. }) => {}
             Err(e) => return Err(e.into()),
         }
     }

@@ -31,10 +31,13 @@ pub fn stop(store: &Store, id: &ContainerId, options: &Stop) -> Result<()> {
     let timeout = options.timeout.unwrap_or(process.stop_timeout.unwrap_or(GRACE).into());
     let signal = if timeout == 0 { Signal::KILL } else { signal };
     let request = Request::Stop { signal: signal.number(), timeout };
-    let stopped = Connection::open(root, id).and_then(|mut c| c.until_exit(&request));
-    match stopped {
-        Ok(_) | Err(monitor::Error::NotRunning { .. }) => Ok(()),
-        Err(e) => Err(Error::from(e)),
-    }?;
+    loop {
+        match Connection::open(root, id).and_then(|mut connection| connection.end(&request)) {
+            // whoever restarts it is to know as well
+            Ok(false) => {}
+            Ok(true) | Err(monitor::Error::NotRunning { .. }) => break,
+            Err(e) => return Err(Error::from(e)),
+        }
+    }
     restart::settle(root, id)
 }

@@ -5,16 +5,24 @@ use super::control;
 pub use super::control::{Request, Response};
 use crate::state::Exit;
 use crate::sys::resolve;
+use crate::sys::signal::Signal;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
+use rustix::net::sockopt;
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Longest path of a socket (unix(7): 108 bytes with the final zero).
 const SOCKET_PATH_LIMIT: usize = 107;
+
+/// For an answer that takes a moment, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to the monitor of one container.
 #[derive(Debug)]
@@ -48,8 +56,10 @@ impl Connection {
         Self { id: id.clone(), stream, received: Vec::new() }
     }
 
-    /// Asks, and waits for the answer; [`Error::NotRunning`] if the monitor ends without one.
+    /// Asks, and waits for the answer; [`Error::NotRunning`] if the monitor ends without one, [`Error::Silent`] if it takes
+    /// longer than it may.
     pub fn ask(&mut self, request: &Request) -> Result<Response, Error> {
+        self.stream.set_read_timeout(patience(request)).map_err(|e| self.failed(e))?;
         self.send(request)?;
         loop {
             let message = control::take_line(&mut self.received);
@@ -81,6 +91,9 @@ impl Connection {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
                 Error::NotRunning { id: self.id.clone() }
             }
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                Error::Silent { id: self.id.clone() }
+            }
             _ => Error::Talk { id: self.id.clone(), source: error },
         }
     }
@@ -101,9 +114,30 @@ impl Connection {
         }
     }
 
-    /// Whether a guest runs.
+    /// Ends the guest. A monitor that does not answer, since somebody has stopped it, say, is killed, and its guest with it:
+    /// then the answer is `false`, and whoever restarts the container may have done so.
+    pub fn end(&mut self, request: &Request) -> Result<bool, Error> {
+        match self.until_exit(request) {
+            Err(Error::Silent { .. }) => {
+                self.kill_monitor().map_err(|e| self.failed(e.into()))?;
+                Ok(false)
+            }
+            other => other.map(|_| true),
+        }
+    }
+
+    /// The process that listens lives, or the connection would have ended: its number is no other one's.
+    fn kill_monitor(&self) -> rustix::io::Result<()> {
+        let listener = sockopt::socket_peercred(&self.stream)?.pid;
+        let process = pidfd_open(listener, PidfdFlags::empty())?;
+        pidfd_send_signal(&process, rustix::process::Signal::KILL)?;
+        let mut ended = [PollFd::new(&process, PollFlags::IN)];
+        poll(&mut ended, None).map(drop)
+    }
+
+    /// Whether a guest runs. One whose monitor does not answer does.
     pub(super) fn is_running(&mut self) -> bool {
-        self.order(&Request::Ping).is_ok()
+        matches!(self.order(&Request::Ping), Ok(()) | Err(Error::Silent { .. }))
     }
 
     /// The socket, and what was received after the last answer.
@@ -123,6 +157,17 @@ impl Connection {
     pub(super) fn nonsense(&self) -> Error {
         Error::Nonsense { id: self.id.clone() }
     }
+}
+
+/// How long a monitor may take to answer: it does little else. `None`: the answer comes with the guest's end.
+fn patience(request: &Request) -> Option<Duration> {
+    let grace = match request {
+        Request::Wait => return None,
+        Request::Stop { signal, .. } if *signal == Signal::KILL.number() => 0,
+        Request::Stop { timeout, .. } => u64::try_from(*timeout).ok()?,
+        _ => 0,
+    };
+    Some(PATIENCE.saturating_add(Duration::from_secs(grace)))
 }
 
 /// Listens on a container's socket.

@@ -42,6 +42,8 @@ pub enum Error {
     Vanished { id: ContainerId },
     #[error("container {} is not running", id.short())]
     NotRunning { id: ContainerId },
+    #[error("the monitor of container {} does not answer", id.short())]
+    Silent { id: ContainerId },
     #[error("cannot talk to the monitor of container {}", id.short())]
     Talk { id: ContainerId, source: io::Error },
     #[error("the monitor of container {} gave an answer that has no meaning here", id.short())]
@@ -130,6 +132,9 @@ impl Hint for Error {
             }
             Self::NotRunning { id } => Some(format!("start it: knarr start {}", id.short())),
             Self::AlreadyRunning { .. } => None,
+            Self::Silent { id } => {
+                Some(format!("'knarr stop {0}' or 'knarr rm -f {0}' ends it anyway", id.short()))
+            }
             Self::Failed(e) => e.hint(),
             Self::InvalidSignal(e) => e.hint(),
             Self::State(e) => e.hint(),

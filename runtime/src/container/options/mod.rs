@@ -145,6 +145,9 @@ pub struct NewContainer {
     /// `None`: one is made up.
     pub name: Option<String>,
     pub spec: ContainerSpec,
+    /// This process is about to start it. One that is to be removed at its end is then removed as well if this process
+    /// ends before.
+    pub for_run: bool,
 }
 
 /// Puts an image's configuration and the user's options together.
@@ -160,6 +163,7 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
         check_hostname(name)?;
     }
     Ok(NewContainer {
+        for_run: false,
         name: options.name.clone(),
         spec: ContainerSpec {
             hostname: options.hostname.clone(),
