@@ -1,11 +1,12 @@
 //! What leads out of an ordinary user's networks: pasta and slirp4netns, each by itself, on a host of the test's own.
 
-use crate::harness::host::{ADDRESS, OUTSIDE, answer_names, tell_addresses};
+use crate::harness::host::{ADDRESS, ADDRESS6, OUTSIDE, OUTSIDE6, answer_names, tell_addresses};
 use crate::harness::image::{Tar, guest};
 use crate::harness::proc::{of_user, until};
 use crate::harness::{Knarr, NewUser};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
 
 const PORT: u16 = 7000;
 
@@ -16,9 +17,11 @@ fn beginning(user: &NewUser, programs: &[&str]) -> Knarr {
         answer_names(UdpSocket::bind((OUTSIDE, 53)).unwrap(), OUTSIDE);
         tell_addresses(TcpListener::bind((OUTSIDE, PORT)).unwrap());
     });
-    let mut tar = Tar::new();
-    tar.file("app.wasm", 0o755, &guest("tcpc.p2.wasm"));
-    knarr.import("tcpc", "wasi/wasm", &[r#"ENTRYPOINT ["/app.wasm"]"#], &tar.finish());
+    for name in ["tcpc", "tcpd", "udp"] {
+        let mut tar = Tar::new();
+        tar.file("app.wasm", 0o755, &guest(&format!("{name}.p2.wasm")));
+        knarr.import(name, "wasi/wasm", &[r#"ENTRYPOINT ["/app.wasm"]"#], &tar.finish());
+    }
     knarr
 }
 
@@ -33,10 +36,77 @@ fn is_running(user: &NewUser, program: &str) -> bool {
 /// One line to whoever listens there, and the answer.
 fn ask(place: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(place)?;
-    stream.write_all(b"GET /page HTTP/1.0\r\n\r\n")?;
+    stream.write_all(b"GET /cgi-bin/who HTTP/1.0\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
+}
+
+/// Published ports of both engines, reached from everywhere: the server sees who connects, and the network's gateway in place
+/// of the host's loopback.
+fn shows_its_clients(knarr: &Knarr) {
+    let create = ["network", "create", "--ipv6", "both"];
+    knarr.ok(&create);
+    let gateway = |at: usize| {
+        let template = format!("{{{{(index .IPAM.Config {at}).Gateway}}}}");
+        knarr.ok(&["network", "inspect", "-f", &template, "both"]).parse::<IpAddr>().unwrap()
+    };
+    let tell = "mkdir -p /www/cgi-bin; cd /www/cgi-bin; printf '#!/bin/sh\\necho; echo to $REMOTE_ADDR.' >who
+        chmod 755 who; exec httpd -f -p 80 -h /www";
+    let run = ["run", "-d", "--name", "native", "--network", "both", "-p", "80"];
+    knarr.ok(&[&run[..], &["busybox", "sh", "-c", tell]].concat());
+    let published = knarr.ok(&["port", "native", "80"]);
+    let port = published.lines().next().unwrap().parse::<SocketAddr>().unwrap().port();
+    let seen = |from_host: bool, to: IpAddr| {
+        let act = || ask((to, port).into()).unwrap_or_default();
+        if from_host { knarr.host().inside(act) } else { knarr.host().outside(act) }
+    };
+    let local = Ipv4Addr::LOCALHOST.into();
+    until("it serves", || !seen(true, local).is_empty());
+    for (from_host, there, client) in [
+        (true, local, gateway(0)),
+        (true, ADDRESS.into(), ADDRESS.into()),
+        (false, ADDRESS.into(), OUTSIDE.into()),
+        (true, Ipv6Addr::LOCALHOST.into(), gateway(1)),
+        (true, ADDRESS6.into(), ADDRESS6.into()),
+        (false, ADDRESS6.into(), OUTSIDE6.into()),
+    ] {
+        let seen = seen(from_host, there);
+        // busybox listens for both families at once
+        let shown = [format!("to [{client}]."), format!("to [::ffff:{client}].")];
+        assert!(shown.iter().any(|shown| seen.contains(shown)), "{client}: {seen}");
+    }
+
+    let port = |name: &str| {
+        let published: SocketAddr =
+            knarr.ok(&["port", name]).rsplit(' ').next().unwrap().parse().unwrap();
+        SocketAddr::new(ADDRESS.into(), published.port())
+    };
+    knarr.ok(&["run", "-d", "--name", "wasm", "-p", "0.0.0.0::80", "tcpd", "0.0.0.0:80"]);
+    until("it listens", || knarr.ok(&["logs", "wasm"]).contains("listening"));
+    let answer = knarr.host().outside(|| ask(port("wasm")));
+    assert!(answer.unwrap().contains("200 OK"));
+    let accepted = OUTSIDE.octets().map(|octet| octet.to_string()).join(", ");
+    until("it tells", || knarr.ok(&["logs", "wasm"]).contains(&accepted));
+
+    let serve = ["udp", "serve", "0.0.0.0", "80"];
+    knarr
+        .ok(&[&["run", "-d", "--name", "datagrams", "-p", "0.0.0.0::80/udp"][..], &serve].concat());
+    until("it serves", || {
+        let place = port("datagrams");
+        let answer = knarr.host().outside(|| {
+            let socket = UdpSocket::bind((OUTSIDE, 0)).unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            socket.send_to(b"hello", place).unwrap();
+            let mut buffer = [0; 64];
+            socket.recv_from(&mut buffer).map(|(_, from)| from)
+        });
+        answer.is_ok_and(|from| from == place)
+    });
+    let said = knarr.ok(&["logs", "datagrams"]);
+    assert!(said.contains(&OUTSIDE.to_string()), "{said}");
+    knarr.ok(&["rm", "-f", "native", "wasm", "datagrams"]);
+    knarr.ok(&["network", "rm", "both"]);
 }
 
 fn leads_out_and_in(program: &str) {
@@ -50,20 +120,7 @@ fn leads_out_and_in(program: &str) {
     let wasm = knarr.ok(&["run", "--rm", "tcpc", "server.example", &port, "hello\n"]);
     assert!(wasm.ends_with(&sees), "{wasm}");
 
-    let serve = "echo from the server > /tmp/page; exec httpd -f -p 80 -h /tmp";
-    let id = knarr.ok(&["run", "-d", "-p", "80", "busybox", "sh", "-c", serve]);
-    let published: SocketAddr = knarr.ok(&["port", &id, "80"]).parse().unwrap();
-    let reached = |from: &dyn Fn(SocketAddr) -> std::io::Result<String>, to: Ipv4Addr| {
-        let to = SocketAddr::new(to.into(), published.port());
-        from(to).is_ok_and(|answer| answer.contains("from the server"))
-    };
-    let host = |to| knarr.host().inside(|| ask(to));
-    let outside = |to| knarr.host().outside(|| ask(to));
-    until("it serves", || reached(&host, Ipv4Addr::LOCALHOST));
-    assert!(reached(&host, ADDRESS), "from the host, by its own address");
-    assert!(reached(&outside, ADDRESS), "from outside");
-
-    knarr.ok(&["rm", "-f", &id]);
+    shows_its_clients(&knarr);
     until("no process is left", || of_user(user.0.id).is_empty());
     let files = std::fs::read_dir(knarr.root().join("run/n")).unwrap();
     let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();

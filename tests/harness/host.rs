@@ -10,7 +10,7 @@ use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,6 +19,9 @@ use std::process::Command;
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 /// Of the one outside.
 pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+
+pub const ADDRESS6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+pub const OUTSIDE6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
 /// The namespaces live as long as this.
 pub struct Host {
@@ -63,8 +66,10 @@ impl Host {
             ip("link add uplink type veth peer name router");
             ip("link set lo up");
             ip(&format!("addr add {ADDRESS}/24 dev uplink"));
+            ip(&format!("addr add {ADDRESS6}/64 dev uplink nodad"));
             ip("link set uplink up");
             ip(&format!("route add default via {OUTSIDE} dev uplink"));
+            ip(&format!("route add default via {OUTSIDE6} dev uplink"));
             ip(&format!("link set dev router netns {there}"));
             (own("net"), own("mnt"))
         });
@@ -73,6 +78,7 @@ impl Host {
         host.outside(|| {
             ip("link set lo up");
             ip(&format!("addr add {OUTSIDE}/24 dev router"));
+            ip(&format!("addr add {OUTSIDE6}/64 dev router nodad"));
             ip("link set router up");
         });
         host
@@ -115,7 +121,8 @@ pub fn answer_names(socket: UdpSocket, address: Ipv4Addr) {
 pub fn tell_addresses(listener: TcpListener) {
     std::thread::spawn(move || {
         while let Ok((mut stream, from)) = listener.accept() {
-            let _ = writeln!(stream, "outside sees {}", from.ip());
+            // at once: somebody looks at what comes first
+            let _ = stream.write_all(format!("outside sees {}\n", from.ip()).as_bytes());
         }
     });
 }

@@ -148,8 +148,6 @@ impl<'a> Life<'a> {
             .map(|entered| ContainerSpec { ports: entered.ports(), ..spec.clone() });
         let wanted = chosen.as_ref().unwrap_or(spec);
         let mut attached = net::attach(root, wanted, name, &mut |_| Ok(()))?;
-        let addresses = attached.endpoints.iter().flat_map(|(_, endpoint)| endpoint.addresses());
-        let addresses: Vec<_> = addresses.collect();
         let mut held = std::mem::take(&mut attached.reserved);
         held.extend(entered.iter_mut().flat_map(net::rootless::Entered::held));
         let names = net::names::serve(root, spec, &mut attached)
@@ -243,7 +241,7 @@ impl<'a> Life<'a> {
             names,
             networks: Some(Networks { root, spec, guest: ear.transpose()? }),
             denials: attached.denials,
-            publication: net::Publication::new(held, addresses),
+            publication: net::Publication::new(held, &attached.endpoints),
             _rootless: entered,
         })
     }

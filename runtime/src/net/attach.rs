@@ -275,8 +275,6 @@ impl Connecting<'_, '_, '_> {
     /// The published ports lead to the container's place on its first network that is not internal.
     fn publish(&mut self, attached: &mut Attached) -> Result<()> {
         let Self { root, spec, .. } = *self;
-        let leads_in =
-            |network: &NetworkSpec| !network.internal && network.driver == Driver::Bridge;
         let publishing = attached.endpoints.iter().position(|(network, _)| leads_in(network));
         if let Some(at) = publishing
             && !spec.ports.is_empty()
@@ -312,6 +310,11 @@ impl Connecting<'_, '_, '_> {
         }
         Ok(())
     }
+}
+
+/// Whether ports can be published on a network.
+pub(super) fn leads_in(network: &NetworkSpec) -> bool {
+    !network.internal && network.driver == Driver::Bridge
 }
 
 pub(super) fn plug_of<'a>(

@@ -2,12 +2,16 @@
 //!
 //! So it is where the container has no address of the family, for `::1`, from which nothing is routed, and for an ordinary
 //! user, who has no say in the host's packet filter (the sockets are bound on the host before the monitor enters the user's
-//! networks). A child of the monitor does it, which the first client brings about. The container sees the network's gateway
-//! as the other end, not the client.
+//! networks). A child of the monitor does it, which the first client brings about. On an ordinary user's networks the
+//! container sees the client's address, elsewhere that of the network's gateway.
 
+use super::attach::leads_in;
+use super::endpoint::Endpoint;
 use super::ports::Held;
+use super::rootless::Sources;
+use knarr_core::spec::network::NetworkSpec;
 use knarr_core::spec::{Port, Protocol};
-use rustix::net::accept;
+use rustix::net::{SocketType, accept};
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use std::collections::HashMap;
 use std::io;
@@ -16,7 +20,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
@@ -29,14 +33,19 @@ const DATAGRAM: usize = 65_536;
 #[derive(Debug, Default)]
 pub struct Publication {
     held: Vec<Held>,
-    /// The container's.
+    /// Where the container is reached.
     addresses: Vec<IpAddr>,
+    sources: Sources,
     child: Option<Child>,
 }
 
 impl Publication {
-    pub fn new(held: Vec<Held>, addresses: Vec<IpAddr>) -> Self {
-        Self { held, addresses, child: None }
+    /// For a container with these places: it is reached on its first network that is not internal, as by the packet filter.
+    pub fn new(held: Vec<Held>, places: &[(NetworkSpec, Endpoint)]) -> Self {
+        let open = places.iter().find(|(network, _)| leads_in(network));
+        let addresses = open.iter().flat_map(|(_, place)| place.addresses()).collect();
+        let sources = Sources::of(places.iter().map(|(network, _)| network));
+        Self { held, addresses, sources, child: None }
     }
 
     /// What tells that the first client is there, who waits until [`Self::start`].
@@ -62,7 +71,7 @@ impl Publication {
                 let listeners: Vec<_> =
                     held.filter_map(|held| Some((held.port, held.socket?))).collect();
                 keep_only(&listeners);
-                let _ = run(listeners, &self.addresses);
+                let _ = run(listeners, &self.addresses, std::mem::take(&mut self.sources));
                 // SAFETY: ends this process without running what its parent registered for its own end.
                 unsafe { libc::_exit(1) }
             }
@@ -81,20 +90,21 @@ impl Drop for Child {
     }
 }
 
-fn run(listeners: Vec<(Port, OwnedFd)>, addresses: &[IpAddr]) -> io::Result<()> {
+fn run(listeners: Vec<(Port, OwnedFd)>, addresses: &[IpAddr], sources: Sources) -> io::Result<()> {
+    let sources = Rc::new(sources.asked());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         for (port, socket) in listeners {
-            let to = target(&port, addresses);
+            let way = Way { to: target(&port, addresses), sources: sources.clone() };
             match port.protocol {
                 Protocol::Tcp => {
                     let listener = TcpListener::from_std(socket.into())?;
-                    spawn_local(streams(listener, to));
+                    spawn_local(streams(listener, way));
                 }
                 _ => {
                     let socket = UdpSocket::from_std(socket.into())?;
-                    spawn_local(datagrams(Rc::new(socket), to));
+                    spawn_local(datagrams(Rc::new(socket), way));
                 }
             }
         }
@@ -125,13 +135,35 @@ fn target(port: &Port, addresses: &[IpAddr]) -> SocketAddr {
     SocketAddr::new(address.copied().unwrap_or([127, 0, 0, 1].into()), port.container_port)
 }
 
-async fn streams(listener: TcpListener, to: SocketAddr) {
+/// The way of one port into the container.
+#[derive(Clone)]
+struct Way {
+    to: SocketAddr,
+    sources: Rc<Sources>,
+}
+
+impl Way {
+    async fn stream(&self, client: SocketAddr) -> io::Result<TcpStream> {
+        let socket = self.sources.open(SocketType::STREAM, client.ip(), self.to.ip())?;
+        TcpSocket::from_std_stream(socket.into()).connect(self.to).await
+    }
+
+    async fn datagrams(&self, client: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = self.sources.open(SocketType::DGRAM, client.ip(), self.to.ip())?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        socket.connect(self.to).await?;
+        Ok(socket)
+    }
+}
+
+async fn streams(listener: TcpListener, way: Way) {
     loop {
         match listener.accept().await {
-            Ok((mut client, _)) => {
+            Ok((mut client, from)) => {
+                let way = way.clone();
                 spawn_local(async move {
                     // nobody listens: the client sees its connection closed
-                    if let Ok(mut server) = TcpStream::connect(to).await {
+                    if let Ok(mut server) = way.stream(from).await {
                         let _ = (client.set_nodelay(true), server.set_nodelay(true));
                         let _ = copy_bidirectional(&mut client, &mut server).await;
                     }
@@ -144,7 +176,7 @@ async fn streams(listener: TcpListener, to: SocketAddr) {
 }
 
 /// Each client gets a socket of its own, so that answers find back.
-async fn datagrams(outside: Rc<UdpSocket>, to: SocketAddr) {
+async fn datagrams(outside: Rc<UdpSocket>, way: Way) {
     let mut clients: HashMap<SocketAddr, Rc<UdpSocket>> = HashMap::new();
     let mut buffer = vec![0; DATAGRAM];
     loop {
@@ -154,7 +186,7 @@ async fn datagrams(outside: Rc<UdpSocket>, to: SocketAddr) {
         let inside = match clients.get(&client) {
             Some(inside) => inside.clone(),
             None => {
-                let Ok(inside) = connected(to).await else { continue };
+                let Ok(inside) = way.datagrams(client).await else { continue };
                 let inside = Rc::new(inside);
                 spawn_local(answers(inside.clone(), outside.clone(), client));
                 clients.insert(client, inside.clone());
@@ -163,16 +195,6 @@ async fn datagrams(outside: Rc<UdpSocket>, to: SocketAddr) {
         };
         let _ = inside.send(&buffer[..length]).await;
     }
-}
-
-async fn connected(to: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match to {
-        SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
-        SocketAddr::V6(_) => ([0; 16], 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(to).await?;
-    Ok(socket)
 }
 
 async fn answers(inside: Rc<UdpSocket>, outside: Rc<UdpSocket>, client: SocketAddr) {

@@ -203,6 +203,22 @@ pub fn is_for_host() -> Vec<Attributes> {
     vec![expression("fib", data), compare(false, &LOCAL.to_ne_bytes())]
 }
 
+/// There is a socket for it here that has an address of somebody else's (`IP_TRANSPARENT`, ip(7)).
+pub fn is_for_foreign_socket() -> Vec<Attributes> {
+    const TRANSPARENT: u32 = 0;
+    let data = Attributes::new().number(1, TRANSPARENT).number(2, REGISTER);
+    vec![expression("socket", data), compare(false, &[1])]
+}
+
+/// Writes a number on a packet.
+pub fn mark(number: u32) -> Vec<Attributes> {
+    const MARK: u32 = 3;
+    let value = Attributes::new().bytes(1, &number.to_ne_bytes());
+    let load = Attributes::new().number(1, REGISTER).nest(2, value);
+    let set = Attributes::new().number(2, MARK).number(3, REGISTER);
+    vec![expression("immediate", load), expression("meta", set)]
+}
+
 /// Sends a packet where a map says for its fields; those that it does not know go on.
 pub fn redirect(fields: &[Field], map: &str, family: Family) -> Vec<Attributes> {
     let mut rule = key(fields);

@@ -55,6 +55,21 @@ pub fn add_link(index: u32, destination: IpNet, table: u32) -> Request {
     Request::new(NEW, flag::CREATE | flag::EXCLUSIVE, &message)
 }
 
+/// Everything of a family is for this host.
+pub fn add_own(loopback: u32, is_ipv4: bool, table: u32) -> Request {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: if is_ipv4 { AddressFamily::Inet } else { AddressFamily::Inet6 },
+        protocol: RouteProtocol::Static,
+        scope: RouteScope::Host,
+        kind: RouteType::Local,
+        ..RouteHeader::default()
+    };
+    message.attributes.push(RouteAttribute::Table(table));
+    message.attributes.push(RouteAttribute::Oif(loopback));
+    Request::new(NEW, flag::CREATE | flag::EXCLUSIVE, &message)
+}
+
 /// Where packets to a subnet go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {

@@ -36,6 +36,13 @@ pub fn remove_table(is_ipv4: bool, priority: u32, table: u32) -> Request {
     Request::new(DELETE, 0, &message(family(is_ipv4), priority, table, RuleAction::ToTable))
 }
 
+/// What has a mark is looked up in a table.
+pub fn add_marked(is_ipv4: bool, mark: u32, table: u32) -> Request {
+    let mut message = message(family(is_ipv4), table, table, RuleAction::ToTable);
+    message.attributes.push(RuleAttribute::FwMark(mark));
+    Request::new(NEW, flag::CREATE | flag::EXCLUSIVE, &message)
+}
+
 fn from_address(source: IpAddr, priority: u32, table: u32) -> RuleMessage {
     let mut message = message(family(source.is_ipv4()), priority, table, RuleAction::ToTable);
     message.header.src_len = if source.is_ipv4() { 32 } else { 128 };

@@ -15,11 +15,13 @@
 //!
 //! The user is root in that user namespace, and nobody else is mapped into it.
 
+mod clients;
 mod error;
 mod keeper;
 mod namespaces;
 mod uplink;
 
+pub(super) use clients::Sources;
 pub use error::Error;
 pub use keeper::entry;
 

@@ -1,5 +1,6 @@
 //! The three namespaces of a user's networks, and how they travel.
 
+use super::clients;
 use super::error::{Doing, Error};
 use crate::net::netlink::{Socket, link};
 use knarr_core::fsx;
@@ -70,6 +71,8 @@ impl Namespaces {
         // SAFETY: NEWNET touches neither memory nor descriptors.
         unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.doing("make a network namespace")?;
         switch_on_loopback().doing("switch on the loopback interface")?;
+        // without it containers see the gateway as the client: a kernel may lack a part of what it takes
+        let _ = clients::lead_back();
         // Whoever enters copies this mount namespace. All mounts of the copies are their own but those in this folder,
         // which are the same in all: the namespaces that are kept there.
         let shared = root.networks_run();
