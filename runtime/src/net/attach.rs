@@ -5,7 +5,7 @@ use super::endpoint::{self, Endpoint};
 use super::error::{Error, Result};
 use super::firewall::{Firewall, Published};
 use super::netlink::Socket;
-use super::outbound::{self, Denials};
+use super::outbound::{self, Denials, Gate};
 use super::ports::Held;
 use super::step::{Observe, Progress, Step, failed};
 use super::{lease, loopback, names, namespace, ports, reload, shared, store};
@@ -20,6 +20,7 @@ use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode, Port};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// What a container was given.
 #[derive(Default)]
@@ -39,6 +40,8 @@ pub struct Attached {
     pub learnt: Option<names::Learnt>,
     /// Native: tells what was refused of what `--allow-outbound` does not have.
     pub denials: Option<Denials>,
+    /// Native: to be attached to the container's cgroup.
+    pub gate: Option<Rc<Gate>>,
     /// Wasm: how the guest is on these networks.
     pub placement: Placement,
     /// Wasm: the guest's end of the channel on which it asks its monitor.
@@ -163,11 +166,16 @@ fn connect_all(
         attached.sockets = Some(connecting.progress.step(Step::Names, first, open)?);
         if let Some(list) = &spec.outbound {
             let confine = || {
-                let denials = Denials::open(namespace.as_fd())?;
-                Ok((outbound::confine(namespace.as_fd(), list)?, denials))
+                let allowed = names::Allowed::new(list);
+                let own = attached.endpoints.iter().flat_map(|(_, endpoint)| endpoint.addresses());
+                let gate = Gate::new(&allowed, own).map(Rc::new);
+                let denials = Denials::open(namespace.as_fd(), gate.clone())?;
+                Ok((outbound::confine(namespace.as_fd(), allowed, gate.clone())?, denials, gate))
             };
-            let (learnt, denials) = connecting.progress.step(Step::Outbound, first, confine)?;
+            let (learnt, denials, gate) =
+                connecting.progress.step(Step::Outbound, first, confine)?;
             (attached.learnt, attached.denials) = (Some(learnt), Some(denials));
+            attached.gate = gate;
         }
     }
     connecting.publish(&mut attached)?;

@@ -1,5 +1,6 @@
 //! What calls the kernel directly, for all parts of the runtime.
 
+pub mod bpf;
 pub mod interrupt;
 pub mod mount;
 pub mod own;

@@ -4,11 +4,10 @@
 //! for it, version 2 a BPF program that is attached to the cgroup (`BPF_PROG_TYPE_CGROUP_DEVICE`).
 
 use super::Error;
-use crate::engine::native::sys;
+use crate::sys::bpf::{self, Instruction, Purpose, instruction};
 use knarr_core::fsx;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// `c` or `b`
@@ -69,7 +68,7 @@ pub fn apply_v1(cgroup: &Path) -> Result<(), Error> {
 pub fn apply_v2(cgroup: &Path) -> Result<bool, Error> {
     let failed =
         |source: Errno| Error::Devices { cgroup: cgroup.to_owned(), source: source.into() };
-    let program = match load(&compile(DEFAULT)) {
+    let program = match bpf::load(DEVICES, &compile(DEFAULT)) {
         Ok(program) => program,
         Err(Errno::NOSYS | Errno::INVAL) => return Ok(false),
         Err(error) => return Err(failed(error)),
@@ -78,26 +77,15 @@ pub fn apply_v2(cgroup: &Path) -> Result<bool, Error> {
     let directory = rustix::fs::open(cgroup, flags, Mode::empty()).map_err(|source| {
         fsx::Error { operation: "open", path: cgroup.to_owned(), source: source.into() }
     })?;
-    match attach(&program, rustix::fd::AsFd::as_fd(&directory)) {
+    match bpf::attach(DEVICES, &program, rustix::fd::AsFd::as_fd(&directory), None) {
         Ok(()) => Ok(true),
         Err(Errno::INVAL) => Ok(false), // no CONFIG_CGROUP_BPF
         Err(error) => Err(failed(error)),
     }
 }
 
-/// One instruction of eBPF.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Instruction {
-    code: u8,
-    registers: u8,
-    offset: i16,
-    immediate: i32,
-}
-
-const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
-    Instruction { code, registers: to | from << 4, offset, immediate }
-}
+/// linux/bpf.h: `BPF_PROG_TYPE_CGROUP_DEVICE`, `BPF_CGROUP_DEVICE`
+const DEVICES: Purpose = Purpose { program: 15, attachment: 6, name: *b"knarr_devices\0\0\0" };
 
 const LOAD_WORD: u8 = 0x61;
 const AND: u8 = 0x57;
@@ -151,61 +139,6 @@ fn compile(rules: &[Rule]) -> Vec<Instruction> {
     program.push(instruction(SET, 0, 0, 0, 0));
     program.push(instruction(EXIT, 0, 0, 0, 0));
     program
-}
-
-fn load(program: &[Instruction]) -> rustix::io::Result<OwnedFd> {
-    const BPF_PROG_LOAD: i32 = 5;
-    const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
-    /// The start of `union bpf_attr` for `BPF_PROG_LOAD`.
-    #[repr(C)]
-    struct Attributes {
-        kind: u32,
-        length: u32,
-        instructions: u64,
-        license: u64,
-        log_level: u32,
-        log_size: u32,
-        log_buffer: u64,
-        kernel_version: u32,
-        flags: u32,
-        name: [u8; 16],
-    }
-    let mut attributes = Attributes {
-        kind: BPF_PROG_TYPE_CGROUP_DEVICE,
-        length: program.len() as u32,
-        instructions: program.as_ptr() as u64,
-        license: c"Apache-2.0".as_ptr() as u64,
-        log_level: 0,
-        log_size: 0,
-        log_buffer: 0,
-        kernel_version: 0,
-        flags: 0,
-        name: *b"knarr_devices\0\0\0",
-    };
-    // SAFETY: the layout is the kernel's, and both pointers outlive the call; the result is a new descriptor
-    unsafe { sys::bpf(BPF_PROG_LOAD, &mut attributes).map(|fd| sys::own(fd)) }
-}
-
-fn attach(program: &OwnedFd, cgroup: BorrowedFd<'_>) -> rustix::io::Result<()> {
-    const BPF_PROG_ATTACH: i32 = 8;
-    const BPF_CGROUP_DEVICE: u32 = 6;
-    /// Programs of parents and children all have to agree.
-    const BPF_F_ALLOW_MULTI: u32 = 2;
-    #[repr(C)]
-    struct Attributes {
-        target: u32,
-        program: u32,
-        kind: u32,
-        flags: u32,
-    }
-    let mut attributes = Attributes {
-        target: cgroup.as_raw_fd() as u32,
-        program: program.as_raw_fd() as u32,
-        kind: BPF_CGROUP_DEVICE,
-        flags: BPF_F_ALLOW_MULTI,
-    };
-    // SAFETY: the layout is the kernel's; no pointers are passed
-    unsafe { sys::bpf(BPF_PROG_ATTACH, &mut attributes).map(drop) }
 }
 
 #[cfg(test)]

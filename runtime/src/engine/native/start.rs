@@ -88,6 +88,9 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     };
     let hostname = etc::hostname(spec);
     let birthplace = cgroup.unified()?;
+    if let (Some(gate), Some(cgroup)) = (&network.gate, &birthplace) {
+        gate.attach(cgroup.as_fd());
+    }
     let doors = cgroup.v1_doors()?;
     let mut namespaces =
         libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;

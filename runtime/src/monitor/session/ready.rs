@@ -74,7 +74,7 @@ impl Session<'_> {
             more.push((Source::Client(at), client.as_fd(), flags));
         }
         if let Some(denials) = &self.denials {
-            more.push((Source::Denials, denials.as_fd(), PollFlags::IN));
+            more.extend(denials.wanted().map(|fd| (Source::Denials, fd, PollFlags::IN)));
         }
         if let Some(names) = &self.names {
             more.extend(

@@ -262,24 +262,6 @@ pub unsafe fn fork_plain() -> Result<u32> {
     check(unsafe { libc::fork() }.into()).map(|pid| pid as u32)
 }
 
-/// bpf(2).
-///
-/// # Safety
-///
-/// `attributes` has the layout that `command` expects, and what it points to outlives the call.
-pub unsafe fn bpf<T>(command: c_int, attributes: &mut T) -> Result<c_int> {
-    // SAFETY: as the caller promises
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            ptr::from_mut(attributes).cast::<c_void>(),
-            size_of::<T>(),
-        )
-    })
-    .map(|value| value as c_int)
-}
-
 /// The generation of Landlock that the kernel has (landlock_create_ruleset(2)).
 pub fn landlock_generation() -> Option<u32> {
     const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
@@ -293,16 +275,6 @@ pub fn landlock_generation() -> Option<u32> {
         )
     });
     version.ok().and_then(|version| u32::try_from(version).ok())
-}
-
-/// Takes ownership of a descriptor that the kernel just made.
-///
-/// # Safety
-///
-/// Nobody else owns it.
-pub unsafe fn own(fd: c_int) -> OwnedFd {
-    // SAFETY: as the caller promises
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 /// Gives a file a new owner through its descriptor.

@@ -1,7 +1,13 @@
 //! `--allow-outbound` of a native container: a packet filter in the container's own namespace, which a guest without
 //! `NET_ADMIN` cannot touch. So it holds for neighbours on the same bridge as well, and for one container only.
 //!
+//! What enforces the list is this filter; [`Gate`] gives refusals of TCP an errno that says more.
+//!
 //! Names are allowed with the addresses that the container's name server finds them to have.
+
+mod gate;
+
+pub use gate::Gate;
 
 use super::firewall::expression::{
     Family, Field, Tracked, accept, by_loopback, is_family, is_for_link, is_for_port, is_in,
@@ -13,11 +19,11 @@ use super::names::{Allowed, Learnt};
 use super::namespace;
 use super::netlink::Socket;
 use ipnet::IpNet;
-use knarr_core::spec::Outbound;
 use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 
 const TABLE: &str = "knarr";
 /// Of this namespace, where nobody else listens.
@@ -33,16 +39,23 @@ const PORTS4: Set = set("ports4", (kind::all([kind::IPV4, kind::PORT]), 8));
 const PORTS6: Set = set("ports6", (kind::all([kind::IPV6, kind::PORT]), 20));
 
 /// Shuts the way out of a namespace but for what the list allows. Whoever learns addresses of names tells what is returned.
-pub fn confine(namespace: BorrowedFd<'_>, list: &[Outbound]) -> io::Result<Learnt> {
+pub fn confine(
+    namespace: BorrowedFd<'_>,
+    allowed: Allowed,
+    gate: Option<Rc<Gate>>,
+) -> io::Result<Learnt> {
     let mut socket = namespace::within(namespace, Socket::netfilter)?;
-    let allowed = Allowed::new(list);
     let mut batch = Batch::new(TABLE);
     batch.table(true);
     build(&mut batch, &allowed);
     socket.transact(&batch.finish())?;
     Ok(Box::new(move |name, addresses| {
         // an address that could not be added is not reached, which the guest sees
-        let _ = learn(&mut socket, &allowed.ports_of_name(name), addresses);
+        let ports = allowed.ports_of_name(name);
+        let _ = learn(&mut socket, &ports, addresses);
+        if let Some(gate) = &gate {
+            gate.learn(&ports, addresses);
+        }
     }))
 }
 
@@ -99,41 +112,40 @@ fn learn(socket: &mut Socket, ports: &[Option<u16>], addresses: &[IpAddr]) -> io
 /// Different refusals that are told: a guest that goes through all addresses must not fill the log.
 const TOLD: usize = 1000;
 
-/// What the filter of one container refused.
+/// What one container was refused, by its filter or before.
 #[derive(Debug)]
 pub struct Denials {
     socket: Socket,
+    gate: Option<Rc<Gate>>,
     told: HashSet<String>,
 }
 
 impl Denials {
-    pub fn open(namespace: BorrowedFd<'_>) -> io::Result<Self> {
+    pub fn open(namespace: BorrowedFd<'_>, gate: Option<Rc<Gate>>) -> io::Result<Self> {
         let mut socket = namespace::within(namespace, Socket::netfilter)?;
         socket.execute(&super::firewall::message::listen(LOG_GROUP))?;
         socket.never_wait()?;
-        Ok(Self { socket, told: HashSet::new() })
+        Ok(Self { socket, gate, told: HashSet::new() })
     }
 
     /// A line for each destination that was refused for the first time.
     pub fn lines(&mut self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let mut all = Vec::new();
         // one that is lost in a flood is refused all the same
         while let Ok(messages) = self.socket.arrived() {
-            for message in messages {
-                let Some(what) = refused(&message) else { continue };
-                if self.told.len() < TOLD && self.told.insert(what.clone()) {
-                    lines
-                        .push(format!("knarr: {what}: access denied by the container's network\n"));
-                }
-            }
+            all.extend(messages.iter().filter_map(|message| refused(message)));
         }
-        lines
+        if let Some(gate) = &self.gate {
+            gate.drain(|address| all.push(format!("tcp to {address}")));
+        }
+        all.retain(|what| self.told.len() < TOLD && self.told.insert(what.clone()));
+        let line = |what| format!("knarr: {what}: access denied by the container's network\n");
+        all.iter().map(line).collect()
     }
-}
 
-impl AsFd for Denials {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    /// What tells that there are some.
+    pub fn wanted(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [self.socket.as_fd()].into_iter().chain(self.gate.iter().map(|gate| gate.as_fd()))
     }
 }
 
