@@ -1,6 +1,7 @@
 //! `cp` and `export`.
 
 use crate::harness::Knarr;
+use crate::harness::image::{Tar, guest};
 
 #[test]
 fn files_go_both_ways_whether_the_container_runs_or_not() {
@@ -59,4 +60,40 @@ fn export_and_import_give_the_same_files() {
     let files = knarr.ok(&["run", "--rm", "copy", "sh", "-c", script]);
     assert!(files.starts_with("new\n") && files.ends_with("\n1777\nbusybox"), "{files}");
     assert!(files.contains("passwd") && !files.contains("group"), "{files}");
+}
+
+/// A guest that cannot open files runs without its root file system mounted, and `cp` sees the files all the same.
+#[test]
+fn files_of_a_guest_that_opens_none() {
+    let knarr = Knarr::new();
+    let mut tarball = Tar::new();
+    tarball.file("app.wasm", 0o755, &guest("httpd.proxy.p2.wasm"));
+    tarball.file("etc/motd", 0o644, b"from the image");
+    knarr.import("server", "wasi/wasm", &["ENTRYPOINT [\"/app.wasm\"]"], &tarball.finish());
+    // compiled with its first start
+    let ids = [0, 1].map(|_| knarr.ok(&["run", "-d", "--network", "none", "server"]));
+    let [_, id] = &ids;
+    let monitor = knarr.inspect(id, "{{.State.Pid}}");
+    let mounts = std::fs::read_to_string(format!("/proc/{monitor}/mounts")).unwrap();
+    assert!(!mounts.contains(id.as_str()), "{mounts}");
+    let container = knarr.root().join("containers").join(id);
+    assert!(!container.join("upper").exists());
+
+    let file = knarr.file("in.txt", "into it");
+    let out = knarr.files().join("out.txt");
+    let copy = |from: &str, to: &str| knarr.ok(&["cp", from, to]);
+    copy(&format!("{id}:/etc/motd"), out.to_str().unwrap());
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "from the image");
+    copy(file.to_str().unwrap(), &format!("{id}:/etc/motd"));
+    assert_eq!(std::fs::read_to_string(container.join("upper/etc/motd")).unwrap(), "into it");
+    // the layer belongs to others too
+    copy(&format!("{}:/etc/motd", ids[0]), out.to_str().unwrap());
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "from the image");
+    // what was changed is there from the next start on
+    knarr.ok(&["restart", "-t", "1", id]);
+    copy(&format!("{id}:/etc/motd"), out.to_str().unwrap());
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "into it");
+    let monitor = knarr.inspect(id, "{{.State.Pid}}");
+    let mounts = std::fs::read_to_string(format!("/proc/{monitor}/mounts")).unwrap();
+    assert!(mounts.contains(id.as_str()), "{mounts}");
 }

@@ -21,6 +21,16 @@ pub struct Snapshot {
     pub target: PathBuf,
 }
 
+impl Snapshot {
+    /// The tree that the whole is as long as nothing was changed, where it is a single layer.
+    pub fn single_layer(&self) -> Option<&Path> {
+        match self.lower.as_slice() {
+            [layer] if !self.upper.exists() && !is_copied(self) => Some(layer),
+            _ => None,
+        }
+    }
+}
+
 /// How a root file system was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mounted {

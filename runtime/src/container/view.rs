@@ -1,7 +1,8 @@
 //! The files of a container, as its processes see them, for `cp` and `export`.
 //!
 //! Of a running container: the root of its first process, entered by a descriptor. Of one that does not run: its root
-//! file system, mounted in a mount namespace that this process makes for itself; nobody can start it meanwhile.
+//! file system, mounted in a mount namespace that this process makes for itself; nobody can start it meanwhile. So it is
+//! with one that runs without a root file system, as its guest opens no files.
 
 use super::{Error, Result};
 use crate::engine::{Bind, BindError, MountSource, ResolvedMount, native};
@@ -9,7 +10,9 @@ use crate::monitor;
 use crate::reconcile::{self, Unowned};
 use crate::state::{self, Container};
 use crate::sys::resolve;
+use knarr_core::fsx;
 use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
 use knarr_core::store::Store;
 use knarr_core::store::snapshot::{self, Mounted};
 use knarr_core::sys;
@@ -27,7 +30,15 @@ pub(super) struct View {
     /// in what is bound there.
     routes: Vec<(PathBuf, Bind)>,
     mounted: Option<PathBuf>,
-    _held: Option<Unowned>,
+    _held: Held,
+}
+
+/// What keeps others from mounting the same files.
+enum Held {
+    /// They are mounted where the container runs.
+    Nothing,
+    Container(#[expect(dead_code, reason = "held until the view goes")] Box<Unowned>),
+    Files(#[expect(dead_code, reason = "held until the view goes")] Lock),
 }
 
 impl View {
@@ -45,9 +56,17 @@ impl View {
         let root = store.root();
         loop {
             if let Some(unowned) = reconcile::take(root, id)? {
-                return Self::at_rest(store, unowned, with_mounts);
+                let container = unowned.container.clone();
+                let held = Held::Container(Box::new(unowned));
+                return Self::mounted(store, container, held, with_mounts);
             }
             let container = state::load(root, id)?;
+            if container.state.is_alive() && container.state.unmounted {
+                let work = root.container(id).work();
+                fsx::create_dir_all(&work)?;
+                let held = Held::Files(Lock::exclusive_directory(&work)?);
+                return Self::mounted(store, container, held, with_mounts);
+            }
             if container.state.is_alive() {
                 return Self::running(store, container, with_mounts);
             }
@@ -88,11 +107,10 @@ impl View {
             }
             false => open(in_monitor)?,
         };
-        Ok(Self { container, root, routes, mounted: None, _held: None })
+        Ok(Self { container, root, routes, mounted: None, _held: Held::Nothing })
     }
 
-    fn at_rest(store: &Store, unowned: Unowned, with_mounts: bool) -> Result<Self> {
-        let container = unowned.container.clone();
+    fn mounted(store: &Store, container: Container, held: Held, with_mounts: bool) -> Result<Self> {
         let mounts = match with_mounts {
             true => monitor::resolve_mounts(store.root(), &container.spec)?,
             false => Vec::new(),
@@ -116,7 +134,7 @@ impl View {
             }
         }
         let mounted = is_overlay.then_some(snapshot.target);
-        Ok(Self { container, root, routes, mounted, _held: Some(unowned) })
+        Ok(Self { container, root, routes, mounted, _held: held })
     }
 
     /// The tree in which a path of the container is to be looked for, and the path in it.

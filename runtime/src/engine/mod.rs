@@ -26,6 +26,8 @@ pub struct Launch<'a> {
     pub spec: &'a ContainerSpec,
     /// The root file system, mounted (or copied); the engine may write only the mount points that are missing.
     pub rootfs: &'a Path,
+    /// It is the image's one layer itself: never to be written. Only for a Wasm guest that opens no files.
+    pub rootfs_is_layer: bool,
     /// In order; a later one may lie inside an earlier one.
     pub mounts: &'a [ResolvedMount],
     pub stdio: Stdio,

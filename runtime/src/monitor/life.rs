@@ -134,7 +134,11 @@ impl<'a> Life<'a> {
         'a: 's,
     {
         let (root, spec) = (self.root, &self.container.spec);
-        let rootfs = self.paths.rootfs();
+        let snapshot = self.snapshot();
+        let loading = match spec.engine {
+            EngineKind::Wasm => wasm::Loading::begin(root, spec, &snapshot),
+            EngineKind::Native => None,
+        };
         let mut undo = Undo::new();
         let mut resolved = mounts::resolve(root, spec)?;
         mounts::share(&mut resolved)?;
@@ -159,13 +163,24 @@ impl<'a> Life<'a> {
         let (news, guests) = news.unzip();
         attached.news = guests;
         observe(Step::Attached);
-        net::rootless::separate(entered.as_ref())?;
-        observe(Step::Separated);
-        if snapshot::mount(&self.snapshot(), spec.auto_remove)? == Mounted::Overlay {
-            undo.push(|| unmount(&rootfs));
+        // no other thread from here on: an engine forks
+        let loaded = loading.and_then(wasm::Loading::finish);
+        let layer = match &loaded {
+            Some(loaded) if spec.mounts.is_empty() && !loaded.reaches_files() => {
+                snapshot.single_layer()
+            }
+            _ => None,
+        };
+        if layer.is_none() {
+            net::rootless::separate(entered.as_ref())?;
         }
-        mounts::fill_volumes(self.root, spec, &rootfs)?;
-        mounts::set_owners(spec, &rootfs, &mut resolved)?;
+        observe(Step::Separated);
+        if layer.is_none() && snapshot::mount(&snapshot, spec.auto_remove)? == Mounted::Overlay {
+            undo.push(|| unmount(&snapshot.target));
+        }
+        let rootfs = layer.unwrap_or(&snapshot.target);
+        mounts::fill_volumes(self.root, spec, rootfs)?;
+        mounts::set_owners(spec, rootfs, &mut resolved)?;
         let log = Log::open(&self.paths.log(), &spec.log)?;
         let (stdio, ends) = streams::make(&spec.process, size)?;
         observe(Step::Mounted);
@@ -173,14 +188,15 @@ impl<'a> Life<'a> {
         let launch = Launch {
             root: self.root,
             spec,
-            rootfs: &rootfs,
+            rootfs,
+            rootfs_is_layer: layer.is_some(),
             mounts: &resolved,
             stdio,
             network: &attached,
         };
         let mut guest = match spec.engine {
             EngineKind::Native => native::start(launch)?,
-            EngineKind::Wasm => wasm::start(launch)?,
+            EngineKind::Wasm => wasm::start(launch, loaded)?,
         };
         // the guest has it; while we have it too, its end would not show
         (attached.channel, attached.news) = (None, None);
@@ -201,6 +217,7 @@ impl<'a> Life<'a> {
             lacking: std::mem::take(&mut guest.lacking),
             restart_count: self.restarts,
             placement: attached.placement,
+            unmounted: layer.is_some(),
         };
         if entered.as_ref().is_some_and(|entered| entered.uplink.is_none()) {
             running.lacking.push(net::rootless::NO_UPLINK.to_owned());

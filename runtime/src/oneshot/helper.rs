@@ -104,10 +104,18 @@ fn live(
     undo.push(|| unmount_below(folder));
     let Resolved { mounts, relays } = mounts::resolve(&step.mounts, folder)?;
     undo.push(|| drop(native::cleanup(root, id)));
-    let launch = Launch { root, spec: &spec, rootfs, mounts: &mounts, stdio, network: &network };
+    let launch = Launch {
+        root,
+        spec: &spec,
+        rootfs,
+        rootfs_is_layer: false,
+        mounts: &mounts,
+        stdio,
+        network: &network,
+    };
     let Guest { pid, .. } = match step.engine {
         EngineKind::Native => native::start(launch)?,
-        EngineKind::Wasm => wasm::start(launch)?,
+        EngineKind::Wasm => wasm::start(launch, None)?,
     };
     // the guest has it; while we have it too, its end would not show
     network.channel = None;

@@ -131,6 +131,7 @@ pub struct RunningGuest {
     pub ports: Vec<Port>,
     pub lacking: Vec<String>,
     pub restart_count: u32,
+    pub unmounted: bool,
     pub placement: Placement,
 }
 
@@ -170,6 +171,9 @@ pub struct ContainerState {
     pub lacking: Vec<String>,
     #[serde(default)]
     pub placement: Placement,
+    /// It runs without its root file system, as its guest cannot open files.
+    #[serde(default)]
+    pub unmounted: bool,
 }
 
 impl Record for ContainerState {
@@ -195,6 +199,7 @@ impl ContainerState {
             stopped: false,
             lacking: Vec::new(),
             placement: Placement::default(),
+            unmounted: false,
         }
     }
 
@@ -225,6 +230,7 @@ impl ContainerState {
             stopped: false,
             lacking: guest.lacking,
             placement: guest.placement,
+            unmounted: guest.unmounted,
         };
         Ok(())
     }

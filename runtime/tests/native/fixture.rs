@@ -124,6 +124,7 @@ impl Fixture {
             root: &self.root,
             spec: &self.spec,
             rootfs: &self.rootfs,
+            rootfs_is_layer: false,
             mounts: &self.mounts,
             stdio,
             network: &Default::default(),

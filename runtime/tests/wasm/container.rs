@@ -91,14 +91,17 @@ impl Container {
     }
 
     pub fn launch(&self, stdio: Stdio) -> Result<Guest, Error> {
-        wasm::start(Launch {
-            root: &Self::root(),
+        let (root, rootfs) = (Self::root(), self.rootfs());
+        let launch = Launch {
+            root: &root,
             spec: &self.spec,
-            rootfs: &self.rootfs(),
+            rootfs: &rootfs,
+            rootfs_is_layer: false,
             mounts: &self.mounts,
             stdio,
             network: &Default::default(),
-        })
+        };
+        wasm::start(launch, None)
     }
 
     pub fn start(&self) -> Result<Running, Error> {

@@ -43,7 +43,7 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Error> {
 ///
 /// The caller has a single thread and a mount namespace of its own. The guest is its child, and dies with it.
 pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
-    let Launch { root, spec, rootfs, mounts, stdio, network } = launch;
+    let Launch { root, spec, rootfs, mounts, stdio, network, .. } = launch;
     let superuser = is_superuser();
     if !rustix::process::geteuid().is_root() {
         return Err(Error::NotInUserNamespace { namespaces: UserNamespaces::detect() });

@@ -64,7 +64,8 @@ pub(super) fn examine(file: File, path: String) -> Result<Found, Error> {
     }
 }
 
-fn candidates(name: &str, env: &[String], cwd: &str) -> Vec<String> {
+/// Where a command may be, absolute, in the order of the search.
+pub(super) fn candidates(name: &str, env: &[String], cwd: &str) -> Vec<String> {
     let join = |directory: &str| format!("{}/{name}", directory.trim_end_matches('/'));
     if name.starts_with('/') {
         return vec![name.to_owned()];

@@ -1,4 +1,4 @@
-//! What the guest's process tells its parent before the guest runs: one JSON object per line over a pipe.
+//! What the guest's process tells its parent before the guest runs: one JSON object in a line over a pipe.
 
 use super::error::Error;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,6 @@ pub enum Progress {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Message {
-    Progress(Progress),
     Ready(Ready),
     Failed(Error),
 }
@@ -61,17 +60,12 @@ impl Sender {
     }
 }
 
-/// The parent's end: waits for the last message.
-pub(super) fn receive(
-    pipe: OwnedFd,
-    progress: &mut dyn FnMut(Progress),
-) -> Option<Result<Ready, Error>> {
-    for line in BufReader::with_capacity(1024, File::from(pipe)).split(b'\n') {
-        match serde_json::from_slice(&line.ok()?).ok()? {
-            Message::Progress(event) => progress(event),
-            Message::Ready(ready) => return Some(Ok(ready)),
-            Message::Failed(error) => return Some(Err(error)),
-        }
+/// The parent's end: waits for the message.
+pub(super) fn receive(pipe: OwnedFd) -> Option<Result<Ready, Error>> {
+    let mut line = Vec::new();
+    BufReader::with_capacity(1024, File::from(pipe)).read_until(b'\n', &mut line).ok()?;
+    match serde_json::from_slice(&line).ok()? {
+        Message::Ready(ready) => Some(Ok(ready)),
+        Message::Failed(error) => Some(Err(error)),
     }
-    None
 }

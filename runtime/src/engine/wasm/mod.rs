@@ -15,6 +15,7 @@ mod guest;
 mod host;
 mod kinds;
 mod link;
+mod load;
 mod locate;
 mod message;
 mod network;
@@ -32,10 +33,11 @@ pub use cause::Cause;
 pub use compile::precompile;
 pub use error::Error;
 pub use link::unlinkable::missing;
+pub use load::{Loaded, Loading};
 pub use message::Progress;
 pub use options::check_options;
 pub(crate) use serve::listen::listen;
-pub use start::{start, start_with};
+pub use start::start;
 
 /// Confines the calling thread as a guest's process is confined, so that a test can try what is refused.
 #[doc(hidden)]

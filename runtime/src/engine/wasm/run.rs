@@ -1,8 +1,5 @@
 //! The guest's process, from the fork to the exit code.
 
-use super::cache::Cache;
-use super::compile;
-use super::config::{self, Code, Purpose};
 use super::confine;
 use super::error::Error;
 use super::files::Tree;
@@ -10,12 +7,11 @@ use super::guest::{View, environment};
 use super::host;
 use super::host::names::{Circumstances, Names};
 use super::host::sockets::Where;
-use super::kinds;
 use super::link;
-use super::locate::{Entrypoint, Found, locate};
-use super::message::{Message, Ready, Sender};
+use super::load::{Loaded, Program, load};
+use super::locate::{Entrypoint, locate};
+use super::message::{Ready, Sender};
 use super::network::{self, Channels, Network};
-use super::origin;
 use super::serve;
 use super::start::report;
 use super::stop::{self, Stop};
@@ -25,35 +21,28 @@ use knarr_core::spec::{ContainerSpec, NetworkMode};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::Pid;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
-
-/// A program in memory, ready to be linked.
-pub(super) enum Program {
-    Module(Module),
-    Component(Component, Result<kinds::World, Vec<String>>),
-}
 
 /// Runs in the forked child; returns the exit code.
 pub(super) fn child(
     launch: &Launch<'_>,
+    loaded: Option<Loaded>,
     stdio: [OwnedFd; 3],
     terminal: bool,
     pipe: OwnedFd,
     parent: Pid,
 ) -> i32 {
     let entered = network::enter(launch.network);
-    let Ok((pipe, channels)) = descriptors(stdio, terminal, pipe, launch.network) else {
-        return 125;
-    };
+    let kept = loaded.as_ref().map(Loaded::descriptor);
+    let descriptors = descriptors(stdio, terminal, pipe, launch.network, kept);
+    let Ok((pipe, channels)) = descriptors else { return 125 };
     let mut pipe = Sender::new(pipe);
     let run = std::panic::AssertUnwindSafe(|| {
-        entered.and_then(|()| prepare(launch, parent, channels, &mut pipe))
+        entered.and_then(|()| prepare(launch, loaded, parent, channels))
     });
     let result = match std::panic::catch_unwind(run) {
         Ok(result) => result,
@@ -72,13 +61,17 @@ pub(super) fn child(
     }
 }
 
+/// The first number that [`descriptors`] gives to nothing.
+pub(super) const FREE: RawFd = 6;
+
 /// Puts the streams at 0 to 2, the pipe at 3 and the channels to the monitor, if there are any, behind; closes everything
-/// else that the monitor has open.
+/// else that the monitor has open, but what is to be kept.
 fn descriptors(
     stdio: [OwnedFd; 3],
     terminal: bool,
     pipe: OwnedFd,
     network: &Attached,
+    kept: Option<RawFd>,
 ) -> Result<(OwnedFd, Channels), Errno> {
     stop::reset_signals();
     let _ = rustix::process::setsid();
@@ -97,11 +90,16 @@ fn descriptors(
     // SAFETY: all these belong to the parent's objects, which this process never touches again: the owners live in
     // stack frames that the child does not return to.
     unsafe {
-        if libc::close_range(count, u32::MAX, 0) != 0 {
-            for fd in count as i32..1024 {
-                libc::close(fd);
+        let from = match kept.map(RawFd::unsigned_abs) {
+            Some(kept) => {
+                if kept > count {
+                    close(count, kept - 1);
+                }
+                kept + 1
             }
-        }
+            None => count,
+        };
+        close(from, u32::MAX);
     }
     if terminal {
         rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
@@ -113,6 +111,22 @@ fn descriptors(
     let questions = network.channel.as_ref().map(|_| next()).transpose()?;
     let news = network.news.as_ref().map(|_| next()).transpose()?;
     Ok((pipe, Channels { questions, news }))
+}
+
+/// Closes descriptors from one number to another.
+///
+/// # Safety
+///
+/// Nobody in this process uses them any more.
+unsafe fn close(first: u32, last: u32) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if libc::close_range(first, last, 0) != 0 {
+            for fd in first..=last.min(1023) {
+                libc::close(fd as i32);
+            }
+        }
+    }
 }
 
 /// Everything that a guest needs, in a confined process.
@@ -135,9 +149,9 @@ pub(super) struct Prepared {
 
 fn prepare(
     launch: &Launch<'_>,
+    loaded: Option<Loaded>,
     parent: Pid,
     channels: Channels,
-    pipe: &mut Sender,
 ) -> Result<Prepared, Error> {
     let spec = launch.spec;
     let args = spec.process.args();
@@ -147,9 +161,12 @@ fn prepare(
         "" => "/",
         cwd => cwd,
     };
-    let tree = Tree::assemble(launch.rootfs, launch.mounts, spec.read_only_rootfs)?;
+    let tree = match launch.rootfs_is_layer {
+        true => Tree::of_layer(launch.rootfs)?,
+        false => Tree::assemble(launch.rootfs, launch.mounts, spec.read_only_rootfs)?,
+    };
     let found = locate(&tree, &entrypoint.name, &spec.process.env, cwd)?;
-    let (engine, program) = load(launch, &found, pipe)?;
+    let (engine, program) = load(launch, loaded, &found)?;
     let stop = Stop::install(stop::number(spec.process.stop_signal.as_deref()))
         .map_err(|e| Error::system("handle signals", e))?;
     let serves = entrypoint.function.is_none()
@@ -271,51 +288,4 @@ fn settings(spec: &ContainerSpec, network: &Network) -> Result<serve::Settings, 
         grace: grace.mul_f32(0.9),
         processors: quota.map_or(processors, |quota| quota.clamp(1, processors)),
     })
-}
-
-/// Maps the compiled module from the cache; compiles it first if it is not there.
-fn load(launch: &Launch<'_>, found: &Found, pipe: &mut Sender) -> Result<(Engine, Program), Error> {
-    let cache = Cache::new(launch.root, &config::compatibility());
-    let entry = cache.entry(&found.file, origin::in_layer(launch, found).as_ref())?;
-    for (path, code) in entry.present() {
-        // a file that this engine does not accept is worth no more than none
-        if let Ok(loaded) = map_for(&path, code, found) {
-            entry.remember(&path)?;
-            return Ok(loaded);
-        }
-    }
-    let entry = entry.by_content(&found.file)?;
-    let mut progress = |event| pipe.send(&Message::Progress(event));
-    let (path, code) = compile::compile(&cache, &entry, found, &mut progress)?;
-    map_for(&path, code, found)
-}
-
-/// Maps a compiled module for the engine that it wants: servers get one with a pool.
-fn map_for(path: &Path, code: Code, found: &Found) -> Result<(Engine, Program), Error> {
-    let failed = |e| Error::system("load the compiled module", e);
-    let engine = compile::engine(Purpose::Run, code)?;
-    let program = map(&engine, path, found).map_err(failed)?;
-    match &program {
-        Program::Component(_, Ok(world)) if world.is_server() => {
-            let instances = serve::listen::INSTANCES;
-            let engine = compile::engine(Purpose::Serve { instances }, code)?;
-            let program = map(&engine, path, found).map_err(failed)?;
-            Ok((engine, program))
-        }
-        _ => Ok((engine, program)),
-    }
-}
-
-fn map(engine: &Engine, path: &Path, found: &Found) -> wasmtime::Result<Program> {
-    // SAFETY: both trust that the file is wasmtime's own unmodified output. It lies in a directory that only Knarr's
-    // user can enter (cache.rs), was written completely before it got its name, and is replaced, never changed.
-    unsafe {
-        if found.format.is_component() {
-            let component = Component::deserialize_file(engine, path)?;
-            let world = kinds::world(engine, &component);
-            Ok(Program::Component(component, world))
-        } else {
-            Ok(Program::Module(Module::deserialize_file(engine, path)?))
-        }
-    }
 }

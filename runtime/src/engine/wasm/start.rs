@@ -1,23 +1,16 @@
 //! The parent's side of a start: fork, then wait for the child's message.
 
 use super::error::Error;
-use super::message::{self, Message, Progress, Ready, Sender};
+use super::load::Loaded;
+use super::message::{self, Message, Ready, Sender};
 use super::{confine, run, terminal};
 use crate::engine::{Guest, Launch, Stdio};
 use std::os::fd::OwnedFd;
 
-/// Starts a Wasm guest and returns when it is about to run; servers already listen.
+/// Starts a Wasm guest and returns when it is about to run; servers already listen. `loaded` may be what it runs.
 ///
 /// The caller must have a single thread: the guest's process is its fork.
-pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
-    start_with(launch, &mut |_| {})
-}
-
-/// As [`start`], telling of work that takes long (a first compilation).
-pub fn start_with(
-    mut launch: Launch<'_>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Guest, Error> {
+pub fn start(mut launch: Launch<'_>, loaded: Option<Loaded>) -> Result<Guest, Error> {
     let failed = |operation: &'static str| move |e: rustix::io::Errno| Error::system(operation, e);
     let (stdio, master) = match launch.stdio {
         Stdio::Pipes { stdin, stdout, stderr } => ([stdin, stdout, stderr], None),
@@ -40,14 +33,14 @@ pub fn start_with(
         -1 => return Err(Error::system("start a process", std::io::Error::last_os_error())),
         0 => {
             let terminal = master.is_some();
-            let code = run::child(&launch, stdio, terminal, write, parent);
+            let code = run::child(&launch, loaded, stdio, terminal, write, parent);
             confine::leave(code)
         }
         pid => pid,
     };
     drop(write);
     drop(stdio);
-    match message::receive(read, progress) {
+    match message::receive(read) {
         Some(Ok(Ready { ports, lacking, everywhere })) => {
             Ok(Guest { pid: pid.unsigned_abs(), terminal: master, ports, lacking, everywhere })
         }

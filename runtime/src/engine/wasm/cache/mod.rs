@@ -47,9 +47,15 @@ impl Cache {
         Self { directory: root.wasm_cache().join(compatibility) }
     }
 
+    /// The compiled file of a module that has been run before.
+    pub fn known(&self, origin: &Origin) -> Option<(PathBuf, Code)> {
+        let (name, code) = linked(&self.link(origin))?;
+        Some((self.directory.join(name), code))
+    }
+
     /// The entry of a module; without an origin in a layer its content is hashed.
     pub fn entry(&self, module: &File, origin: Option<&Origin>) -> Result<Entry, Error> {
-        let link = origin.map(|o| self.layers().join(&o.layer).join(identity(&o.metadata)));
+        let link = origin.map(|origin| self.link(origin));
         let directory = self.directory.clone();
         if let Some(link) = &link
             && let Some((name, code)) = linked(link)
@@ -63,6 +69,10 @@ impl Cache {
 
     fn layers(&self) -> PathBuf {
         self.directory.join("by-layer")
+    }
+
+    fn link(&self, origin: &Origin) -> PathBuf {
+        self.layers().join(&origin.layer).join(identity(&origin.metadata))
     }
 
     /// Makes the directories, readable by their owner only.

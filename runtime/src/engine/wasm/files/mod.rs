@@ -53,6 +53,11 @@ impl Tree {
         Ok(Self { root, rootfs: rootfs.to_owned(), read_only: false, attached: Vec::new() })
     }
 
+    /// Of a guest that opens no files: the image's one layer, which nobody may change.
+    pub fn of_layer(layer: &Path) -> Result<Self, Error> {
+        Self::attach(layer, &[], true)
+    }
+
     /// Without the right to mount.
     fn attach(rootfs: &Path, mounts: &[ResolvedMount], read_only: bool) -> Result<Self, Error> {
         let root = mounts::open_directory(rootfs)

@@ -2,6 +2,7 @@
 
 use super::super::host::stdio::Output;
 use super::super::trap;
+use super::linger::Linger;
 use super::{Blueprint, Pre, concurrent, exclusive};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
@@ -59,19 +60,30 @@ impl Connections {
 }
 
 /// What serves the requests of one thread.
-pub(super) enum Service {
+pub(super) struct Service {
+    guests: Guests,
+    linger: Arc<Linger>,
+}
+
+enum Guests {
     Exclusive(exclusive::Instances),
     Concurrent(concurrent::Server),
 }
 
 impl Service {
-    pub fn new(blueprint: Arc<Blueprint>, pre: Pre, connections: Connections) -> Self {
-        match pre {
+    pub fn new(
+        blueprint: Arc<Blueprint>,
+        pre: Pre,
+        connections: Connections,
+        linger: Arc<Linger>,
+    ) -> Self {
+        let guests = match pre {
             Pre::Exclusive(pre) => {
-                Self::Exclusive(exclusive::Instances::new(blueprint, pre, connections))
+                Guests::Exclusive(exclusive::Instances::new(blueprint, pre, connections))
             }
-            Pre::Concurrent(pre) => Self::Concurrent(concurrent::Server::new(blueprint, pre)),
-        }
+            Pre::Concurrent(pre) => Guests::Concurrent(concurrent::Server::new(blueprint, pre)),
+        };
+        Self { guests, linger }
     }
 }
 
@@ -108,10 +120,11 @@ async fn respond(service: &Service, mut request: Request<Incoming>) -> Response<
     // for the log, should it be needed
     let (method, path) = (request.method().clone(), request.uri().path_and_query().cloned());
     let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-    let response = match service {
-        Service::Exclusive(instances) => instances.handle(request).await,
-        Service::Concurrent(server) => server.handle(request).await,
+    let response = match &service.guests {
+        Guests::Exclusive(instances) => instances.handle(request).await,
+        Guests::Concurrent(server) => server.handle(request).await,
     };
+    service.linger.answered();
     response.unwrap_or_else(|failure| {
         let path = path.as_ref().map_or("", |path| path.path());
         failed(&format!("{method} {path}"), failure)

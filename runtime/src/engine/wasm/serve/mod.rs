@@ -11,6 +11,7 @@ mod accept;
 mod concurrent;
 mod connection;
 mod exclusive;
+mod linger;
 pub(super) mod listen;
 mod response;
 mod threads;

@@ -1,6 +1,7 @@
 //! Which thread serves a connection: the least loaded; a new one while processors are left.
 
 use super::connection::{Connections, Place, Service, serve};
+use super::linger::Linger;
 use super::{Blueprint, Pre};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,16 +25,20 @@ pub(super) struct Threads {
     connections: Connections,
     here: Arc<Service>,
     threads: Mutex<Vec<Thread>>,
+    /// How many that is.
+    count: Arc<AtomicUsize>,
     most: usize,
 }
 
 impl Threads {
     /// For the calling thread alone; up to `most` when connections come.
     pub fn new(blueprint: Arc<Blueprint>, pre: Pre, most: usize, connections: Connections) -> Self {
-        let here = Service::new(blueprint.clone(), pre.clone(), connections.clone());
+        let count = Arc::new(AtomicUsize::new(1));
+        let linger = Linger::new(count.clone(), most);
+        let here = Service::new(blueprint.clone(), pre.clone(), connections.clone(), linger);
         let here = Arc::new(here);
         let threads = Mutex::new(vec![Thread { load: Arc::default(), hand_over: None }]);
-        Self { blueprint, pre, connections, here, threads, most: most.max(1) }
+        Self { blueprint, pre, connections, here, threads, count, most: most.max(1) }
     }
 
     /// Serves a connection that the calling thread accepted.
@@ -70,11 +75,12 @@ impl Threads {
         let (hand_over, mut handed) = mpsc::unbounded_channel::<Handed>();
         let (blueprint, pre) = (self.blueprint.clone(), self.pre.clone());
         let (connections, counter) = (self.connections.clone(), load.clone());
+        let linger = Linger::new(self.count.clone(), self.most);
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async move {
-                let service = Arc::new(Service::new(blueprint, pre, connections));
+                let service = Arc::new(Service::new(blueprint, pre, connections, linger));
                 while let Some((stream, place)) = handed.recv().await {
                     let load = Load(counter.clone());
                     let Ok(stream) = TcpStream::from_std(stream) else { continue };
@@ -89,6 +95,7 @@ impl Threads {
             });
         };
         std::thread::Builder::new().name("serve".into()).spawn(run).ok()?;
+        self.count.fetch_add(1, Ordering::Relaxed);
         Some(Thread { load, hand_over: Some(hand_over) })
     }
 }
