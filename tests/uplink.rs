@@ -129,6 +129,34 @@ fn leads_out_and_in(program: &str) {
     assert_eq!(links.unwrap().lines().skip(2).count(), 2, "lo and the host's own");
 }
 
+fn is_replaced(program: &str) {
+    let user = NewUser::new();
+    let knarr = beginning(&user, &[program]);
+    let id = knarr.ok(&["run", "-d", "busybox", "sleep", "1000"]);
+    let script = format!("mkfifo /tmp/open; nc -w 2 {OUTSIDE} {PORT} <>/tmp/open");
+    let sees = || knarr.run(&["exec", &id, "sh", "-c", &script]).stdout.contains("outside sees");
+    until("it leads out", sees);
+    let find = || of_user(user.0.id).into_iter().find(|process| process.name() == program);
+    let first = find().unwrap();
+    // one that ends at once would not be replaced
+    let age = std::time::Instant::now();
+    until("it is steady", || age.elapsed() > Duration::from_secs(1));
+    first.kill();
+    first.ended();
+    until("there is another one", || find().is_some_and(|process| process.id != first.id));
+    until("the container that runs is led out again", sees);
+}
+
+#[test]
+fn another_pasta_takes_the_place_of_one_that_was_killed() {
+    is_replaced("pasta");
+}
+
+#[test]
+fn another_slirp4netns_takes_the_place_of_one_that_was_killed() {
+    is_replaced("slirp4netns");
+}
+
 #[test]
 fn pasta_leads_out_of_the_networks_of_an_ordinary_user() {
     leads_out_and_in("pasta");

@@ -81,9 +81,13 @@ pub fn of_root(root: &Path) -> Vec<Process> {
 
 /// The processes of a user, whatever namespaces they are in.
 pub fn of_user(id: u32) -> Vec<Process> {
-    use std::os::unix::fs::MetadataExt;
-    let owner = |id: &i32| std::fs::metadata(format!("/proc/{id}")).map(|m| m.uid());
-    let all = processes().into_iter().filter(|process| owner(process).is_ok_and(|uid| uid == id));
+    // the owner of the folder would be the superuser where a process may not be looked at
+    let owner = |process: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        line.split_whitespace().next()?.parse::<u32>().ok()
+    };
+    let all = processes().into_iter().filter(|process| owner(process) == Some(id));
     all.filter_map(Process::open).collect()
 }
 

@@ -87,6 +87,8 @@ impl Helper<'_> {
         };
         command.stdin(OwnedFd::from(theirs)).stdout(output).stderr(Stdio::null());
         command.env_clear().current_dir("/");
+        // where the way out of an ordinary user's networks is looked for
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         // it outlives this command, which does not wait for its end
         command.spawn().map_err(failed)?;
         // our copy of its end of the socket, or we would wait for ourselves

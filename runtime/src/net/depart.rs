@@ -40,8 +40,12 @@ fn collect(root: &Root, id: &ContainerId) -> Result<Links> {
     let mut links = Links::default();
     let mut result = Ok(());
     let memberships = endpoint::memberships(root, id)?;
-    let bridged = memberships.iter().any(|(network, _)| network.driver == Driver::Bridge);
-    if bridged && rootless::is_outside() && rootless::detach(root, id)? {
+    // without an address there is nothing of the kernel's either
+    let is_bridged = |(network, endpoint): &(NetworkSpec, Endpoint)| {
+        let leased = || lease::of(root, &network.name, id).map(|addresses| !addresses.is_empty());
+        network.driver == Driver::Bridge && (endpoint.is_up() || leased().unwrap_or(true))
+    };
+    if rootless::is_outside() && memberships.iter().any(is_bridged) && rootless::detach(root, id)? {
         return Ok(links);
     }
     for (network, endpoint) in memberships {

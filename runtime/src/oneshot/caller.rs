@@ -55,6 +55,8 @@ fn spawn(root: &Root, control: UnixStream) -> io::Result<Child> {
     command.arg0("knarr").args(["internal", "step"]).arg(root.data()).arg(root.run());
     command.stdin(OwnedFd::from(control)).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env_clear().current_dir("/");
+    // where the way out of an ordinary user's networks is looked for
+    command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.spawn()
 }
 

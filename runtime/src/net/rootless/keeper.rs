@@ -2,7 +2,7 @@
 
 use super::error::{Doing, Error};
 use super::namespaces::Namespaces;
-use super::uplink;
+use super::uplink::{self, Uplink};
 use crate::engine::native::sys::reset_signals;
 use crate::monitor::in_one_line;
 use crate::sys::process;
@@ -58,7 +58,7 @@ fn keep(root: &Root) -> Result<(), Error> {
     reset_signals();
     rustix::process::setsid().doing("leave the session")?;
     let (namespaces, mut inside) = Namespaces::make(root)?;
-    let uplink = uplink::start(root, inside.id());
+    let mut uplink = uplink::start(root, inside.id());
     let listener = listen_at(root)?;
     // whoever started us waits for the end of this output
     let said = write!(std::io::stdout(), "{READY}").and_then(|()| std::io::stdout().flush());
@@ -66,7 +66,7 @@ fn keep(root: &Root) -> Result<(), Error> {
     let null =
         fsx::open_with(std::path::Path::new("/dev/null"), std::fs::OpenOptions::new().write(true))?;
     rustix::stdio::dup2_stdout(&null).doing("let the output go")?;
-    serve(&listener, &namespaces, uplink.as_ref().map(|u| u.name))?;
+    serve(&listener, &namespaces, &mut uplink, |ended| ended.replace(root, inside.id()))?;
     // from here on nobody can connect; who just did will find that nobody answers
     fsx::remove_file(&root.network_keeper())?;
     drop(uplink);
@@ -88,12 +88,19 @@ fn listen_at(root: &Root) -> Result<OwnedFd, Error> {
     Ok(socket)
 }
 
-/// Hands out the namespaces until nobody has used them for a while.
-fn serve(listener: &OwnedFd, namespaces: &Namespaces, uplink: Option<&str>) -> Result<(), Error> {
+/// Hands out the namespaces until nobody has used them for a while. An uplink that ends is replaced.
+fn serve(
+    listener: &OwnedFd,
+    namespaces: &Namespaces,
+    uplink: &mut Option<Uplink>,
+    replace: impl Fn(Uplink) -> Option<Uplink>,
+) -> Result<(), Error> {
     let mut users: Vec<OwnedFd> = Vec::new();
     loop {
         let mut all = vec![PollFd::new(listener, PollFlags::IN)];
         all.extend(users.iter().map(|user| PollFd::new(user, PollFlags::IN)));
+        let watched = uplink.as_ref().and_then(Uplink::watch);
+        all.extend(watched.iter().map(|process| PollFd::new(process, PollFlags::IN)));
         let patience = users.is_empty().then_some(&LINGER);
         match poll(&mut all, patience) {
             Ok(0) => return Ok(()),
@@ -102,14 +109,17 @@ fn serve(listener: &OwnedFd, namespaces: &Namespaces, uplink: Option<&str>) -> R
             Err(e) => return Err(e).doing("wait for containers"),
         }
         // nobody says anything: what can be read is an end
-        let ended: Vec<bool> = all[1..].iter().map(|user| !user.revents().is_empty()).collect();
+        let mut ended: Vec<bool> = all[1..].iter().map(|user| !user.revents().is_empty()).collect();
         let arrived = !all[0].revents().is_empty();
         drop(all);
+        if watched.is_some() && ended.pop() == Some(true) {
+            *uplink = uplink.take().and_then(&replace);
+        }
         let mut ended = ended.into_iter();
         users.retain(|_| !ended.next().unwrap_or(false));
         if arrived && let Ok(user) = accept_with(listener, SocketFlags::CLOEXEC) {
             // one that went away at once is none
-            if namespaces.send(&user, uplink).is_ok() {
+            if namespaces.send(&user, uplink.as_ref().map(|u| u.name)).is_ok() {
                 users.push(user);
             }
         }

@@ -15,12 +15,31 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A running uplink. Dropping it ends it.
 #[derive(Debug)]
 pub struct Uplink {
     pub name: &'static str,
     process: Child,
+    started: Instant,
+}
+
+/// One that ends sooner is not started again: it would go on like that.
+const STEADY: Duration = Duration::from_secs(1);
+
+impl Uplink {
+    /// What tells that it has ended.
+    pub fn watch(&self) -> Option<Process> {
+        Process::open(self.process.id()).ok()
+    }
+
+    /// Another one in place of one that has ended, for the same namespaces.
+    pub fn replace(self, root: &Root, inside: u32) -> Option<Self> {
+        let was_steady = self.started.elapsed() > STEADY;
+        drop(self);
+        was_steady.then(|| start(root, inside)).flatten()
+    }
 }
 
 /// The first that is there and starts, for the namespaces of a process. `None`: there is none, or none works (no `/dev/net/tun`).
@@ -103,7 +122,7 @@ fn launch(name: &'static str, mut command: Command) -> Result<Option<Uplink>, Er
         });
     }
     match command.spawn() {
-        Ok(process) => Ok(Some(Uplink { name, process })),
+        Ok(process) => Ok(Some(Uplink { name, process, started: Instant::now() })),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).doing("start the way out of the networks"),
     }
