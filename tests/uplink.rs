@@ -188,3 +188,17 @@ fn a_run_of_an_ordinary_user_is_on_the_networks_of_that_user() {
     assert_eq!(show("/seen"), format!("outside sees {ADDRESS}"));
     knarr.assert_no_step_left();
 }
+
+#[test]
+fn without_a_way_out_the_defaults_are_the_loopback_and_the_network_of_the_host() {
+    let user = NewUser::new();
+    let knarr = beginning(&user, &[]);
+    let native = knarr.run(&["run", "--rm", "busybox", "ip", "-o", "addr"]).code(0);
+    assert!(native.stdout.contains(&ADDRESS.to_string()), "{}", native.stdout);
+    assert_eq!(native.stderr, "");
+    knarr.ok(&["create", "--name", "wasm", "tcpd"]);
+    let template = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}";
+    assert_eq!(knarr.inspect("wasm", template), "loopback");
+    let wasm = knarr.run(&["run", "--rm", "kit", "echo", "hi"]).code(0);
+    assert_eq!((wasm.stdout.as_str(), wasm.stderr.as_str()), ("hi\n", ""));
+}
