@@ -93,3 +93,29 @@ fn a_container_that_cannot_start_is_not_tried_again() {
     until("nobody tries", of_root);
     assert_eq!(knarr.inspect("box", "{{.State.Status}}"), "created");
 }
+
+#[test]
+fn what_is_to_run_is_started_with_the_machine() {
+    let knarr = Knarr::new().with_busybox();
+    for policy in ["no", "on-failure", "always", "unless-stopped"] {
+        let create = ["create", "--name", policy, "--restart", policy, "busybox", "sleep", "1000"];
+        knarr.ok(&create);
+    }
+    let start = |filter: &str| {
+        let names = knarr.ok(&["start", "--all", "--filter", filter]);
+        let running = knarr.ok(&["ps", "--format", "{{.Names}}"]);
+        knarr.ok(&["stop", "-t", "0", "always"]);
+        (names, running)
+    };
+    assert_eq!(start("restart-policy=always"), ("always".into(), "always".into()));
+    assert_eq!(
+        start("should-start-on-boot=true"),
+        ("always\nunless-stopped".into(), "unless-stopped\nalways".into())
+    );
+    knarr.ok(&["stop", "-t", "0", "unless-stopped"]);
+    assert_eq!(start("should-start-on-boot=true"), ("always".into(), "always".into()));
+    let said = knarr.fails(1, &["start", "--all", "--filter", "restart-policy=never"]);
+    assert!(said.contains("the policies are no, always"), "{said}");
+    knarr.fails(2, &["start", "--all", "always"]);
+    knarr.fails(2, &["start"]);
+}

@@ -2,8 +2,12 @@
 
 use super::{Context, Outcome, each};
 use crate::error::Failure;
+use crate::ui;
+use knarr_core::store::Store;
+use knarr_runtime::container::list::{Filters, ListOptions, list};
 use knarr_runtime::container::{self, run};
 use knarr_runtime::monitor::Attach;
+use knarr_runtime::state::Status;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -16,7 +20,13 @@ pub struct Args {
     /// Pass standard input on; implies --attach
     #[arg(short, long)]
     interactive: bool,
-    #[arg(value_name = "CONTAINER", required = true)]
+    /// Start all containers, or those that the filters choose
+    #[arg(long, conflicts_with_all = ["containers", "attach", "interactive"])]
+    all: bool,
+    /// Choose among all, for example should-start-on-boot=true
+    #[arg(short, long, value_name = "FILTER", requires = "all")]
+    filter: Vec<String>,
+    #[arg(value_name = "CONTAINER", required_unless_present = "all")]
     containers: Vec<String>,
 }
 
@@ -34,8 +44,24 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         let id = container::find(&store, name)?;
         return Ok(super::attach::status(&run::start_attached(&store, &id, &options)?));
     }
-    each(&args.containers, |name| {
+    let names = match args.all {
+        true => chosen(&store, &args.filter)?,
+        false => args.containers.clone(),
+    };
+    each(&names, |name| {
         container::start(&store, &container::find(&store, name)?)?;
         Ok(Some(name.to_owned()))
     })
+}
+
+/// Those that do not run, the oldest first: a younger one may rely on it.
+fn chosen(store: &Store, filters: &[String]) -> Result<Vec<String>, Failure> {
+    let options = ListOptions { all: true, ..ListOptions::default() };
+    let found = list(store, &Filters::parse(filters)?, &options)?;
+    for damaged in &found.damaged {
+        ui::warning(format_args!("the record of container {} is damaged", damaged.id.short()));
+    }
+    let rests = |status| matches!(status, Status::Created | Status::Exited);
+    let resting = found.containers.into_iter().rev().filter(|c| rests(c.status));
+    Ok(resting.map(|container| container.name).collect())
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use knarr_core::hint::Hint;
 use knarr_core::image::{Digest, Reference};
 use knarr_core::spec::network::NetworkSpec;
-use knarr_core::spec::{MountKind, Protocol};
+use knarr_core::spec::{MountKind, Protocol, RestartPolicy};
 use knarr_core::store::{self, Store};
 use std::collections::BTreeMap;
 
@@ -36,15 +36,36 @@ impl Hint for InvalidFilter {
                 "the states are created, running, paused, exited and removing".into()
             }
             Self::Value { name, .. } if name == "exited" => "write an exit code: exited=0".into(),
+            Self::Value { name, .. } if name == "restart-policy" => {
+                format!("the policies are {}", POLICIES.join(", "))
+            }
+            Self::Value { name, .. } if name == "should-start-on-boot" => {
+                "write true or false".into()
+            }
             Self::Value { .. } => "write for example 80 or 80/tcp".into(),
         })
     }
 }
 
 const NAMES: &[&str] = &[
-    "ancestor", "before", "exited", "expose", "id", "label", "name", "network", "publish", "since",
-    "status", "volume",
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "id",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "restart-policy",
+    "should-start-on-boot",
+    "since",
+    "status",
+    "volume",
 ];
+
+/// Docker's names.
+const POLICIES: &[&str] = &["no", "always", "on-failure", "unless-stopped"];
 
 impl Filters {
     /// Parses `NAME=VALUE` texts, and refuses values that cannot match anything.
@@ -61,6 +82,8 @@ impl Filters {
             let valid = match name {
                 "status" => status(value).is_some(),
                 "exited" => value.parse::<u8>().is_ok(),
+                "restart-policy" => POLICIES.contains(&value),
+                "should-start-on-boot" => value.parse::<bool>().is_ok(),
                 "expose" | "publish" => port(value).is_some(),
                 _ => true,
             };
@@ -127,6 +150,15 @@ fn has(container: &Container, name: &str, value: &str) -> bool {
         "exited" => {
             state.status == Status::Exited
                 && state.exit.as_ref().map(|exit| exit.code) == value.parse().ok()
+        }
+        "restart-policy" => spec.restart.name() == value,
+        "should-start-on-boot" => {
+            let should = match spec.restart {
+                RestartPolicy::Always => true,
+                RestartPolicy::UnlessStopped => !state.stopped,
+                RestartPolicy::No | RestartPolicy::OnFailure { .. } => false,
+            };
+            value.parse() == Ok(should)
         }
         "volume" => spec.mounts.iter().any(|mount| {
             mount.target == value
