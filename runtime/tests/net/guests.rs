@@ -6,7 +6,7 @@ use knarr_core::id::ContainerId;
 use knarr_runtime::net;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -59,6 +59,11 @@ pub fn serve(fixture: &Fixture, id: &ContainerId) {
 pub fn address(fixture: &Fixture, id: &ContainerId, network: &str) -> IpAddr {
     let endpoints = net::endpoints(fixture.root(), network).unwrap();
     endpoints.iter().find(|e| e.container == *id).unwrap().ipv4.unwrap().into()
+}
+
+pub fn address6(fixture: &Fixture, id: &ContainerId, network: &str) -> Ipv6Addr {
+    let endpoints = net::endpoints(fixture.root(), network).unwrap();
+    endpoints.iter().find(|e| e.container == *id).unwrap().ipv6.unwrap()
 }
 
 /// A program of the host in a native container's network, with the names that the container has: glibc's resolver.

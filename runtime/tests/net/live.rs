@@ -1,7 +1,7 @@
 //! Wasm containers that are connected and disconnected while they run.
 
 use crate::fixture::*;
-use crate::guests::{self, address, get, guest, named, native_server, within};
+use crate::guests::{self, address, address6, get, guest, named, native_server, within};
 use crate::host::{self, Snapshot, serve, shell};
 use crate::{on, stop};
 use knarr_core::id::ContainerId;
@@ -13,6 +13,7 @@ use knarr_runtime::net::{self, NewNetwork, Step};
 crate::tests![
     servers,
     sockets_of_their_own,
+    sockets_of_ipv6,
     clients,
     faults,
     a_port_that_is_taken,
@@ -189,6 +190,44 @@ fn sockets_of_their_own() {
     let listening = || shell(&format!("nsenter --net=/proc/{pid}/ns/net ss -Hltn"));
     wait_until(|| !listening().contains(&far));
     assert_eq!(listening().lines().count(), 3 + 2 + 1, "{}", listening());
+}
+
+/// The same by IPv6: at the start on two networks, later on three, then without one of them.
+fn sockets_of_ipv6() {
+    let fixture = fixture();
+    for name in ["four", "five", "six"] {
+        let new = NewNetwork { name: name.into(), ipv6: true, ..Default::default() };
+        net::create(fixture.root(), new).unwrap();
+    }
+    let options = named("p2", on(&["one", "four", "five"]));
+    let server = guest(&fixture, "tcpd.p2", &[], &["[::]:80"], options);
+    guests::serve(&fixture, &server);
+    let first = address6(&fixture, &server, "four");
+    assert_eq!(log(&fixture, &server)[0], format!("stdout:listening on [{first}]:80\n"));
+    connect(fixture.root(), &server, &wish("six")).unwrap();
+    let natives = ["four", "five", "six"].map(|network| (network, idle_native(&fixture, network)));
+    for (network, native) in &natives {
+        let at = address6(&fixture, &server, network).to_string();
+        let heard = native_get(&fixture, native, &at, 80).unwrap_or_default();
+        assert!(heard.ends_with("p2\n"), "{network}: {heard}");
+        assert!(wasm_get(&fixture, network, &at, 80).unwrap().contains("p2"), "{network}");
+        // it sees its clients, not who passes them on
+        let client = address6(&fixture, native, network).segments().map(|part| part.to_string());
+        let seen = format!("({})", client.join(", "));
+        wait_until(|| log(&fixture, &server).iter().any(|line| line.contains(&seen)));
+    }
+    let pid = fixture.load(&server).state.pid.unwrap();
+    let listening = || shell(&format!("nsenter --net=/proc/{pid}/ns/net ss -Hltn"));
+    assert_eq!(listening().lines().count(), 3, "{}", listening());
+    let gone = address6(&fixture, &server, "five").to_string();
+    disconnect(fixture.root(), &server, "five").unwrap();
+    assert_eq!(native_get(&fixture, &natives[1].1, &gone, 80), None);
+    wait_until(|| listening().lines().count() == 2);
+    let at = address6(&fixture, &server, "six").to_string();
+    assert!(native_get(&fixture, &natives[2].1, &at, 80).unwrap().contains("p2"));
+    // there is nothing to listen at without an address of the family
+    let lone = fixture.run(&guest(&fixture, "tcpd.p2", &[], &["[::]:80"], on(&["two"])));
+    assert!(!lone.status.success() && stdout(&lone).is_empty(), "{lone:?}");
 }
 
 /// A guest that asks others, each time a new request.

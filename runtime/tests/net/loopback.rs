@@ -190,6 +190,10 @@ fn what_ends_is_forgotten() {
         assert!(!attempt(&fixture, "tcpc.p2", &[host, "80"]).status.success());
     }
     fixture.start(&server);
-    wait_until(|| ports() == 1);
+    // it is found before it listens
+    wait_until(|| {
+        log(&fixture, &server).iter().filter(|line| line.contains("listen")).count() == 2
+    });
+    assert_eq!(ports(), 1);
     assert!(attempt(&fixture, "tcpc.p2", &["one", "80", "hello\n"]).status.success());
 }
