@@ -47,6 +47,7 @@ pub use members::Members;
 pub(crate) use namespace::{of_process, within};
 pub(crate) use outbound::Denials;
 pub use reload::reload;
+pub(crate) use shared::{is_loopback, loopback6};
 pub use step::{Observe, Step};
 pub(crate) use store::subnets;
 pub use store::{NewNetwork, create, ensure_default, find, list, load, prune, remove, unused};

@@ -22,9 +22,8 @@ pub fn make() -> io::Result<OwnedFd> {
 /// Docker's containers.
 pub fn make_for_guests() -> io::Result<OwnedFd> {
     let namespace = make()?;
-    // the setting is that of the thread that opens it; where it is read-only, low ports are refused
-    let setting = Path::new("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-    let _ = within(namespace.as_fd(), || fsx::write(setting, "0").map_err(|e| e.source));
+    // where settings are read-only, low ports are refused
+    let _ = set(namespace.as_fd(), "ipv4/ip_unprivileged_port_start", "0");
     Ok(namespace)
 }
 
@@ -37,6 +36,13 @@ pub fn within<T: Send>(
         move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?;
         act()
     })
+}
+
+/// Changes a setting of a namespace, named by its path below `/proc/sys/net`.
+pub fn set(namespace: BorrowedFd<'_>, setting: &str, value: &str) -> io::Result<()> {
+    let path = Path::new("/proc/sys/net").join(setting);
+    // whose setting it is, the thread says that opens it
+    within(namespace, || fsx::write(&path, value).map_err(|e| e.source))
 }
 
 /// On a thread of its own, which is gone when this returns: the caller may need to be single-threaded again, and must not

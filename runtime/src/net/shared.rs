@@ -10,13 +10,13 @@ use super::netlink::{Request, Socket, address, gone, link, route, rule};
 use super::step::failed;
 use super::{endpoint, lease, namespace, store};
 use crate::state::{self, Placement};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use knarr_core::root::Root;
 use knarr_core::spec::EngineKind;
 use knarr_core::spec::network::NetworkSpec;
 use knarr_core::sys;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const INTERFACE: &str = "eth0";
@@ -24,6 +24,19 @@ const INTERFACE: &str = "eth0";
 /// An address that nobody uses (RFC 7600, section 4.8). The kernel drops an interface's routes with its last address, and
 /// containers come and go.
 const STAYS: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 0, 8), 32));
+
+/// What stands for the guests' ::1, one address for each. Routers discard packets for these (RFC 6666).
+const LOOPBACKS: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64);
+
+/// What stands for the ::1 of the guest for whose 127.0.0.1 this address stands.
+pub(crate) fn loopback6(of: Ipv4Addr) -> Ipv6Addr {
+    (u128::from(LOOPBACKS.addr()) | u128::from(u32::from(of))).into()
+}
+
+/// Whether this is a loopback address of anybody in a shared namespace.
+pub(crate) fn is_loopback(ip: IpAddr) -> bool {
+    ip.is_loopback() || matches!(ip, IpAddr::V6(ip) if LOOPBACKS.contains(&ip))
+}
 
 /// The namespace, if there is one.
 pub fn find(root: &Root, network: &NetworkSpec) -> Result<Option<OwnedFd>> {
@@ -72,7 +85,10 @@ pub fn ensure(
         let mut inside = bridge::inside(namespace.as_fd())?;
         let subnets: Vec<IpNet> = store::subnets(network).collect();
         let gateways = if network.internal { &[][..] } else { &gateways };
-        bridge::configure(&mut inside, INTERFACE, &[STAYS], &subnets, gateways)
+        bridge::configure(&mut inside, INTERFACE, &[STAYS], &subnets, gateways)?;
+        // without IPv6 there is no ::1 either
+        let _ = make_loopbacks(&mut inside, namespace.as_fd());
+        Ok(())
     });
     made.map_err(failed)?;
     let paths = root.network(&network.name);
@@ -87,6 +103,19 @@ fn mac_of(network: &NetworkSpec) -> [u8; 6] {
     // the gateway has the address without it
     mac[1] = 0x43;
     mac
+}
+
+/// Makes all of [`LOOPBACKS`] addresses of the namespace, for those who are in it alone: what comes in by an interface is not
+/// looked up there.
+fn make_loopbacks(inside: &mut Socket, namespace: BorrowedFd<'_>) -> io::Result<()> {
+    let loopback = index(inside, "lo")?;
+    let requests = [
+        route::add_own(loopback, LOOPBACKS.into(), LOOPBACK),
+        rule::add_local(LOOPBACKS.into(), LOOPBACK, LOOPBACK),
+    ];
+    inside.execute(&requests)?;
+    // what is an address by a route alone can only be bound with this
+    namespace::set(namespace, "ipv6/ip_nonlocal_bind", "1")
 }
 
 /// A container may live in the namespace of a network that it has left.
@@ -120,6 +149,8 @@ fn attempt(socket: &mut Socket, request: Request) -> io::Result<()> {
 
 /// Before the addresses of the namespace itself are looked up: what must not be reached.
 const PROHIBITED: u32 = 10;
+/// The guests' loopback addresses of IPv6: the number of their table and its rule.
+const LOOPBACK: u32 = 50;
 /// The namespace's own addresses, which the kernel looks up first of all unless told otherwise.
 const OWN: u32 = 100;
 /// Afterwards: by which interface an address of a further network leaves.

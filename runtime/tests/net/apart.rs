@@ -3,10 +3,10 @@
 use crate::fixture::*;
 use crate::guests::{self, address, get, guest, named, run};
 use crate::host::{self, ask, heard, serve};
-use crate::on;
-use knarr_core::id::ContainerId;
-use knarr_core::spec::Outbound;
+use crate::{on, stop};
+use knarr_core::spec::{NetworkMode, Outbound};
 use knarr_runtime::net::{self, NewNetwork};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Output;
 
 crate::tests![
@@ -62,27 +62,80 @@ fn only_its_own_addresses() {
 fn a_loopback_of_its_own() {
     host::become_host();
     let fixture = guests::fixture();
-    network(&fixture, "net", false);
-    let _host = serve("", "127.0.0.1", 7000);
-    let words = ["127.0.0.1:7000"];
-    let servers: Vec<ContainerId> = ["one", "two"]
-        .map(|name| guest(&fixture, "tcpd.p2", &[], &words, named(name, on(&["net"]))))
-        .into();
-    for server in &servers {
-        guests::serve(&fixture, server);
-        assert_eq!(log(&fixture, server)[0], "stdout:listening on 127.0.0.1:7000\n");
+    network(&fixture, "four", false);
+    let new = NewNetwork { name: "six".into(), ipv6: true, ..Default::default() };
+    net::create(fixture.root(), new).unwrap();
+    let _host = [serve("", "127.0.0.1", 7000), serve("", "::1", 7000)];
+    for network in ["four", "six"] {
+        for loopback in ["127.0.0.1", "::1"] {
+            loopbacks(&fixture, network, loopback);
+        }
+    }
+}
+
+/// Two guests that listen on their loopback, at the same port.
+fn loopbacks(fixture: &Fixture, network: &str, loopback: &str) {
+    let at = SocketAddr::new(loopback.parse().unwrap(), 7000);
+    let pair = |module: &str, words: &[&str]| {
+        ["one", "two"].map(|name| {
+            let name = format!("{name}-{}-{network}-{}", &module[..3], at.is_ipv4());
+            let server = guest(fixture, module, &[], words, named(&name, on(&[network])));
+            guests::serve(fixture, &server);
+            assert_eq!(log(fixture, &server)[0], format!("stdout:listening on {at}\n"));
+            (name, server)
+        })
+    };
+    let tcp = pair("tcpd.p2", &[&at.to_string()]);
+    let udp = pair("udp.p2", &["serve", loopback, "7000"]);
+    for ((name, server), module, words) in [
+        (&tcp[0], "tcpc.p2", &[loopback, "7000", "hello\n"][..]),
+        (&tcp[1], "p3net.p3", &["ask", loopback, "7000", "hello\n"]),
+        (&udp[0], "udp.p2", &["ask", loopback, "7000", "hello"]),
+        (&udp[1], "p3net.p3", &["udp-ask", loopback, "7000", "hello"]),
+    ] {
+        // who shares the container's network shares its loopback
+        let inside = Some(NetworkMode::Container(server.clone()));
+        let inside = RunOptions { network: inside, ..Default::default() };
+        let output = fixture.run(&guest(fixture, module, &[], words, inside));
+        let said = format!("{}{}", stderr(&output), stdout(&output));
+        assert!(
+            said.contains(loopback) && said.contains(&format!(" to {at}\n")),
+            "{module}: {said}"
+        );
+        assert!(said.contains(&format!("{name}> hello")), "{module}: {said}");
+    }
+    for (_, server) in &udp {
+        let client = format!("stdout:datagram from {}", SocketAddr::new(at.ip(), 0));
+        let client = client.trim_end_matches('0');
+        assert!(log(fixture, server)[1].starts_with(client), "{:?}", log(fixture, server));
     }
     // nobody else reaches it: by its own loopback, by the server's address, by what the loopback really is
-    let own = address(&fixture, &servers[0], "net").to_string();
+    let own = address(fixture, &tcp[0].1, network).to_string();
     let [_, rest] = own.splitn(2, '.').collect::<Vec<_>>()[..] else { panic!("{own}") };
-    for host in ["127.0.0.1", &own, &format!("127.{rest}"), "localhost"] {
-        let output = attempt(&fixture, "tcpc.p2", &[host, "7000", "hello\n"], "net");
+    let really = format!("127.{rest}");
+    let [a, b, c, d] = really.parse::<Ipv4Addr>().unwrap().octets();
+    let of_ipv6 = format!("100::{a:02x}{b:02x}:{c:02x}{d:02x}");
+    for host in ["127.0.0.1", "::1", &own, &really, &of_ipv6, "localhost"] {
+        let output = attempt(fixture, "tcpc.p2", &[host, "7000", "hello\n"], network);
         let all = format!("{}{}", stdout(&output), stderr(&output));
         assert!(
             !output.status.success() && all.to_lowercase().contains("refused"),
             "{host}: {all}"
         );
     }
+    let web = guest(fixture, "httpd.p2", &[], &[], on(&[network]));
+    fixture.start(&web);
+    let at = address(fixture, &web, network);
+    for host in [&really, &format!("[{of_ipv6}]"), &format!("[::ffff:{really}]")] {
+        let answer = get(at, 8080, &format!("/fetch?url=http://{host}:7000/"));
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{host}: {answer}");
+    }
+    let all = [&tcp[0].1, &tcp[1].1, &udp[0].1, &udp[1].1];
+    for server in all {
+        assert_eq!(log(fixture, server).len(), 2, "{:?}", log(fixture, server));
+        stop(fixture, server);
+    }
+    stop(fixture, &web);
 }
 
 fn other_networks_and_the_host() {

@@ -55,11 +55,15 @@ pub fn add_link(index: u32, destination: IpNet, table: u32) -> Request {
     Request::new(NEW, flag::CREATE | flag::EXCLUSIVE, &message)
 }
 
-/// Everything of a family is for this host.
-pub fn add_own(loopback: u32, is_ipv4: bool, table: u32) -> Request {
+/// A whole subnet is this host's own.
+pub fn add_own(loopback: u32, destination: IpNet, table: u32) -> Request {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
-        address_family: if is_ipv4 { AddressFamily::Inet } else { AddressFamily::Inet6 },
+        address_family: match destination {
+            IpNet::V4(_) => AddressFamily::Inet,
+            IpNet::V6(_) => AddressFamily::Inet6,
+        },
+        destination_prefix_length: destination.prefix_len(),
         protocol: RouteProtocol::Static,
         scope: RouteScope::Host,
         kind: RouteType::Local,
@@ -67,6 +71,7 @@ pub fn add_own(loopback: u32, is_ipv4: bool, table: u32) -> Request {
     };
     message.attributes.push(RouteAttribute::Table(table));
     message.attributes.push(RouteAttribute::Oif(loopback));
+    message.attributes.push(RouteAttribute::Destination(destination.network().into()));
     Request::new(NEW, flag::CREATE | flag::EXCLUSIVE, &message)
 }
 

@@ -43,6 +43,17 @@ pub fn add_marked(is_ipv4: bool, mark: u32, table: u32) -> Request {
     Request::new(NEW, flag::CREATE | flag::EXCLUSIVE, &message)
 }
 
+/// What this host itself sends to a subnet is looked up in a table; packets that come in by another link than its loopback
+/// are not.
+pub fn add_local(destination: IpNet, priority: u32, table: u32) -> Request {
+    let is_ipv4 = destination.addr().is_ipv4();
+    let mut message = message(family(is_ipv4), priority, table, RuleAction::ToTable);
+    message.header.dst_len = destination.prefix_len();
+    message.attributes.push(RuleAttribute::Destination(destination.network()));
+    message.attributes.push(RuleAttribute::Iifname("lo".into()));
+    Request::new(NEW, flag::CREATE | flag::EXCLUSIVE, &message)
+}
+
 fn from_address(source: IpAddr, priority: u32, table: u32) -> RuleMessage {
     let mut message = message(family(source.is_ipv4()), priority, table, RuleAction::ToTable);
     message.header.src_len = if source.is_ipv4() { 32 } else { 128 };

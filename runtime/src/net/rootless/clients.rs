@@ -8,7 +8,7 @@ use crate::net::firewall::expression::{is_for_foreign_socket, mark};
 use crate::net::firewall::message::{Batch, Hook};
 use crate::net::netlink::{Socket, link, route, rule};
 use crate::net::store;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use knarr_core::spec::network::NetworkSpec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use std::io;
@@ -25,9 +25,11 @@ pub fn lead_back() -> io::Result<()> {
     const BEFORE_ROUTING: i32 = -150;
     let mut socket = Socket::route()?;
     let loopback = link::find(&mut socket, "lo")?.ok_or(io::ErrorKind::NotFound)?;
-    for is_ipv4 in [true, false] {
+    let everything: [IpNet; 2] = [Ipv4Net::default().into(), Ipv6Net::default().into()];
+    for all in everything {
+        let is_ipv4 = all.addr().is_ipv4();
         let requests =
-            [route::add_own(loopback.index, is_ipv4, MARK), rule::add_marked(is_ipv4, MARK, MARK)];
+            [route::add_own(loopback.index, all, MARK), rule::add_marked(is_ipv4, MARK, MARK)];
         match socket.execute(&requests) {
             // a kernel without IPv6 has no clients with its addresses
             Err(_) if !is_ipv4 => {}

@@ -1,8 +1,10 @@
 //! udp: datagrams on WASI 0.2. `serve ADDRESS PORT`: answers with `HOSTNAME> text`; `ask ADDRESS PORT TEXT [connect]`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use wasip2::sockets::instance_network::instance_network;
-use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
+use wasip2::sockets::network::{
+    ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress,
+};
 use wasip2::sockets::udp::{IncomingDatagram, OutgoingDatagram, UdpSocket};
 use wasip2::sockets::udp_create_socket::create_udp_socket;
 
@@ -22,9 +24,18 @@ fn main() {
 }
 
 fn place(address: &str, port: &str) -> IpSocketAddress {
-    let [a, b, c, d] = address.parse::<Ipv4Addr>().unwrap().octets();
     let port = port.parse().unwrap();
-    IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address: (a, b, c, d) })
+    match address.parse().unwrap() {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address: (a, b, c, d) })
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, e, f, g, h] = ip.segments();
+            let address = (a, b, c, d, e, f, g, h);
+            IpSocketAddress::Ipv6(Ipv6SocketAddress { port, flow_info: 0, address, scope_id: 0 })
+        }
+    }
 }
 
 fn shown(address: IpSocketAddress) -> SocketAddr {
@@ -32,12 +43,19 @@ fn shown(address: IpSocketAddress) -> SocketAddr {
         IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address: (a, b, c, d) }) => {
             (Ipv4Addr::new(a, b, c, d), port).into()
         }
-        IpSocketAddress::Ipv6(_) => unreachable!("the sockets are of IPv4"),
+        IpSocketAddress::Ipv6(Ipv6SocketAddress { port, address, .. }) => {
+            let (a, b, c, d, e, f, g, h) = address;
+            (Ipv6Addr::new(a, b, c, d, e, f, g, h), port).into()
+        }
     }
 }
 
 fn bound(to: IpSocketAddress) -> Result<UdpSocket, ErrorCode> {
-    let socket = create_udp_socket(IpAddressFamily::Ipv4)?;
+    let family = match to {
+        IpSocketAddress::Ipv4(_) => IpAddressFamily::Ipv4,
+        IpSocketAddress::Ipv6(_) => IpAddressFamily::Ipv6,
+    };
+    let socket = create_udp_socket(family)?;
     socket.start_bind(&instance_network(), to)?;
     socket.finish_bind()?;
     Ok(socket)
@@ -69,7 +87,12 @@ fn serve(at: IpSocketAddress) -> Result<(), ErrorCode> {
 }
 
 fn ask(at: IpSocketAddress, text: &str, connect: bool) -> Result<(), ErrorCode> {
-    let socket = bound(place("0.0.0.0", "0"))?;
+    let from = match shown(at).ip() {
+        ip if ip.is_loopback() => ip,
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = bound(place(&from.to_string(), "0"))?;
     let (incoming, outgoing) = socket.stream(connect.then_some(at))?;
     outgoing.check_send()?;
     let remote_address = (!connect).then_some(at);

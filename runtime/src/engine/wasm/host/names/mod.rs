@@ -72,11 +72,11 @@ impl Names {
                 names.hosts.insert(name.to_ascii_lowercase(), vec![address]);
             }
         }
-        // in a namespace with others a guest has its own loopback, of IPv4
+        // what the host's loopback carries, it carries as IPv4
         let mut local = vec![Ipv4Addr::LOCALHOST.into()];
         match given.place.at {
-            Where::Alone(_) => local.push(Ipv6Addr::LOCALHOST.into()),
-            Where::Shared(_) | Where::Carried(_) => drop(names.hosts.remove("localhost")),
+            Where::Alone(_) | Where::Shared(_) => local.push(Ipv6Addr::LOCALHOST.into()),
+            Where::Carried(_) => drop(names.hosts.remove("localhost")),
         }
         names.hosts.entry("localhost".to_owned()).or_insert(local);
         let hostname = given.spec.hostname.as_deref().unwrap_or(given.spec.id.short());

@@ -2,15 +2,15 @@
 //!
 //! Each has its own addresses there, and the wrapper sees to it that a guest binds no other. The namespace's loopback
 //! would be everybody's: a guest's 127.0.0.1 is an address of 127.0.0.0/8 that ends as its own IPv4 address did when it
-//! started, which no neighbour's wrapper leads to. There is no such room behind ::1, which is therefore not to be had, as
-//! in a container without IPv6. What the guest listens on at all its addresses it also reaches through its loopback.
+//! started, which no neighbour's wrapper leads to, and its ::1 one with the same end of those that the namespace has for
+//! this. What the guest listens on at all its addresses it also reaches through its loopback.
 
 use super::relay::Relays;
 use super::{Refusal, lock};
-use crate::net::Surroundings;
+use crate::net::{Surroundings, is_loopback, loopback6};
 use knarr_core::spec::Protocol;
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use wasmtime_wasi::sockets::SocketAddrUse;
 
@@ -30,7 +30,8 @@ impl Shared {
 
     /// What the guest's loopback address really is.
     fn private(&self, ip: IpAddr) -> Option<IpAddr> {
-        if ip.is_ipv4() { self.private.map(IpAddr::V4) } else { None }
+        let private = self.private?;
+        Some(if ip.is_ipv4() { private.into() } else { loopback6(private).into() })
     }
 
     pub fn outside(&self, now: &Surroundings, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
@@ -38,7 +39,7 @@ impl Shared {
         let own = match ip {
             // the first of each family is what it listens on
             ip if ip.is_unspecified() => now.of_family(ip).ok_or(Refusal::NotOwn)?,
-            ip if ip.is_loopback() => self.private(ip).ok_or(Refusal::NotOwn)?,
+            ip if is_loopback(ip) => self.private(ip).ok_or(Refusal::NotOwn)?,
             ip if now.is_own(ip) => ip,
             _ => return Err(Refusal::Denied),
         };
@@ -68,12 +69,12 @@ impl Shared {
     }
 
     pub fn inside(&self, address: SocketAddr) -> SocketAddr {
-        match self.private {
-            Some(private) if address.ip() == private => {
-                SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port())
-            }
-            _ => address,
-        }
+        let localhost: IpAddr = match address.ip() {
+            ip if self.private(ip) != Some(ip) => return address,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        SocketAddr::new(localhost, address.port())
     }
 
     pub fn target(
@@ -83,7 +84,7 @@ impl Shared {
         wanted: SocketAddr,
     ) -> Result<SocketAddr, Refusal> {
         let ip = wanted.ip();
-        if !ip.is_loopback() {
+        if !is_loopback(ip) {
             return Ok(wanted);
         }
         let everywhere = lock(&self.everywhere);
@@ -115,7 +116,7 @@ impl Shared {
                 private || now.is_own(ip)
             }
             SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => {
-                private || !(ip.to_canonical().is_loopback() || ip.is_unspecified())
+                private || !(is_loopback(ip.to_canonical()) || ip.is_unspecified())
             }
             SocketAddrUse::TcpAccept | SocketAddrUse::UdpReceive => true,
         }
@@ -146,7 +147,8 @@ mod tests {
             ("172.18.0.5:0", Ok("172.18.0.5:0")),
             ("127.0.0.1:80", Ok("127.18.0.5:80")),
             ("127.18.0.6:80", Ok("127.18.0.5:80")),
-            ("[::1]:80", Err(Refusal::NotOwn)),
+            ("[::1]:80", Ok("[100::7f12:5]:80")),
+            ("[100::7f12:6]:80", Ok("[100::7f12:5]:80")),
             ("172.18.0.6:80", Err(Refusal::Denied)),
             ("172.18.0.1:80", Err(Refusal::Denied)),
             ("[fd00::6]:80", Err(Refusal::Denied)),
@@ -155,22 +157,27 @@ mod tests {
         }
         let tcp = Protocol::Tcp;
         assert_eq!(shared.target(&all, tcp, at("127.9.9.9:80")), Ok(at("127.18.0.5:80")));
-        assert_eq!(shared.target(&all, tcp, at("[::1]:80")), Err(Refusal::Refused));
+        assert_eq!(shared.target(&all, tcp, at("[::1]:80")), Ok(at("[100::7f12:5]:80")));
+        assert_eq!(shared.target(&all, tcp, at("[100::7f12:6]:80")), Ok(at("[100::7f12:5]:80")));
         shared.bound(tcp, at("0.0.0.0:80"), at("172.18.0.5:80"));
         assert_eq!(shared.target(&all, tcp, at("127.0.0.1:80")), Ok(at("172.18.0.5:80")));
-        assert_eq!(shared.target(&all, tcp, at("[::1]:80")), Err(Refusal::Refused));
+        assert_eq!(shared.target(&all, tcp, at("[::1]:80")), Ok(at("[100::7f12:5]:80")));
         shared.bound(tcp, at("[::]:80"), at("[fd00::5]:80"));
         assert_eq!(shared.target(&all, tcp, at("[::1]:80")), Ok(at("[fd00::5]:80")));
         assert_eq!(shared.target(&all, tcp, at("10.0.0.1:80")), Ok(at("10.0.0.1:80")));
         assert_eq!(shared.source(&all, at("10.0.0.1:80")), Ok(at("172.18.0.5:0")));
         assert_eq!(shared.source(&all, at("172.19.0.1:80")), Ok(at("172.19.0.7:0")));
         assert_eq!(shared.source(&all, at("127.18.0.5:80")), Ok(at("127.18.0.5:0")));
+        assert_eq!(shared.source(&all, at("[100::7f12:5]:80")), Ok(at("[100::7f12:5]:0")));
         assert_eq!(shared.inside(at("127.18.0.5:80")), at("127.0.0.1:80"));
+        assert_eq!(shared.inside(at("[100::7f12:5]:80")), at("[::1]:80"));
+        assert_eq!(shared.inside(at("[100::7f12:6]:80")), at("[100::7f12:6]:80"));
         let v4 = Surroundings { own: own[..1].to_vec(), ..Default::default() };
         // never a neighbour's address of the other family
         assert_eq!(shared.source(&v4, at("[fd00::6]:80")), Err(Refusal::Unreachable));
         assert_eq!(shared.outside(&v4, at("[::]:80")), Err(Refusal::NotOwn));
-        for address in ["127.0.0.1:80", "127.18.0.6:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+        let others = ["127.0.0.1:80", "127.18.0.6:80", "[::1]:80", "[::ffff:127.0.0.1]:80"];
+        for address in others.into_iter().chain(["[100::7f12:6]:80"]) {
             assert!(!shared.permits(&all, at(address), SocketAddrUse::TcpConnect), "{address}");
             assert!(!shared.permits(&all, at(address), SocketAddrUse::UdpBind), "{address}");
         }
