@@ -202,3 +202,23 @@ fn without_a_way_out_the_defaults_are_the_loopback_and_the_network_of_the_host()
     let wasm = knarr.run(&["run", "--rm", "kit", "echo", "hi"]).code(0);
     assert_eq!((wasm.stdout.as_str(), wasm.stderr.as_str()), ("hi\n", ""));
 }
+
+/// As with systemd-resolved: a server that only the host's own programs reach.
+#[test]
+fn a_name_server_on_the_loopback_of_the_host_is_asked_for_an_ordinary_user() {
+    const LOCAL: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
+    let user = NewUser::new();
+    let knarr = beginning(&user, &["pasta"]);
+    knarr.file("resolv.conf", format!("nameserver {LOCAL}\n"));
+    knarr.host().inside(|| answer_names(UdpSocket::bind((LOCAL, 53)).unwrap(), OUTSIDE));
+    let sees = format!("outside sees {ADDRESS}");
+    assert_eq!(knarr.ok(&["run", "--rm", "busybox", "sh", "-c", LISTEN]), sees);
+    knarr.ok(&["run", "-d", "--name", "native", "busybox", "sh", "-c", LISTEN]);
+    knarr.ok(&["wait", "native"]);
+    assert_eq!(knarr.ok(&["logs", "native"]), sees);
+    let port = PORT.to_string();
+    let wasm = knarr.ok(&["run", "--rm", "tcpc", "server.example", &port, "hello\n"]);
+    assert!(wasm.ends_with(&sees), "{wasm}");
+    knarr.built(&format!("FROM busybox\nRUN {{ {LISTEN}; }} >/seen"), &[]);
+    assert_eq!(knarr.ok(&["run", "--rm", "--network", "none", "app", "cat", "/seen"]), sees);
+}

@@ -14,6 +14,7 @@ pub use table::Table;
 
 use super::Attached;
 use super::loopback::Mappings;
+use super::rootless::Outside;
 use knarr_core::root::Root;
 use knarr_core::spec::network::NetworkSpec;
 use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode};
@@ -34,7 +35,7 @@ pub fn serve(
         return Ok(None);
     }
     let networks: Vec<_> = attached.endpoints.iter().map(|(network, _)| network.clone()).collect();
-    let mut resolver = Resolver::new(Table::open(root, &networks), upstream(spec, &networks))
+    let mut resolver = Resolver::new(Table::open(root, &networks), upstream(root, spec, &networks))
         .mapping(Mappings::of(root, &spec.id, &networks));
     if let Some(sockets) = attached.sockets.take() {
         resolver = resolver.on(sockets);
@@ -50,9 +51,9 @@ pub fn serve(
 }
 
 /// Without a way out there is nobody to ask, and names must not lead out what packets cannot.
-fn upstream(spec: &ContainerSpec, networks: &[NetworkSpec]) -> Upstream {
+fn upstream(root: &Root, spec: &ContainerSpec, networks: &[NetworkSpec]) -> Upstream {
     match networks.iter().all(|network| network.internal) {
         true => Upstream::none(),
-        false => Upstream::of(&spec.dns),
+        false => Upstream::of(&spec.dns).from(Outside::of(root, networks)),
     }
 }

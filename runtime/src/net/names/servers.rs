@@ -1,5 +1,6 @@
 //! Which name servers are asked for what no network of ours knows (`resolv.conf(5)`).
 
+use crate::net::rootless::Outside;
 use knarr_core::fsx;
 use knarr_core::spec::Dns;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -105,6 +106,7 @@ pub struct Upstream {
     fixed: Vec<SocketAddr>,
     /// The host's file, which changes when the host changes networks.
     followed: Option<Followed>,
+    pub(super) outside: Outside,
 }
 
 #[derive(Debug)]
@@ -116,12 +118,12 @@ struct Followed {
 impl Upstream {
     /// None: unknown names do not exist.
     pub fn none() -> Self {
-        Self { fixed: Vec::new(), followed: None }
+        Self::fixed(Vec::new())
     }
 
     /// These, each with its port.
     pub fn fixed(servers: Vec<SocketAddr>) -> Self {
-        Self { fixed: servers, followed: None }
+        Self { fixed: servers, followed: None, outside: Outside::default() }
     }
 
     /// `--dns`, or else the host's.
@@ -133,7 +135,14 @@ impl Upstream {
     }
 
     fn following(path: PathBuf) -> Self {
-        Self { fixed: Vec::new(), followed: Some(Followed { path, changed: None }) }
+        let followed = Some(Followed { path, changed: None });
+        Self { followed, ..Self::none() }
+    }
+
+    /// Asked from there.
+    #[must_use]
+    pub(crate) fn from(self, outside: Outside) -> Self {
+        Self { outside, ..self }
     }
 
     /// The servers as of now.

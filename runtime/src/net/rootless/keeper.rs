@@ -2,6 +2,7 @@
 
 use super::error::{Doing, Error};
 use super::namespaces::Namespaces;
+use super::outside;
 use super::uplink::{self, Uplink};
 use crate::engine::native::sys::reset_signals;
 use crate::monitor::in_one_line;
@@ -88,7 +89,8 @@ fn listen_at(root: &Root) -> Result<OwnedFd, Error> {
     Ok(socket)
 }
 
-/// Hands out the namespaces until nobody has used them for a while. An uplink that ends is replaced.
+/// Hands out the namespaces, and sockets of the host's, until nobody has used them for a while. An uplink that ends is
+/// replaced.
 fn serve(
     listener: &OwnedFd,
     namespaces: &Namespaces,
@@ -108,15 +110,14 @@ fn serve(
             Err(Errno::INTR) => continue,
             Err(e) => return Err(e).doing("wait for containers"),
         }
-        // nobody says anything: what can be read is an end
-        let mut ended: Vec<bool> = all[1..].iter().map(|user| !user.revents().is_empty()).collect();
+        let mut ready: Vec<bool> = all[1..].iter().map(|user| !user.revents().is_empty()).collect();
         let arrived = !all[0].revents().is_empty();
         drop(all);
-        if watched.is_some() && ended.pop() == Some(true) {
+        if watched.is_some() && ready.pop() == Some(true) {
             *uplink = uplink.take().and_then(&replace);
         }
-        let mut ended = ended.into_iter();
-        users.retain(|_| !ended.next().unwrap_or(false));
+        let mut ready = ready.into_iter();
+        users.retain(|user| !ready.next().unwrap_or(false) || outside::lend(user).is_some());
         if arrived && let Ok(user) = accept_with(listener, SocketFlags::CLOEXEC) {
             // one that went away at once is none
             if namespaces.send(&user, uplink.as_ref().map(|u| u.name)).is_ok() {

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! The keeper starts with the first container and ends when the last one has ended and nobody came for a while. It finds
-//! out by the connections: each monitor keeps its own open as long as it lives, however it ends.
+//! out by the connections: each monitor keeps its own open as long as it lives, however it ends. It also opens the sockets
+//! from which monitors ask the host's name servers.
 //!
 //! The user is root in that user namespace, and nobody else is mapped into it.
 
@@ -19,11 +20,14 @@ mod clients;
 mod error;
 mod keeper;
 mod namespaces;
+mod outside;
+mod packet;
 mod uplink;
 
 pub(super) use clients::Sources;
 pub use error::Error;
 pub use keeper::entry;
+pub(super) use outside::Outside;
 
 use super::ports::{self, Held};
 use crate::engine::UserNamespaces;

@@ -2,25 +2,18 @@
 
 use super::clients;
 use super::error::{Doing, Error};
+use super::packet::{self, Packet};
 use crate::net::netlink::{Socket, link};
 use knarr_core::fsx;
 use knarr_core::root::Root;
 use knarr_core::sys;
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-
-/// The longest name of an uplink, and then some.
-const LONGEST: usize = 64;
 
 #[derive(Debug)]
 pub struct Namespaces {
@@ -109,44 +102,16 @@ impl Namespaces {
     /// Sends them over a connection.
     pub fn send(&self, socket: impl AsFd, uplink: Option<&str>) -> io::Result<()> {
         let all = [self.user.as_fd(), self.network.as_fd(), self.mount.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-        let mut attached = SendAncillaryBuffer::new(&mut space);
-        if !attached.push(SendAncillaryMessage::ScmRights(&all)) {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        let name = uplink.unwrap_or_default();
-        // an empty packet would look like the end of the connection
-        let text = [IoSlice::new(b"="), IoSlice::new(name.as_bytes())];
-        sendmsg(socket, &text, &mut attached, SendFlags::NOSIGNAL)?;
-        Ok(())
+        packet::send(socket, format!("={}", uplink.unwrap_or_default()).as_bytes(), &all)
     }
 
     /// Takes them from a connection, with the name of the uplink. `None`: the other end has ended.
     pub fn receive(socket: impl AsFd) -> io::Result<Option<(Self, Option<String>)>> {
-        let mut text = [0; LONGEST];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-        let mut attached = RecvAncillaryBuffer::new(&mut space);
-        let received = recvmsg(
-            socket,
-            &mut [IoSliceMut::new(&mut text)],
-            &mut attached,
-            RecvFlags::CMSG_CLOEXEC,
-        );
-        let received = match received {
-            Ok(received) => received,
-            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
-            Err(e) => return Err(e.into()),
-        };
-        let mut descriptors = Vec::new();
-        for message in attached.drain() {
-            if let RecvAncillaryMessage::ScmRights(all) = message {
-                descriptors.extend(all);
-            }
-        }
+        let Some(Packet { text, descriptors }) = packet::receive(socket)? else { return Ok(None) };
         let Ok([user, network, mount]) = <[OwnedFd; 3]>::try_from(descriptors) else {
             return Ok(None);
         };
-        let name = text[..received.bytes].strip_prefix(b"=").unwrap_or_default();
+        let name = text.strip_prefix(b"=").unwrap_or_default();
         let name = String::from_utf8_lossy(name).into_owned();
         Ok(Some((Self { user, network, mount }, (!name.is_empty()).then_some(name))))
     }

@@ -3,8 +3,9 @@
 use super::super::message::{self, Code, Query};
 use super::Asker;
 use super::stream::{is_temporary, take_message};
+use crate::net::rootless::Outside;
 use rustix::event::PollFlags;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::{SocketType, connect};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -25,6 +26,7 @@ pub(super) struct Exchange {
     message: Vec<u8>,
     id: u16,
     servers: Vec<SocketAddr>,
+    outside: Outside,
     /// How many have been asked.
     asked: usize,
     transport: Option<Transport>,
@@ -53,6 +55,7 @@ impl Exchange {
         query: Query,
         message: &[u8],
         servers: Vec<SocketAddr>,
+        outside: Outside,
     ) -> Self {
         Self {
             number,
@@ -62,6 +65,7 @@ impl Exchange {
             message: message.to_owned(),
             id: 0,
             servers,
+            outside,
             asked: 0,
             transport: None,
             refusal: None,
@@ -110,11 +114,8 @@ impl Exchange {
         rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())?;
         self.id = u16::from_be_bytes(id);
         message::set_id(&mut self.message, self.id);
-        let (family, kind) = (
-            if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 },
-            if self.stream { SocketType::STREAM } else { SocketType::DGRAM },
-        );
-        let socket = socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+        let kind = if self.stream { SocketType::STREAM } else { SocketType::DGRAM };
+        let socket = self.outside.open(kind, server.ip())?;
         match connect(&socket, &server) {
             Ok(()) => {}
             Err(rustix::io::Errno::INPROGRESS) if self.stream => {}

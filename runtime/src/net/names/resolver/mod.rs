@@ -4,8 +4,8 @@
 //! what to poll, [`Resolver::ready`] does what can be done, [`Resolver::deadline`] and [`Resolver::tick`] see to servers
 //! that do not answer. A native container asks on 127.0.0.11:53 (sockets that live in its network namespace, opened by
 //! [`Sockets::open`]), a Wasm container through a pair of connected sockets, since its process may open no other.
-//! The servers beyond are asked from the monitor's own namespace, the host's: there alone a server on the host's loopback
-//! (systemd-resolved) can be reached.
+//! The servers beyond are asked from the host's namespace ([`Outside`](crate::net::rootless)): there alone a server on the
+//! host's loopback (systemd-resolved) can be reached.
 
 mod exchange;
 mod sockets;
@@ -130,7 +130,7 @@ impl Resolver {
     /// Knows the names of these networks from now on.
     pub(crate) fn follow(&mut self, root: &Root, spec: &ContainerSpec, networks: &[NetworkSpec]) {
         self.table = Table::open(root, networks);
-        self.upstream = super::upstream(spec, networks);
+        self.upstream = super::upstream(root, spec, networks);
         let mappings = Mappings::of(root, &spec.id, networks);
         self.mappings = mappings.map(|new| new.with_ports_of(self.mappings.take()));
     }
@@ -296,7 +296,8 @@ impl Resolver {
         }
         let servers = servers.to_vec();
         let number = self.number();
-        let mut exchange = Exchange::new(number, asker, query, message, servers);
+        let mut exchange =
+            Exchange::new(number, asker, query, message, servers, self.upstream.outside.clone());
         let progress = exchange.begin();
         self.exchanges.push(exchange);
         self.settle(self.exchanges.len() - 1, progress);
