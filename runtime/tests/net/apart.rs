@@ -52,6 +52,23 @@ fn only_its_own_addresses() {
     is_denied(&attempt(&fixture, "tcpd.p2", &[&format!("{own}:7001")], "net"));
     let gateway = net::find(fixture.root(), "net").unwrap().ipv4.unwrap().gateway;
     is_denied(&attempt(&fixture, "tcpd.p2", &[&format!("{gateway}:7001")], "net"));
+    // what cannot be had by anybody is no matter of what is allowed
+    for (module, words, error) in [
+        ("udp.p2", &["serve", "192.0.2.1", "7001"][..], "AddressNotBindable"),
+        ("udp.p2", &["serve", "2001:db8::1", "7001"], "AddressNotBindable"),
+        ("udp.p2", &["serve", "::ffff:127.0.0.1", "7001"], "InvalidArgument"),
+        ("udp.p2", &["ask", "::ffff:127.0.0.1", "7001", "x"], "InvalidArgument"),
+        ("tcpd.p2", &["224.0.0.1:7001"], "InvalidInput"),
+        ("tcpd.p2", &["[ff02::1]:7001"], "InvalidInput"),
+        ("tcpc.p2", &["ff02::1", "7001"], "InvalidArgument"),
+        ("p3net.p3", &["ask", "ff02::1", "7001", "x"], "InvalidArgument"),
+        ("p3net.p3", &["ask", "::", "7001", "x"], "InvalidArgument"),
+    ] {
+        let output = attempt(&fixture, module, words, "net");
+        let all = format!("{}{}", stdout(&output), stderr(&output)).to_lowercase();
+        let said = all.replace('-', "").contains(&error.to_lowercase());
+        assert!(said && !all.contains("knarr:"), "{words:?}: {all}");
+    }
     for name in ["one", "two"] {
         let words = ["ask", name, "7000", "hello\n"];
         let said = run(&fixture, &guest(&fixture, "p3net.p3", &[], &words, on(&["net"])));

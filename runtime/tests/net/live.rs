@@ -225,9 +225,16 @@ fn sockets_of_ipv6() {
     wait_until(|| listening().lines().count() == 2);
     let at = address6(&fixture, &server, "six").to_string();
     assert!(native_get(&fixture, &natives[2].1, &at, 80).unwrap().contains("p2"));
-    // there is nothing to listen at without an address of the family
-    let lone = fixture.run(&guest(&fixture, "tcpd.p2", &[], &["[::]:80"], on(&["two"])));
-    assert!(!lone.status.success() && stdout(&lone).is_empty(), "{lone:?}");
+    // one without an address of the family has its loopback, and the addresses that come
+    let lone = guest(&fixture, "tcpd.p2", &[], &["[::]:80"], named("lone", on(&["two"])));
+    guests::serve(&fixture, &lone);
+    let said = log(&fixture, &lone);
+    assert!(said.contains(&"stdout:listening on [::1]:80\n".to_owned()), "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("stderr:knarr: listening on [::]:80 (tcp)")));
+    connect(fixture.root(), &lone, &wish("four")).unwrap();
+    let at = address6(&fixture, &lone, "four").to_string();
+    wait_until(|| native_get(&fixture, &natives[0].1, &at, 80).is_some());
+    assert!(wasm_get(&fixture, "four", &at, 80).unwrap().contains("lone"));
 }
 
 /// A guest that asks others, each time a new request.

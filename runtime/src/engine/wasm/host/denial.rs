@@ -14,9 +14,14 @@ pub(in crate::engine::wasm) struct Denials(Mutex<HashSet<String>>);
 impl Denials {
     /// Writes down that the guest may not do this.
     pub fn note(&self, what: &str) {
+        self.tell(&format!("{what}: access denied by the container's network"));
+    }
+
+    /// Writes down what may surprise.
+    pub fn tell(&self, what: &str) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < TOLD && told.insert(what.to_owned()) {
-            let line = format!("knarr: {what}: access denied by the container's network\n");
+            let line = format!("knarr: {what}\n");
             let _ = Output::Stderr.write_all(line.as_bytes());
         }
     }

@@ -29,7 +29,8 @@ pub(super) async fn connect(
     })?;
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in addresses {
-        match open(place, SocketAddr::new(address, port)).await {
+        // an IPv4 address may be written as one of IPv6
+        match open(place, SocketAddr::new(address.to_canonical(), port)).await {
             Ok(stream) => {
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
@@ -52,6 +53,7 @@ pub(super) async fn connect(
 async fn open(place: &Place, address: SocketAddr) -> io::Result<TcpStream> {
     let refused = |refusal| match refusal {
         Refusal::Denied => io::ErrorKind::PermissionDenied,
+        Refusal::Invalid => io::ErrorKind::InvalidInput,
         Refusal::Refused => io::ErrorKind::ConnectionRefused,
         Refusal::Unreachable | Refusal::NotOwn => io::ErrorKind::NetworkUnreachable,
     };

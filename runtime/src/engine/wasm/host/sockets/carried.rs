@@ -65,7 +65,7 @@ impl Carried {
             return Ok(self.free(ip));
         }
         if !ip.is_unspecified() && !now.is_own(ip) {
-            return Err(Refusal::Denied);
+            return Err(super::not_own(now, ip));
         }
         now.of_family(ip).ok_or(Refusal::NotOwn)?;
         let everywhere = SocketAddr::new(super::unspecified(ip), wanted.port());

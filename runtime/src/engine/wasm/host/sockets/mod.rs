@@ -20,12 +20,12 @@ pub(in crate::engine::wasm) use published::Published;
 pub(in crate::engine::wasm) use shared::Shared;
 
 use super::denial::Denials;
-use crate::net::Surroundings;
 use crate::net::names::Allowed;
+use crate::net::{Surroundings, is_loopback};
 use ipnet::IpNet;
 use knarr_core::spec::Protocol;
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime_wasi::sockets::SocketAddrUse;
 
@@ -37,6 +37,8 @@ const HEARD: usize = 100_000;
 pub(in crate::engine::wasm) enum Refusal {
     /// The network forbids it.
     Denied,
+    /// No socket can have this address.
+    Invalid,
     /// Not an address of the container.
     NotOwn,
     /// Nobody listens there.
@@ -132,6 +134,9 @@ impl Place {
 
     /// Where to bind instead of what the guest wants.
     fn outside(&self, protocol: Protocol, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
+        if !is_possible(protocol, wanted.ip()) {
+            return Err(Refusal::Invalid);
+        }
         let bound = match &self.at {
             Where::Alone(published) => Ok(published.outside(protocol, wanted)),
             Where::Shared(shared) => shared.outside(&self.current.get(), wanted),
@@ -159,6 +164,12 @@ impl Place {
         if let Where::Shared(shared) = &self.at
             && shared.is_everywhere(Protocol::Tcp, at)
         {
+            if is_loopback(at.ip()) {
+                self.limits.denials.tell(&format!(
+                    "listening on [::]:{} (tcp): only the container itself gets there, which has no IPv6 address",
+                    at.port()
+                ));
+            }
             relay::start(self.clone(), shared.relays.clone(), at);
         }
     }
@@ -187,11 +198,15 @@ impl Place {
         protocol: Protocol,
         wanted: SocketAddr,
     ) -> Result<SocketAddr, Refusal> {
+        let ip = wanted.ip();
+        if !is_possible(protocol, ip) {
+            return Err(Refusal::Invalid);
+        }
         let now = self.current.get();
-        let is_loopback = wanted.ip().to_canonical().is_loopback();
+        let is_loopback = ip.is_loopback();
         let spared = match &self.at {
             Where::Alone(_) => is_loopback && self.limits.only.is_none(),
-            Where::Shared(_) | Where::Carried(_) => is_loopback || now.is_own(wanted.ip()),
+            Where::Shared(_) | Where::Carried(_) => is_loopback || now.is_own(ip),
         };
         if !spared {
             self.limits.permit(&now, protocol, wanted)?;
@@ -240,18 +255,38 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether a socket of WASI's can be bound or connected to this address (`wasi:sockets`: `bind` and `connect`): addresses of
+/// IPv4 are not written as ones of IPv6, and TCP has but one peer.
+fn is_possible(protocol: Protocol, ip: IpAddr) -> bool {
+    let is_plain = match ip {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(v6) => v6.to_ipv4().is_none() || v6.is_unspecified() || v6.is_loopback(),
+    };
+    let is_unicast = !ip.is_multicast() && ip != Ipv4Addr::BROADCAST;
+    is_plain && (is_unicast || protocol == Protocol::Udp)
+}
+
+/// Why a guest cannot bind an address that it does not have.
+fn not_own(now: &Surroundings, ip: IpAddr) -> Refusal {
+    match now.subnets.iter().any(|subnet| subnet.contains(&ip)) {
+        // a neighbour's, or to be one's
+        true => Refusal::Denied,
+        false => Refusal::NotOwn,
+    }
+}
+
 fn unspecified(of: IpAddr) -> IpAddr {
     match of {
-        IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 
 /// All addresses of a family, any port.
 fn any(v4: bool) -> SocketAddr {
     match v4 {
-        true => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
-        false => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+        true => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        false => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
 }
 

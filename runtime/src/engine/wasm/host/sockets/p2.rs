@@ -28,6 +28,7 @@ impl From<Refusal> for SocketError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Denied => ErrorCode::AccessDenied,
+            Refusal::Invalid => ErrorCode::InvalidArgument,
             Refusal::NotOwn => ErrorCode::AddressNotBindable,
             Refusal::Refused => ErrorCode::ConnectionRefused,
             Refusal::Unreachable => ErrorCode::RemoteUnreachable,

@@ -34,14 +34,18 @@ impl Shared {
         Some(if ip.is_ipv4() { private.into() } else { loopback6(private).into() })
     }
 
+    /// What stands for all of the guest's addresses of a family: the first, or its loopback where there is no other.
+    fn any(&self, now: &Surroundings, ip: IpAddr) -> Option<IpAddr> {
+        now.of_family(ip).or_else(|| self.private(ip))
+    }
+
     pub fn outside(&self, now: &Surroundings, wanted: SocketAddr) -> Result<SocketAddr, Refusal> {
         let ip = wanted.ip();
         let own = match ip {
-            // the first of each family is what it listens on
-            ip if ip.is_unspecified() => now.of_family(ip).ok_or(Refusal::NotOwn)?,
+            ip if ip.is_unspecified() => self.any(now, ip).ok_or(Refusal::NotOwn)?,
             ip if is_loopback(ip) => self.private(ip).ok_or(Refusal::NotOwn)?,
             ip if now.is_own(ip) => ip,
-            _ => return Err(Refusal::Denied),
+            ip => return Err(super::not_own(now, ip)),
         };
         Ok(SocketAddr::new(own, wanted.port()))
     }
@@ -99,6 +103,7 @@ impl Shared {
         let ip = match target.ip() {
             // from an address of the loopback to itself, as the guest expects
             ip if Some(ip) == self.private(ip) || now.is_own(ip) => ip,
+            ip if ip.is_unspecified() => self.any(now, ip).ok_or(Refusal::Unreachable)?,
             ip => {
                 let there = now.own.iter().find(|(_, network)| network.contains(&ip));
                 let there = there.map(|(own, _)| *own).or_else(|| now.of_family(ip));
@@ -139,7 +144,8 @@ mod tests {
             place("fd00::5", "fd00::/64"),
             place("172.19.0.7", "172.19.0.0/16"),
         ];
-        let all = Surroundings { own: own.to_vec(), ..Default::default() };
+        let subnets = own.iter().map(|(_, subnet)| *subnet).collect();
+        let all = Surroundings { own: own.to_vec(), subnets, ..Default::default() };
         let shared = Shared::new(Some(Ipv4Addr::new(127, 18, 0, 5)));
         for (wanted, outside) in [
             ("0.0.0.0:80", Ok("172.18.0.5:80")),
@@ -152,6 +158,7 @@ mod tests {
             ("172.18.0.6:80", Err(Refusal::Denied)),
             ("172.18.0.1:80", Err(Refusal::Denied)),
             ("[fd00::6]:80", Err(Refusal::Denied)),
+            ("192.0.2.1:80", Err(Refusal::NotOwn)),
         ] {
             assert_eq!(shared.outside(&all, at(wanted)), outside.map(at), "{wanted}");
         }
@@ -169,13 +176,17 @@ mod tests {
         assert_eq!(shared.source(&all, at("172.19.0.1:80")), Ok(at("172.19.0.7:0")));
         assert_eq!(shared.source(&all, at("127.18.0.5:80")), Ok(at("127.18.0.5:0")));
         assert_eq!(shared.source(&all, at("[100::7f12:5]:80")), Ok(at("[100::7f12:5]:0")));
+        assert_eq!(shared.source(&all, at("[::]:80")), Ok(at("[fd00::5]:0")));
         assert_eq!(shared.inside(at("127.18.0.5:80")), at("127.0.0.1:80"));
         assert_eq!(shared.inside(at("[100::7f12:5]:80")), at("[::1]:80"));
         assert_eq!(shared.inside(at("[100::7f12:6]:80")), at("[100::7f12:6]:80"));
         let v4 = Surroundings { own: own[..1].to_vec(), ..Default::default() };
         // never a neighbour's address of the other family
         assert_eq!(shared.source(&v4, at("[fd00::6]:80")), Err(Refusal::Unreachable));
-        assert_eq!(shared.outside(&v4, at("[::]:80")), Err(Refusal::NotOwn));
+        assert_eq!(shared.outside(&v4, at("[::]:80")), Ok(at("[100::7f12:5]:80")));
+        let v6 = Surroundings { own: own[1..2].to_vec(), ..Default::default() };
+        assert_eq!(Shared::new(None).outside(&v6, at("0.0.0.0:80")), Err(Refusal::NotOwn));
+        assert_eq!(Shared::new(None).outside(&v6, at("[::1]:80")), Err(Refusal::NotOwn));
         let others = ["127.0.0.1:80", "127.18.0.6:80", "[::1]:80", "[::ffff:127.0.0.1]:80"];
         for address in others.into_iter().chain(["[100::7f12:6]:80"]) {
             assert!(!shared.permits(&all, at(address), SocketAddrUse::TcpConnect), "{address}");
