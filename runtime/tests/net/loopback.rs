@@ -11,7 +11,14 @@ use knarr_runtime::net::{self, NewNetwork};
 use std::net::Ipv4Addr;
 use std::process::Output;
 
-crate::tests![all_kinds, loopback_datagrams, published, apart, what_ends_is_forgotten];
+crate::tests![
+    all_kinds,
+    loopback_datagrams,
+    published,
+    apart,
+    ports_are_bound_once,
+    what_ends_is_forgotten
+];
 
 const REQUEST: &str = "GET / HTTP/1.0\r\nHost: x\r\n\r\n";
 
@@ -172,6 +179,27 @@ fn apart() {
     let own = address(&fixture, &server, "net").to_string();
     assert!(denied(&["tcpc.p2", &own, "81"]).contains("refused"));
     assert!(denied(&["tcpd.p2", &format!("{own}:81")]).contains("knarr: listening on"));
+}
+
+/// By one guest, as on any other network.
+fn ports_are_bound_once() {
+    let fixture = fixture(&["net"]);
+    net::create(fixture.root(), NewNetwork { name: "bridged".into(), ..Default::default() })
+        .unwrap();
+    for network in ["net", "bridged"] {
+        for address in ["0.0.0.0", "::", "127.0.0.1", "::1"] {
+            let words = ["twice", address, "80"];
+            let said = run(&fixture, &guest(&fixture, "p3net.p3", &[], &words, on(&[network])));
+            let [_, second, bound] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+            assert_eq!(second, "Err(ErrorCode::AddressInUse)", "{network}: {said}");
+            let own = match address {
+                "0.0.0.0" => bound.starts_with("bound to 172."),
+                "127.0.0.1" => bound == "bound to 127.0.0.1:80",
+                _ => bound == "bound to [::1]:80",
+            };
+            assert!(own && bound.ends_with(":80"), "{network}: {said}");
+        }
+    }
 }
 
 fn what_ends_is_forgotten() {

@@ -1,7 +1,8 @@
 //! p3net: TCP and UDP on WASI 0.3.
 //!
-//! `serve PORT`: answers each line with `HOSTNAME> line`, and a request of HTTP with its name. `ask HOST PORT TEXT`: resolves, connects, sends, prints the
-//! answer. `udp-serve PORT`, `udp-ask HOST PORT TEXT`: the same with datagrams. Each says whom it talks to.
+//! `serve PORT`: answers each line with `HOSTNAME> line`, and a request of HTTP with its name. `ask HOST PORT TEXT`: resolves,
+//! connects, sends, prints the answer. `udp-serve PORT`, `udp-ask HOST PORT TEXT`: the same with datagrams. Each says whom it
+//! talks to. `twice ADDRESS PORT`: listens there, and binds a second socket, once before and once after the first is closed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use wasip3::cli::{environment, stdout};
@@ -23,6 +24,7 @@ impl wasip3::exports::cli::run::Guest for Program {
         let result = match words[..] {
             ["serve", port] => serve(port.parse().unwrap()).await,
             ["ask", host, port, text] => ask(host, port.parse().unwrap(), text).await,
+            ["twice", address, port] => twice(address, port.parse().unwrap()).await,
             ["udp-serve", port] => udp_serve(port.parse().unwrap()).await,
             ["udp-ask", host, port, text] => udp_ask(host, port.parse().unwrap(), text).await,
             _ => Err(ErrorCode::InvalidArgument),
@@ -147,6 +149,18 @@ async fn ask(host: &str, port: u16, text: &str) -> Result<(), ErrorCode> {
         }
     }
     print(String::from_utf8_lossy(&answer).into_owned()).await;
+    Ok(())
+}
+
+async fn twice(address: &str, port: u16) -> Result<(), ErrorCode> {
+    let (address, family) = find(address, port).await?;
+    let (first, second) = (TcpSocket::create(family)?, TcpSocket::create(family)?);
+    first.bind(address)?;
+    let clients = first.listen()?;
+    print(format!("{:?}\n", second.bind(address))).await;
+    drop((clients, first));
+    second.bind(address)?;
+    print(format!("bound to {}\n", shown(second.get_local_address()?))).await;
     Ok(())
 }
 

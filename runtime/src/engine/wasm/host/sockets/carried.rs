@@ -61,13 +61,17 @@ impl Carried {
         wanted: SocketAddr,
     ) -> Result<SocketAddr, Refusal> {
         let ip = wanted.ip();
-        if ip.is_loopback() {
-            return Ok(self.free(ip));
-        }
-        if !ip.is_unspecified() && !now.is_own(ip) {
+        if !ip.is_loopback() && !ip.is_unspecified() && !now.is_own(ip) {
             return Err(super::not_own(now, ip));
         }
-        now.of_family(ip).ok_or(Refusal::NotOwn)?;
+        // where it was before: it is free again, or the kernel says that it is not
+        let inside = SocketAddr::new(seen(now, ip), wanted.port());
+        if let Some(before) = self.bound_as(protocol, inside) {
+            return Ok(before);
+        }
+        if inside.ip().is_loopback() {
+            return Ok(self.free(ip));
+        }
         let everywhere = SocketAddr::new(super::unspecified(ip), wanted.port());
         match self.published.outside(protocol, everywhere) {
             same if same == everywhere => Ok(self.free(ip)),
@@ -108,20 +112,13 @@ impl Carried {
         outside: SocketAddr,
     ) -> Option<Request> {
         let port = if wanted.port() == 0 { outside.port() } else { wanted.port() };
-        let ip = match wanted.ip() {
-            ip if ip.is_unspecified() => now.of_family(ip)?,
-            IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
-            ip => ip,
-        };
+        let ip = seen(now, wanted.ip());
         let inside = SocketAddr::new(ip, port);
         lock(&self.state).bound.insert((protocol, outside), inside);
         // published on all addresses of the host, it is on the loopback as well
         let mut reached = outside;
         if outside.ip().is_unspecified() {
-            reached.set_ip(match outside.ip() {
-                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            });
+            reached.set_ip(localhost(outside.ip()));
         }
         (!ip.is_loopback()).then_some(Request::Publish { protocol, inside, outside: reached })
     }
@@ -197,19 +194,11 @@ impl Carried {
         protocol: Protocol,
         wanted: SocketAddr,
     ) -> Option<SocketAddr> {
-        let state = lock(&self.state);
-        let at = |ip: IpAddr| {
-            let inside = SocketAddr::new(ip, wanted.port());
-            let mut bound = state.bound.iter();
-            bound.find(|((p, _), i)| *p == protocol && **i == inside).map(|((_, out), _)| *out)
-        };
+        let at = |ip: IpAddr| self.bound_as(protocol, SocketAddr::new(ip, wanted.port()));
         let ip = wanted.ip();
         let mut found = match ip.is_loopback() {
             false => at(ip),
-            true => {
-                let local = if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { ip };
-                at(local).or_else(|| at(now.of_family(ip)?))
-            }
+            true => at(localhost(ip)).or_else(|| at(now.of_family(ip)?)),
         }?;
         if found.ip().is_unspecified() {
             found.set_ip(self.free(ip).ip());
@@ -217,10 +206,33 @@ impl Carried {
         Some(found)
     }
 
+    /// Where that really is what the guest has bound at an address.
+    fn bound_as(&self, protocol: Protocol, inside: SocketAddr) -> Option<SocketAddr> {
+        let state = lock(&self.state);
+        let mut bound = state.bound.iter();
+        bound.find(|((p, _), i)| *p == protocol && **i == inside).map(|((_, out), _)| *out)
+    }
+
     pub fn source(&self, target: SocketAddr) -> Option<SocketAddr> {
         match target.ip() {
             IpAddr::V4(ip) if ip.is_loopback() => Some((self.local, 0).into()),
             _ => None,
         }
+    }
+}
+
+/// The address at which the guest sees a socket that it binds to this one.
+fn seen(now: &Surroundings, wanted: IpAddr) -> IpAddr {
+    match wanted {
+        ip if ip.is_unspecified() => now.of_family(ip).unwrap_or(localhost(ip)),
+        ip if ip.is_loopback() => localhost(ip),
+        ip => ip,
+    }
+}
+
+fn localhost(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     }
 }
