@@ -7,7 +7,12 @@ case $target in
 *-linux-gnu)
     # without a target of its own cargo would link the procedural macros statically too, which rustc refuses
     export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static -C relocation-model=static"
-    cargo build --release --locked --target "$target" "$@" >&2
+    case $target in
+    # where rustc links with lld; what a start runs through lies side by side, which spares it a millisecond of page faults
+    x86_64-*) order="-Clink-arg=-Wl,--symbol-ordering-file=$PWD/scripts/startup-order.txt,--no-warn-symbol-ordering" ;;
+    *) order="" ;;
+    esac
+    cargo rustc --release --locked --target "$target" --bin knarr "$@" -- ${order:+"$order"} >&2
     echo "$PWD/target/$target/release/knarr"
     ;;
 *)

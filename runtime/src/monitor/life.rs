@@ -166,7 +166,7 @@ impl<'a> Life<'a> {
         // no other thread from here on: an engine forks
         let loaded = loading.and_then(wasm::Loading::finish);
         let layer = match &loaded {
-            Some(loaded) if spec.mounts.is_empty() && !loaded.reaches_files() => {
+            Some(loaded) if spec.mounts.is_empty() && loaded.may_live_in_a_layer() => {
                 snapshot.single_layer()
             }
             _ => None,
@@ -289,7 +289,7 @@ impl<'a> Life<'a> {
         // whoever waits for this process may want the ports at once
         session.publication = net::Publication::default();
         let mut links = net::Links::default();
-        let departed = net::depart(self.root, &spec.id).map(|left| links = left);
+        let departed = net::depart(self.root, &spec.id, spec.auto_remove).map(|left| links = left);
         let cleared = reconcile::clear_engine(self.root, spec).and(departed.map_err(Into::into));
         session.farewell();
         observe(Step::Cleared);

@@ -1,7 +1,7 @@
 //! `network connect` and `disconnect`, of containers that run and of those that do not.
 
 use super::attach::{self, configure, lease_all, plug_of};
-use super::depart::{Leases, Leave, Links};
+use super::depart::{Leases, Leave, Links, Membership};
 use super::error::{Error, Result};
 use super::netlink::{Socket, route};
 use super::step::{Observe, Progress, Step, failed};
@@ -152,6 +152,7 @@ fn take_back(
         network,
         namespace: namespace.as_ref().filter(|_| shares).map(AsFd::as_fd),
         leases,
+        membership: Membership::Stays,
     };
     leave.depart(endpoint, &mut links)?;
     links.remove()?;

@@ -20,23 +20,26 @@ use std::os::fd::BorrowedFd;
 ///
 /// It relies on names and leases rather than on the endpoint's record, which may not have been written.
 pub fn detach(root: &Root, id: &ContainerId) -> Result<()> {
-    collect(root, id)?.remove()
+    collect(root, id, Membership::Stays)?.remove()
 }
 
 /// The quick part of [`detach`], at the end of a container: afterwards nothing leads to it, and its addresses and ports are
 /// free.
 ///
+/// `ends`: the container goes away itself, and its memberships with it.
+///
 /// The links are left to the kernel, which removes them with the namespace, unless another container shares that: it joined
 /// while the guest lived, so its mark is here by now.
-pub fn depart(root: &Root, id: &ContainerId) -> Result<Links> {
-    let links = collect(root, id)?;
+pub fn depart(root: &Root, id: &ContainerId, ends: bool) -> Result<Links> {
+    let membership = if ends { Membership::Ends } else { Membership::Stays };
+    let links = collect(root, id, membership)?;
     match root.container(id).network_shared().exists() {
         true => Ok(links),
         false => Ok(Links::default()),
     }
 }
 
-fn collect(root: &Root, id: &ContainerId) -> Result<Links> {
+fn collect(root: &Root, id: &ContainerId, membership: Membership) -> Result<Links> {
     let mut links = Links::default();
     let mut result = Ok(());
     let memberships = endpoint::memberships(root, id)?;
@@ -49,7 +52,8 @@ fn collect(root: &Root, id: &ContainerId) -> Result<Links> {
         return Ok(links);
     }
     for (network, endpoint) in memberships {
-        let leave = Leave { root, network: &network, namespace: None, leases: Leases::Release };
+        let leases = Leases::Release;
+        let leave = Leave { root, network: &network, namespace: None, leases, membership };
         result = result.and(leave.depart(endpoint, &mut links));
     }
     for network in fsx::list(&root.container(id).kept_leases())? {
@@ -96,6 +100,13 @@ pub(super) enum Leases {
     Keep,
 }
 
+/// What becomes of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Membership {
+    Stays,
+    Ends,
+}
+
 /// A container's departure from one network.
 pub(super) struct Leave<'a> {
     pub root: &'a Root,
@@ -103,6 +114,7 @@ pub(super) struct Leave<'a> {
     /// The guest's, where it lives on.
     pub namespace: Option<BorrowedFd<'a>>,
     pub leases: Leases,
+    pub membership: Membership,
 }
 
 impl Leave<'_> {
@@ -137,7 +149,7 @@ impl Leave<'_> {
         if result.is_ok() { self.bring_down(endpoint) } else { result }
     }
 
-    /// Gives the addresses back and says so in the record. The caller holds the network's lock.
+    /// Gives the addresses back and says so in the record, or removes it. The caller holds the network's lock.
     fn bring_down(&self, endpoint: Endpoint) -> Result<()> {
         let Self { root, network, .. } = *self;
         match self.leases {
@@ -148,6 +160,10 @@ impl Leave<'_> {
                 sys::create_private_dir_all(&kept)?;
                 fsx::write(&kept.join(&network.name), "")?;
             }
+        }
+        if self.membership == Membership::Ends {
+            let record = root.network(&network.name).endpoint(&endpoint.container);
+            return Ok(fsx::remove_file(&record)?);
         }
         let down = Endpoint { ipv4: None, ipv6: None, mac: None, ports: Vec::new(), ..endpoint };
         endpoint::write(root, &network.name, &down)

@@ -13,6 +13,7 @@ use super::origin::{self, Origin};
 use super::run::FREE;
 use super::serve;
 use crate::engine::Launch;
+use crate::engine::native::sys::landlock_generation;
 use knarr_core::fsx;
 use knarr_core::root::Root;
 use knarr_core::spec::ContainerSpec;
@@ -88,9 +89,11 @@ impl Loaded {
         self.descriptor
     }
 
-    /// Whether the guest has any function by which files are opened, listed or changed.
-    pub fn reaches_files(&self) -> bool {
-        self.program.reaches_files(&self.engine)
+    /// Whether the guest may live in a layer that belongs to others too: it has no function by which files are opened, listed
+    /// or changed, and should it break out of wasmtime, Landlock keeps it from writing there.
+    pub fn may_live_in_a_layer(&self) -> bool {
+        // the third generation knows truncation
+        !self.program.reaches_files(&self.engine) && landlock_generation().is_some_and(|g| g >= 3)
     }
 }
 

@@ -16,14 +16,14 @@ const CLOCK: u64 = 1 << 33;
 fn main() -> io::Result<()> {
     let name = std::env::var("HOSTNAME").unwrap_or_else(|_| "sockd".into());
     let count: u32 = std::env::var("LISTEN_FDS").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-    println!("{count} listeners");
     match std::env::args().nth(1).as_deref() {
-        Some("plain") => plain(&name),
+        Some("plain") => plain(&name, count),
         _ => poll(&name, count),
     }
 }
 
-fn plain(name: &str) -> io::Result<()> {
+fn plain(name: &str, count: u32) -> io::Result<()> {
+    println!("{count} listeners");
     // SAFETY: the first listener, which nobody else owns
     let listener = unsafe { TcpListener::from_raw_fd(3) };
     loop {
@@ -67,6 +67,7 @@ fn poll(name: &str, count: u32) -> io::Result<()> {
         // nobody has connected yet
         assert_eq!(unsafe { wasi::sock_accept(fd, 0) }, Err(wasi::ERRNO_AGAIN));
     }
+    println!("{count} listeners");
     loop {
         let mut wanted: Vec<Subscription> =
             (3..3 + count).map(|fd| readable(fd, LISTENER + u64::from(fd))).collect();
