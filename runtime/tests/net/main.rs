@@ -8,6 +8,7 @@
 mod addresses;
 mod apart;
 mod command;
+mod everywhere;
 mod faults;
 mod guests;
 mod host;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     harness::run(&[
         addresses::TESTS,
         apart::TESTS,
+        everywhere::TESTS,
         faults::TESTS,
         live::TESTS,
         loopback::TESTS,

@@ -5,6 +5,35 @@
 //! where the process is ([`Place`]). Below the wrapping, wasmtime asks before each use of an address
 //! ([`Place::permits`]): a second look, by what is really about to happen.
 
+/// How the functions of one generation of WASI fail, by its type of error codes, which has the same names in all.
+macro_rules! errors {
+    ($code:ident) => {
+        type SocketError = wasmtime_wasi::TrappableError<$code>;
+        type Outcome<T> = wasmtime::Result<(Result<T, $code>,)>;
+
+        impl From<super::Refusal> for SocketError {
+            fn from(refusal: super::Refusal) -> Self {
+                match refusal {
+                    super::Refusal::Denied => $code::AccessDenied,
+                    super::Refusal::Invalid => $code::InvalidArgument,
+                    super::Refusal::NotOwn => $code::AddressNotBindable,
+                    super::Refusal::Refused => $code::ConnectionRefused,
+                    super::Refusal::Unreachable => $code::RemoteUnreachable,
+                }
+                .into()
+            }
+        }
+
+        /// A function's result as the component sees it: an error of its own, or a trap.
+        fn outcome<T>(result: Result<T, SocketError>) -> Outcome<T> {
+            match result {
+                Ok(value) => Ok((Ok(value),)),
+                Err(error) => Ok((Err(error.downcast()?),)),
+            }
+        }
+    };
+}
+
 mod carried;
 mod current;
 pub(in crate::engine::wasm) mod p1;
@@ -27,6 +56,7 @@ use knarr_core::spec::Protocol;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime::component::Resource;
 use wasmtime_wasi::sockets::SocketAddrUse;
 
 /// Peers that were heard of, and may be answered, at most.
@@ -288,6 +318,11 @@ fn any(v4: bool) -> SocketAddr {
         true => (Ipv4Addr::UNSPECIFIED, 0).into(),
         false => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
+}
+
+/// The same resource for another call.
+fn again<T: 'static>(resource: &Resource<T>) -> Resource<T> {
+    Resource::new_borrow(resource.rep())
 }
 
 /// The result of work that never waits, whatever its type says.

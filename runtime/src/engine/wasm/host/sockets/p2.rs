@@ -1,12 +1,11 @@
 //! `wasi:sockets/tcp` and `wasi:sockets/udp` 0.2: the functions that name an address.
 
 use super::super::Host;
-use super::{Place, Refusal};
+use super::{Place, again};
 use knarr_core::spec::Protocol;
 use std::net::SocketAddr;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource};
-use wasmtime_wasi::TrappableError;
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::{HostTcpSocket, TcpSocket};
 use wasmtime_wasi::p2::bindings::sockets::udp::{
@@ -20,35 +19,9 @@ use wasmtime_wasi::sockets::WasiSocketsCtxView;
 const TCP: &str = "wasi:sockets/tcp@0.2.12";
 const UDP: &str = "wasi:sockets/udp@0.2.12";
 
-type SocketError = TrappableError<ErrorCode>;
-type Outcome<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
 type Store<'a> = StoreContextMut<'a, Host>;
 
-impl From<Refusal> for SocketError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Denied => ErrorCode::AccessDenied,
-            Refusal::Invalid => ErrorCode::InvalidArgument,
-            Refusal::NotOwn => ErrorCode::AddressNotBindable,
-            Refusal::Refused => ErrorCode::ConnectionRefused,
-            Refusal::Unreachable => ErrorCode::RemoteUnreachable,
-        }
-        .into()
-    }
-}
-
-/// A function's result as the component sees it: an error of its own, or a trap.
-fn outcome<T>(result: Result<T, SocketError>) -> Outcome<T> {
-    match result {
-        Ok(value) => Ok((Ok(value),)),
-        Err(error) => Ok((Err(error.downcast()?),)),
-    }
-}
-
-/// The same resource for another call.
-fn again<T: 'static>(resource: &Resource<T>) -> Resource<T> {
-    Resource::new_borrow(resource.rep())
-}
+errors!(ErrorCode);
 
 /// Wraps the functions in interfaces that the linker has already.
 pub(in crate::engine::wasm) fn wrap(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
@@ -60,18 +33,64 @@ pub(in crate::engine::wasm) fn wrap(linker: &mut Linker<Host>) -> wasmtime::Resu
     Ok(())
 }
 
+/// What sockets of TCP and of UDP have in common: they are bound, and have addresses.
+macro_rules! common {
+    ($wrap:ident, $name:literal, $protocol:expr, $socket:ty, $host:ident) => {
+        fn $wrap(linker: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
+            linker.func_wrap_async(
+                concat!("[method]", $name, ".start-bind"),
+                |mut store: Store<'_>,
+                 (socket, network, wanted): (
+                    Resource<$socket>,
+                    Resource<Network>,
+                    IpSocketAddress,
+                )| {
+                    Box::new(async move {
+                        let (place, mut sockets) = store.data_mut().sockets_and_place();
+                        let wanted = SocketAddr::from(wanted);
+                        let outside = match place.outside($protocol, wanted) {
+                            Ok(outside) => outside.into(),
+                            Err(refusal) => return outcome(Err(refusal.into())),
+                        };
+                        let binds =
+                            $host::start_bind(&mut sockets, again(&socket), network, outside).await;
+                        if binds.is_ok()
+                            && let Ok(bound) = $host::local_address(&mut sockets, socket)
+                        {
+                            place.bound($protocol, wanted, bound.into()).await;
+                        }
+                        outcome(binds)
+                    })
+                },
+            )?;
+            linker.func_wrap(
+                concat!("[method]", $name, ".local-address"),
+                |mut store: Store<'_>, (socket,): (Resource<$socket>,)| -> Outcome<_> {
+                    let (place, mut sockets) = store.data_mut().sockets_and_place();
+                    let address = $host::local_address(&mut sockets, socket);
+                    let seen = address.map(|a| place.inside($protocol, a.into()));
+                    outcome(seen.map(IpSocketAddress::from))
+                },
+            )?;
+            linker.func_wrap(
+                concat!("[method]", $name, ".remote-address"),
+                |mut store: Store<'_>, (socket,): (Resource<$socket>,)| -> Outcome<_> {
+                    let (place, mut sockets) = store.data_mut().sockets_and_place();
+                    let address = $host::remote_address(&mut sockets, socket);
+                    let seen = address.map(|a| place.peer($protocol, a.into()));
+                    outcome(seen.map(IpSocketAddress::from))
+                },
+            )
+        }
+    };
+}
+
+common!(tcp_common, "tcp-socket", Protocol::Tcp, TcpSocket, HostTcpSocket);
+common!(udp_common, "udp-socket", Protocol::Udp, UdpSocket, HostUdpSocket);
+
 fn tcp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let mut tcp = linker.instance(TCP)?;
-    tcp.func_wrap_async(
-        "[method]tcp-socket.start-bind",
-        |mut store: Store<'_>,
-         (socket, network, wanted): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
-            Box::new(async move {
-                let (place, mut sockets) = store.data_mut().sockets_and_place();
-                outcome(bind_tcp(&place, &mut sockets, socket, network, wanted.into()).await)
-            })
-        },
-    )?;
+    tcp_common(&mut tcp)?;
     tcp.func_wrap_async(
         "[method]tcp-socket.start-connect",
         |mut store: Store<'_>,
@@ -96,38 +115,7 @@ fn tcp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 outcome(listens)
             })
         },
-    )?;
-    tcp.func_wrap(
-        "[method]tcp-socket.local-address",
-        |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| -> Outcome<_> {
-            let (place, mut sockets) = store.data_mut().sockets_and_place();
-            let address = HostTcpSocket::local_address(&mut sockets, socket);
-            outcome(address.map(|a| IpSocketAddress::from(place.inside(Protocol::Tcp, a.into()))))
-        },
-    )?;
-    tcp.func_wrap(
-        "[method]tcp-socket.remote-address",
-        |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| -> Outcome<_> {
-            let (place, mut sockets) = store.data_mut().sockets_and_place();
-            let address = HostTcpSocket::remote_address(&mut sockets, socket);
-            outcome(address.map(|a| IpSocketAddress::from(place.peer(Protocol::Tcp, a.into()))))
-        },
     )
-}
-
-async fn bind_tcp(
-    place: &Place,
-    sockets: &mut WasiSocketsCtxView<'_>,
-    socket: Resource<TcpSocket>,
-    network: Resource<Network>,
-    wanted: SocketAddr,
-) -> Result<(), SocketError> {
-    let outside = place.outside(Protocol::Tcp, wanted)?;
-    HostTcpSocket::start_bind(sockets, again(&socket), network, outside.into()).await?;
-    if let Ok(bound) = HostTcpSocket::local_address(sockets, socket) {
-        place.bound(Protocol::Tcp, wanted, bound.into()).await;
-    }
-    Ok(())
 }
 
 async fn connect_tcp(
@@ -150,16 +138,7 @@ async fn connect_tcp(
 
 fn udp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let mut udp = linker.instance(UDP)?;
-    udp.func_wrap_async(
-        "[method]udp-socket.start-bind",
-        |mut store: Store<'_>,
-         (socket, network, wanted): (Resource<UdpSocket>, Resource<Network>, IpSocketAddress)| {
-            Box::new(async move {
-                let (place, mut sockets) = store.data_mut().sockets_and_place();
-                outcome(bind_udp(&place, &mut sockets, socket, network, wanted.into()).await)
-            })
-        },
-    )?;
+    udp_common(&mut udp)?;
     udp.func_wrap_async(
         "[method]udp-socket.stream",
         |mut store: Store<'_>, (socket, wanted): (Resource<UdpSocket>, Option<IpSocketAddress>)| {
@@ -175,38 +154,7 @@ fn udp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 outcome(HostUdpSocket::stream(&mut sockets, socket, target).await)
             })
         },
-    )?;
-    udp.func_wrap(
-        "[method]udp-socket.local-address",
-        |mut store: Store<'_>, (socket,): (Resource<UdpSocket>,)| -> Outcome<_> {
-            let (place, mut sockets) = store.data_mut().sockets_and_place();
-            let address = HostUdpSocket::local_address(&mut sockets, socket);
-            outcome(address.map(|a| IpSocketAddress::from(place.inside(Protocol::Udp, a.into()))))
-        },
-    )?;
-    udp.func_wrap(
-        "[method]udp-socket.remote-address",
-        |mut store: Store<'_>, (socket,): (Resource<UdpSocket>,)| -> Outcome<_> {
-            let (place, mut sockets) = store.data_mut().sockets_and_place();
-            let address = HostUdpSocket::remote_address(&mut sockets, socket);
-            outcome(address.map(|a| IpSocketAddress::from(place.peer(Protocol::Udp, a.into()))))
-        },
     )
-}
-
-async fn bind_udp(
-    place: &Place,
-    sockets: &mut WasiSocketsCtxView<'_>,
-    socket: Resource<UdpSocket>,
-    network: Resource<Network>,
-    wanted: SocketAddr,
-) -> Result<(), SocketError> {
-    let outside = place.outside(Protocol::Udp, wanted)?;
-    HostUdpSocket::start_bind(sockets, again(&socket), network, outside.into()).await?;
-    if let Ok(bound) = HostUdpSocket::local_address(sockets, socket) {
-        place.bound(Protocol::Udp, wanted, bound.into()).await;
-    }
-    Ok(())
 }
 
 fn datagrams(linker: &mut Linker<Host>) -> wasmtime::Result<()> {

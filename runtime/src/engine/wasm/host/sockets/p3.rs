@@ -1,12 +1,11 @@
 //! `wasi:sockets/types` 0.3: the functions that name an address.
 
 use super::super::Host;
-use super::Refusal;
+use super::again;
 use knarr_core::spec::Protocol;
 use std::net::SocketAddr;
-use wasmtime::component::{Access, Accessor, Linker, Resource};
+use wasmtime::component::{Access, Accessor, Linker, LinkerInstance, Resource};
 use wasmtime::{AsContextMut, StoreContextMut};
-use wasmtime_wasi::TrappableError;
 use wasmtime_wasi::p3::bindings::sockets::types::{
     ErrorCode, HostTcpSocket, HostTcpSocketWithStore, HostUdpSocket, HostUdpSocketWithStore,
     IpSocketAddress, TcpSocket, UdpSocket,
@@ -16,35 +15,9 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 /// By the version under which wasmtime-wasi 48 offers it.
 const TYPES: &str = "wasi:sockets/types@0.3.0";
 
-type SocketError = TrappableError<ErrorCode>;
-type Outcome<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
 type Store<'a> = StoreContextMut<'a, Host>;
 
-impl From<Refusal> for SocketError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Denied => ErrorCode::AccessDenied,
-            Refusal::Invalid => ErrorCode::InvalidArgument,
-            Refusal::NotOwn => ErrorCode::AddressNotBindable,
-            Refusal::Refused => ErrorCode::ConnectionRefused,
-            Refusal::Unreachable => ErrorCode::RemoteUnreachable,
-        }
-        .into()
-    }
-}
-
-/// A function's result as the component sees it: an error of its own, or a trap.
-fn outcome<T>(result: Result<T, SocketError>) -> Outcome<T> {
-    match result {
-        Ok(value) => Ok((Ok(value),)),
-        Err(error) => Ok((Err(error.downcast()?),)),
-    }
-}
-
-/// The same resource for another call.
-fn again<T: 'static>(resource: &Resource<T>) -> Resource<T> {
-    Resource::new_borrow(resource.rep())
-}
+errors!(ErrorCode);
 
 /// Wraps the functions in an interface that the linker has already.
 pub(in crate::engine::wasm) fn wrap(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
@@ -55,14 +28,60 @@ pub(in crate::engine::wasm) fn wrap(linker: &mut Linker<Host>) -> wasmtime::Resu
     Ok(())
 }
 
+/// What sockets of TCP and of UDP have in common: they are bound, and have addresses.
+macro_rules! common {
+    ($wrap:ident, $bind:ident, $name:literal, $protocol:expr, $socket:ty, $host:ident) => {
+        fn $wrap(types: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
+            types.func_wrap_async(
+                concat!("[method]", $name, ".bind"),
+                |mut store: Store<'_>, (socket, wanted): (Resource<$socket>, IpSocketAddress)| {
+                    Box::new(async move {
+                        outcome($bind(store.data_mut(), &socket, wanted.into()).await)
+                    })
+                },
+            )?;
+            types.func_wrap(
+                concat!("[method]", $name, ".get-local-address"),
+                |mut store: Store<'_>, (socket,): (Resource<$socket>,)| -> Outcome<_> {
+                    let (place, mut sockets) = store.data_mut().sockets_and_place();
+                    let address = $host::get_local_address(&mut sockets, socket);
+                    let seen = address.map(|a| place.inside($protocol, a.into()));
+                    outcome(seen.map(IpSocketAddress::from))
+                },
+            )?;
+            types.func_wrap(
+                concat!("[method]", $name, ".get-remote-address"),
+                |mut store: Store<'_>, (socket,): (Resource<$socket>,)| -> Outcome<_> {
+                    let (place, mut sockets) = store.data_mut().sockets_and_place();
+                    let address = $host::get_remote_address(&mut sockets, socket);
+                    let seen = address.map(|a| place.peer($protocol, a.into()));
+                    outcome(seen.map(IpSocketAddress::from))
+                },
+            )
+        }
+
+        async fn $bind(
+            host: &mut Host,
+            socket: &Resource<$socket>,
+            wanted: SocketAddr,
+        ) -> Result<(), SocketError> {
+            let (place, mut sockets) = host.sockets_and_place();
+            let outside = place.outside($protocol, wanted)?;
+            $host::bind(&mut sockets, again(socket), outside.into()).await?;
+            if let Ok(bound) = $host::get_local_address(&mut sockets, again(socket)) {
+                place.bound($protocol, wanted, bound.into()).await;
+            }
+            Ok(())
+        }
+    };
+}
+
+common!(tcp_common, bind_tcp, "tcp-socket", Protocol::Tcp, TcpSocket, HostTcpSocket);
+common!(udp_common, bind_udp, "udp-socket", Protocol::Udp, UdpSocket, HostUdpSocket);
+
 fn tcp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let mut types = linker.instance(TYPES)?;
-    types.func_wrap_async(
-        "[method]tcp-socket.bind",
-        |mut store: Store<'_>, (socket, wanted): (Resource<TcpSocket>, IpSocketAddress)| {
-            Box::new(async move { outcome(bind_tcp(store.data_mut(), &socket, wanted).await) })
-        },
-    )?;
+    tcp_common(&mut types)?;
     types.func_wrap_concurrent(
         "[method]tcp-socket.connect",
         |store: &Accessor<Host>, (socket, wanted): (Resource<TcpSocket>, IpSocketAddress)| {
@@ -80,7 +99,7 @@ fn tcp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                         HostTcpSocket::get_address_family(&mut host.sockets(), again(&socket))
                 {
                     let any = super::any(family == v4());
-                    if let Err(error) = bind_tcp(host, &socket, any.into()).await {
+                    if let Err(error) = bind_tcp(host, &socket, any).await {
                         return outcome(Err(error));
                     }
                 }
@@ -97,42 +116,11 @@ fn tcp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 outcome(listens)
             })
         },
-    )?;
-    types.func_wrap(
-        "[method]tcp-socket.get-local-address",
-        |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| -> Outcome<_> {
-            let (place, mut sockets) = store.data_mut().sockets_and_place();
-            let address = HostTcpSocket::get_local_address(&mut sockets, socket);
-            outcome(address.map(|a| IpSocketAddress::from(place.inside(Protocol::Tcp, a.into()))))
-        },
-    )?;
-    types.func_wrap(
-        "[method]tcp-socket.get-remote-address",
-        |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| -> Outcome<_> {
-            let (place, mut sockets) = store.data_mut().sockets_and_place();
-            let address = HostTcpSocket::get_remote_address(&mut sockets, socket);
-            outcome(address.map(|a| IpSocketAddress::from(place.peer(Protocol::Tcp, a.into()))))
-        },
     )
 }
 
 fn v4() -> wasmtime_wasi::p3::bindings::sockets::types::IpAddressFamily {
     wasmtime_wasi::p3::bindings::sockets::types::IpAddressFamily::Ipv4
-}
-
-async fn bind_tcp(
-    host: &mut Host,
-    socket: &Resource<TcpSocket>,
-    wanted: IpSocketAddress,
-) -> Result<(), SocketError> {
-    let (place, mut sockets) = host.sockets_and_place();
-    let wanted = SocketAddr::from(wanted);
-    let outside = place.outside(Protocol::Tcp, wanted)?;
-    HostTcpSocket::bind(&mut sockets, again(socket), outside.into()).await?;
-    if let Ok(bound) = HostTcpSocket::get_local_address(&mut sockets, again(socket)) {
-        place.bound(Protocol::Tcp, wanted, bound.into()).await;
-    }
-    Ok(())
 }
 
 async fn connect_tcp(
@@ -161,14 +149,7 @@ async fn connect_tcp(
 
 fn udp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let mut types = linker.instance(TYPES)?;
-    types.func_wrap_async(
-        "[method]udp-socket.bind",
-        |mut store: Store<'_>, (socket, wanted): (Resource<UdpSocket>, IpSocketAddress)| {
-            Box::new(
-                async move { outcome(bind_udp(store.data_mut(), &socket, wanted.into()).await) },
-            )
-        },
-    )?;
+    udp_common(&mut types)?;
     types.func_wrap_async(
         "[method]udp-socket.connect",
         |mut store: Store<'_>, (socket, wanted): (Resource<UdpSocket>, IpSocketAddress)| {
@@ -198,37 +179,7 @@ fn udp(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 }))
             })
         },
-    )?;
-    types.func_wrap(
-        "[method]udp-socket.get-local-address",
-        |mut store: Store<'_>, (socket,): (Resource<UdpSocket>,)| -> Outcome<_> {
-            let (place, mut sockets) = store.data_mut().sockets_and_place();
-            let address = HostUdpSocket::get_local_address(&mut sockets, socket);
-            outcome(address.map(|a| IpSocketAddress::from(place.inside(Protocol::Udp, a.into()))))
-        },
-    )?;
-    types.func_wrap(
-        "[method]udp-socket.get-remote-address",
-        |mut store: Store<'_>, (socket,): (Resource<UdpSocket>,)| -> Outcome<_> {
-            let (place, mut sockets) = store.data_mut().sockets_and_place();
-            let address = HostUdpSocket::get_remote_address(&mut sockets, socket);
-            outcome(address.map(|a| IpSocketAddress::from(place.peer(Protocol::Udp, a.into()))))
-        },
     )
-}
-
-async fn bind_udp(
-    host: &mut Host,
-    socket: &Resource<UdpSocket>,
-    wanted: SocketAddr,
-) -> Result<(), SocketError> {
-    let (place, mut sockets) = host.sockets_and_place();
-    let outside = place.outside(Protocol::Udp, wanted)?;
-    HostUdpSocket::bind(&mut sockets, again(socket), outside.into()).await?;
-    if let Ok(bound) = HostUdpSocket::get_local_address(&mut sockets, again(socket)) {
-        place.bound(Protocol::Udp, wanted, bound.into()).await;
-    }
-    Ok(())
 }
 
 async fn connect_udp(
