@@ -2,7 +2,7 @@
 
 use crate::harness::host::{ADDRESS, ADDRESS6, OUTSIDE, OUTSIDE6, answer_names, tell_addresses};
 use crate::harness::image::{Tar, guest};
-use crate::harness::proc::{of_user, until};
+use crate::harness::proc::{Process, of_user, until};
 use crate::harness::{Knarr, NewUser};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -221,4 +221,71 @@ fn a_name_server_on_the_loopback_of_the_host_is_asked_for_an_ordinary_user() {
     assert!(wasm.ends_with(&sees), "{wasm}");
     knarr.built(&format!("FROM busybox\nRUN {{ {LISTEN}; }} >/seen"), &[]);
     assert_eq!(knarr.ok(&["run", "--rm", "--network", "none", "app", "cat", "/seen"]), sees);
+}
+
+/// The process that keeps the user's networks.
+fn keeper(user: &NewUser) -> Option<Process> {
+    of_user(user.0.id).into_iter().find(|process| {
+        let line = std::fs::read(format!("/proc/{}/cmdline", process.id)).unwrap_or_default();
+        line.starts_with(b"knarr\0internal\0networks\0")
+    })
+}
+
+fn network_of(pid: &str) -> std::path::PathBuf {
+    std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap()
+}
+
+#[test]
+fn the_networks_of_a_keeper_that_was_killed_go_on_with_another_one() {
+    let user = NewUser::new();
+    let knarr = beginning(&user, &["pasta"]);
+    knarr.ok(&["network", "create", "mine"]);
+    let on = |name: &'static str| ["run", "-d", "--network", "mine", "--name", name];
+    knarr.ok(&[&on("native")[..], &["busybox", "sh", "-c", "httpd -f -p 80 -h /etc"]].concat());
+    knarr.ok(&[&on("wasm")[..], &["tcpd", "0.0.0.0:80"]].concat());
+    knarr.ok(&["run", "-d", "--name", "other", "busybox", "sleep", "1000"]);
+    let monitor = |name| {
+        let guest = knarr.inspect(name, "{{.State.Pid}}");
+        let status = std::fs::read_to_string(format!("/proc/{guest}/status")).unwrap();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        network_of(parent.unwrap().trim())
+    };
+    let place = monitor("native");
+    let shared = network_of(&knarr.inspect("wasm", "{{.State.Pid}}"));
+    let script = format!("mkfifo /tmp/open; nc -w 2 server.example {PORT} <>/tmp/open");
+    let sees = |name: &str| {
+        knarr.run(&["exec", name, "sh", "-c", &script]).stdout.contains("outside sees")
+    };
+    until("it leads out", || sees("native") && sees("other"));
+
+    let first = keeper(&user).unwrap();
+    first.kill();
+    first.ended();
+    until("its uplink has ended", || !is_running(&user, "pasta"));
+    // what needs the networks finds them again
+    let get = "for name in native wasm; do
+            printf 'GET /hosts HTTP/1.0\\r\\n\\r\\n' | nc -w 5 $name 80 | grep '200 OK' || exit 1
+        done";
+    knarr.ok(&["run", "--rm", "--network", "mine", "busybox", "sh", "-c", get]);
+    let second = keeper(&user).unwrap();
+    assert_ne!(second.id, first.id);
+    until("those that ran are led out again", || sees("native") && sees("other"));
+    // a Wasm container in the namespace that was there
+    knarr.ok(&[&on("later")[..], &["tcpd", "0.0.0.0:80"]].concat());
+    assert_eq!(monitor("later"), place);
+    assert_eq!(network_of(&knarr.inspect("later", "{{.State.Pid}}")), shared);
+
+    // and once more, when one that was there before ends first
+    second.kill();
+    second.ended();
+    knarr.ok(&["rm", "-f", "native", "wasm"]);
+    knarr.ok(&[&on("last")[..], &["busybox", "sleep", "1000"]].concat());
+    assert_eq!(monitor("last"), place);
+    let third = keeper(&user).unwrap();
+    knarr.ok(&["rm", "-f", "later", "last", "other"]);
+    third.ended();
+    until("no process is left", || of_user(user.0.id).is_empty());
+    let files = std::fs::read_dir(knarr.root().join("run/n")).unwrap();
+    let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| name == "bridge" || name == "mine"), "{names:?}");
 }

@@ -148,6 +148,11 @@ impl Root {
         self.networks_run().join(".keeper")
     }
 
+    /// In which namespaces an ordinary user's networks are, as long as they have a keeper, or lost it.
+    pub fn network_place(&self) -> PathBuf {
+        self.networks_run().join(".place")
+    }
+
     // --- runtime::engine
 
     /// Modules compiled ahead of time. Loading one trusts it: mode 0700.

@@ -61,6 +61,12 @@ impl Process {
     }
 }
 
+impl From<Process> for OwnedFd {
+    fn from(process: Process) -> Self {
+        process.pidfd
+    }
+}
+
 impl AsFd for Process {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()

@@ -3,6 +3,7 @@
 use super::error::{Doing, Error};
 use super::namespaces::Namespaces;
 use super::outside;
+use super::survivors;
 use super::uplink::{self, Uplink};
 use crate::engine::native::sys::reset_signals;
 use crate::monitor::in_one_line;
@@ -18,7 +19,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Child, ExitCode};
 
 /// What a keeper says when it listens, before anything else.
 pub(super) const READY: &str = "ready";
@@ -33,7 +34,10 @@ pub fn entry(name: &str, mut arguments: impl Iterator<Item = OsString>) -> ExitC
     };
     let root = Root::new(PathBuf::from(data), PathBuf::from(run));
     let result = match name {
-        "namespaces" => Namespaces::hold(&root).map_err(|e| in_one_line(&e)),
+        "namespaces" => {
+            let survivor = arguments.next().and_then(|pid| pid.to_str()?.parse().ok());
+            Namespaces::hold(&root, survivor).map_err(|e| in_one_line(&e))
+        }
         "detach" => detach(&root, arguments.next()),
         _ => keep(&root).map_err(|e| in_one_line(&e)),
     };
@@ -58,7 +62,7 @@ fn keep(root: &Root) -> Result<(), Error> {
     // a monitor has them blocked, and what we start would be deaf
     reset_signals();
     rustix::process::setsid().doing("leave the session")?;
-    let (namespaces, mut inside) = Namespaces::make(root)?;
+    let Place { namespaces, mut inside, users } = Place::take(root)?;
     let mut uplink = uplink::start(root, inside.id());
     let listener = listen_at(root)?;
     // whoever started us waits for the end of this output
@@ -67,13 +71,43 @@ fn keep(root: &Root) -> Result<(), Error> {
     let null =
         fsx::open_with(std::path::Path::new("/dev/null"), std::fs::OpenOptions::new().write(true))?;
     rustix::stdio::dup2_stdout(&null).doing("let the output go")?;
-    serve(&listener, &namespaces, &mut uplink, |ended| ended.replace(root, inside.id()))?;
+    serve(&listener, &namespaces, users, &mut uplink, |ended| ended.replace(root, inside.id()))?;
+    survivors::unmark(root)?;
     // from here on nobody can connect; who just did will find that nobody answers
     fsx::remove_file(&root.network_keeper())?;
     drop(uplink);
     drop(inside.stdin.take());
     inside.wait().doing("wait for the process in the networks")?;
     Ok(())
+}
+
+/// Where the networks are.
+struct Place {
+    namespaces: Namespaces,
+    inside: Child,
+    /// Who is there already.
+    users: Vec<OwnedFd>,
+}
+
+impl Place {
+    /// That of a keeper that was killed, if there is one to be had, or else a new one.
+    fn take(root: &Root) -> Result<Self, Error> {
+        let survivors = survivors::find(root)?;
+        // one may end just now
+        let taken = survivors.iter().find_map(|one| Namespaces::make(root, Some(one.pid)).ok());
+        let (namespaces, inside, users) = match taken {
+            Some((namespaces, inside)) => {
+                let users = survivors.into_iter().map(|one| one.process.into()).collect();
+                (namespaces, inside, users)
+            }
+            None => {
+                let (namespaces, inside) = Namespaces::make(root, None)?;
+                (namespaces, inside, Vec::new())
+            }
+        };
+        survivors::mark(root, inside.id())?;
+        Ok(Self { namespaces, inside, users })
+    }
 }
 
 fn listen_at(root: &Root) -> Result<OwnedFd, Error> {
@@ -94,10 +128,10 @@ fn listen_at(root: &Root) -> Result<OwnedFd, Error> {
 fn serve(
     listener: &OwnedFd,
     namespaces: &Namespaces,
+    mut users: Vec<OwnedFd>,
     uplink: &mut Option<Uplink>,
     replace: impl Fn(Uplink) -> Option<Uplink>,
 ) -> Result<(), Error> {
-    let mut users: Vec<OwnedFd> = Vec::new();
     loop {
         let mut all = vec![PollFd::new(listener, PollFlags::IN)];
         all.extend(users.iter().map(|user| PollFd::new(user, PollFlags::IN)));

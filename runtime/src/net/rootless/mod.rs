@@ -14,6 +14,9 @@
 //! out by the connections: each monitor keeps its own open as long as it lives, however it ends. It also opens the sockets
 //! from which monitors ask the host's name servers.
 //!
+//! When the keeper is killed, the namespaces live on with those inside ([`survivors`]). Whoever comes next starts another keeper,
+//! which goes on with them.
+//!
 //! The user is root in that user namespace, and nobody else is mapped into it.
 
 mod clients;
@@ -22,6 +25,7 @@ mod keeper;
 mod namespaces;
 mod outside;
 mod packet;
+mod survivors;
 mod uplink;
 
 pub(super) use clients::Sources;
@@ -134,7 +138,7 @@ fn held(root: &Root, wishes: &[Port]) -> Result<Vec<Held>, super::Error> {
 
 /// Enters the user's networks if there are any just now: for those who only change what is there.
 pub fn enter_existing(root: &Root) -> Result<Option<Entered>, Error> {
-    let Some((connection, namespaces, uplink)) = ask(root)? else { return Ok(None) };
+    let Some((connection, namespaces, uplink)) = existing(root)? else { return Ok(None) };
     namespaces.enter()?;
     Ok(Some(Entered { _connection: connection, uplink, held: Vec::new() }))
 }
@@ -142,7 +146,7 @@ pub fn enter_existing(root: &Root) -> Result<Option<Entered>, Error> {
 /// [`super::detach`] for a process that is not inside, by one that is. `false`: there are no networks any more.
 pub(super) fn detach(root: &Root, id: &ContainerId) -> Result<bool, Error> {
     // the connection keeps the networks for as long
-    let Some(_networks) = ask(root)? else { return Ok(false) };
+    let Some(_networks) = existing(root)? else { return Ok(false) };
     let mut command = internal("detach", root);
     let output = command.arg(id.as_str()).output().doing("start a process in the networks")?;
     match output.status.success() {
@@ -154,6 +158,14 @@ pub(super) fn detach(root: &Root, id: &ContainerId) -> Result<bool, Error> {
 }
 
 type Answer = (OwnedFd, Namespaces, Option<String>);
+
+/// `None`: there are no networks just now.
+fn existing(root: &Root) -> Result<Option<Answer>, Error> {
+    match ask(root)? {
+        None if !survivors::find(root)?.is_empty() => connected(root).map(Some),
+        answer => Ok(answer),
+    }
+}
 
 fn connected(root: &Root) -> Result<Answer, Error> {
     if let Some(answer) = ask(root)? {

@@ -7,7 +7,11 @@ use crate::net::netlink::{Socket, link};
 use knarr_core::fsx;
 use knarr_core::root::Root;
 use knarr_core::sys;
-use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::fs::CWD;
+use rustix::mount::{
+    MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_bind, mount_change, move_mount,
+    open_tree,
+};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,13 +27,15 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
-    /// Makes them, and a process in them, which ends with this one or with its standard input.
-    pub fn make(root: &Root) -> Result<(Self, Child), Error> {
+    /// Makes them, or takes those of a process that is in them, and starts a process there, which ends with this one or with
+    /// its standard input.
+    pub fn make(root: &Root, survivor: Option<u32>) -> Result<(Self, Child), Error> {
         let mut maker = Command::new("/proc/self/exe")
             .arg0("knarr")
             .args(["internal", "namespaces"])
             .arg(root.data())
             .arg(root.run())
+            .args(survivor.map(|pid| pid.to_string()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -59,23 +65,34 @@ impl Namespaces {
     }
 
     /// The whole of `knarr internal namespaces`: makes them around itself, says so, and waits to be let go.
-    pub fn hold(root: &Root) -> Result<(), Error> {
-        sys::enter_user_namespace()?;
-        // SAFETY: NEWNET touches neither memory nor descriptors.
-        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.doing("make a network namespace")?;
-        switch_on_loopback().doing("switch on the loopback interface")?;
-        // without it containers see the gateway as the client: a kernel may lack a part of what it takes
-        let _ = clients::lead_back();
-        // Whoever enters copies this mount namespace. All mounts of the copies are their own but those in this folder,
-        // which are the same in all: the namespaces that are kept there.
-        let shared = root.networks_run();
-        mount_bind(&shared, &shared).doing("mount the folder of the networks")?;
-        mount_change(&shared, MountPropagationFlags::SHARED)
-            .doing("share the folder of the networks")?;
+    pub fn hold(root: &Root, survivor: Option<u32>) -> Result<(), Error> {
+        match survivor {
+            None => unshare(root)?,
+            Some(pid) => Self::of(pid)?.rejoin(root)?,
+        }
         io::stdout().write_all(super::keeper::READY.as_bytes()).doing("tell the keeper")?;
         io::stdout().flush().doing("tell the keeper")?;
         io::stdin().read_to_end(&mut Vec::new()).doing("wait for the keeper")?;
         Ok(())
+    }
+
+    /// Enters a survivor's namespaces, but for its mounts, which would stay longer than itself. The folder of the networks is
+    /// the same as there.
+    fn rejoin(&self, root: &Root) -> Result<(), Error> {
+        const DOING: &str = "enter the networks of a keeper that was killed";
+        move_into(&self.user, LinkNameSpaceType::User).doing(DOING)?;
+        move_into(&self.network, LinkNameSpaceType::Network).doing(DOING)?;
+        sys::enter_mount_namespace()?;
+        let base = fsx::open(Path::new("/proc/self/ns/mnt"))?;
+        move_into(&self.mount, LinkNameSpaceType::Mount).doing(DOING)?;
+        let shared = root.networks_run();
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_RECURSIVE;
+        let tree = open_tree(CWD, &shared, flags).doing(DOING)?;
+        move_into(&base, LinkNameSpaceType::Mount).doing(DOING)?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        move_mount(&tree, "", CWD, &shared, flags).doing("mount the folder of the networks")
     }
 
     /// See [`super::enter`].
@@ -87,8 +104,7 @@ impl Namespaces {
             (&self.network, LinkNameSpaceType::Network),
             (&self.mount, LinkNameSpaceType::Mount),
         ] {
-            move_into_link_name_space(namespace.as_fd(), Some(kind))
-                .doing("enter the namespaces of the networks")?;
+            move_into(namespace, kind).doing("enter the namespaces of the networks")?;
         }
         // SAFETY: NEWNS touches neither memory nor descriptors; the process has a single thread.
         unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.doing("make a mount namespace")?;
@@ -115,6 +131,24 @@ impl Namespaces {
         let name = String::from_utf8_lossy(name).into_owned();
         Ok(Some((Self { user, network, mount }, (!name.is_empty()).then_some(name))))
     }
+}
+
+fn unshare(root: &Root) -> Result<(), Error> {
+    sys::enter_user_namespace()?;
+    // SAFETY: NEWNET touches neither memory nor descriptors.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.doing("make a network namespace")?;
+    switch_on_loopback().doing("switch on the loopback interface")?;
+    // without it containers see the gateway as the client: a kernel may lack a part of what it takes
+    let _ = clients::lead_back();
+    // Whoever enters copies this mount namespace. All mounts of the copies are their own but those in this folder,
+    // which are the same in all: the namespaces that are kept there.
+    let shared = root.networks_run();
+    mount_bind(&shared, &shared).doing("mount the folder of the networks")?;
+    mount_change(&shared, MountPropagationFlags::SHARED).doing("share the folder of the networks")
+}
+
+fn move_into(namespace: impl AsFd, kind: LinkNameSpaceType) -> rustix::io::Result<()> {
+    move_into_link_name_space(namespace.as_fd(), Some(kind))
 }
 
 fn switch_on_loopback() -> io::Result<()> {
