@@ -109,6 +109,32 @@ fn shows_its_clients(knarr: &Knarr) {
     knarr.ok(&["network", "rm", "both"]);
 }
 
+/// Two Wasm guests listen at one port of their loopback, each at its own.
+fn has_loopbacks(knarr: &Knarr) {
+    for loopback in ["127.0.0.1", "::1"] {
+        let at = SocketAddr::new(loopback.parse().unwrap(), PORT).to_string();
+        for name in ["one", "two"] {
+            knarr.ok(&[
+                "run",
+                "-d",
+                "--name",
+                name,
+                "-e",
+                &format!("HOSTNAME={name}"),
+                "tcpd",
+                &at,
+            ]);
+            until("it listens", || knarr.ok(&["logs", name]).contains(&at));
+        }
+        for name in ["one", "two"] {
+            let inside = format!("--network=container:{name}");
+            let said = knarr.ok(&["run", "--rm", &inside, "tcpc", loopback, &PORT.to_string()]);
+            assert!(said.ends_with(&format!("{name}> ping")), "{said}");
+        }
+        knarr.ok(&["rm", "-f", "one", "two"]);
+    }
+}
+
 fn leads_out_and_in(program: &str) {
     let user = NewUser::new();
     let knarr = beginning(&user, &[program]);
@@ -121,6 +147,7 @@ fn leads_out_and_in(program: &str) {
     assert!(wasm.ends_with(&sees), "{wasm}");
 
     shows_its_clients(&knarr);
+    has_loopbacks(&knarr);
     until("no process is left", || of_user(user.0.id).is_empty());
     let files = std::fs::read_dir(knarr.root().join("run/n")).unwrap();
     let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();

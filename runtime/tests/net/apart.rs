@@ -2,11 +2,11 @@
 
 use crate::fixture::*;
 use crate::guests::{self, address, get, guest, named, run};
-use crate::host::{self, ask, heard, serve};
+use crate::host::{self, ask, heard, serve, shell};
 use crate::{on, stop};
 use knarr_core::spec::{NetworkMode, Outbound};
 use knarr_runtime::net::{self, NewNetwork};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Output;
 
 crate::tests![
@@ -131,7 +131,8 @@ fn loopbacks(fixture: &Fixture, network: &str, loopback: &str) {
     let [_, rest] = own.splitn(2, '.').collect::<Vec<_>>()[..] else { panic!("{own}") };
     let really = format!("127.{rest}");
     let [a, b, c, d] = really.parse::<Ipv4Addr>().unwrap().octets();
-    let of_ipv6 = format!("100::{a:02x}{b:02x}:{c:02x}{d:02x}");
+    let of_ipv6: Ipv6Addr = format!("100::{a:02x}{b:02x}:{c:02x}{d:02x}").parse().unwrap();
+    let of_ipv6 = of_ipv6.to_string();
     for host in ["127.0.0.1", "::1", &own, &really, &of_ipv6, "localhost"] {
         let output = attempt(fixture, "tcpc.p2", &[host, "7000", "hello\n"], network);
         let all = format!("{}{}", stdout(&output), stderr(&output));
@@ -140,6 +141,15 @@ fn loopbacks(fixture: &Fixture, network: &str, loopback: &str) {
             "{host}: {all}"
         );
     }
+    // nor do packets that come in for it
+    let pid = fixture.load(&tcp[0].1).state.pid.unwrap();
+    let way = |from: &str| {
+        let get = format!("ip -6 route get {of_ipv6} {from} 2>&1 || true");
+        shell(&format!("nsenter --net=/proc/{pid}/ns/net {get}"))
+    };
+    assert!(way("").starts_with(&format!("local {of_ipv6}")), "{}", way(""));
+    let stranger = way("from 2001:db8::1 iif eth0");
+    assert!(!stranger.contains("local") && !stranger.is_empty(), "{stranger}");
     let web = guest(fixture, "httpd.p2", &[], &[], on(&[network]));
     fixture.start(&web);
     let at = address(fixture, &web, network);
