@@ -219,7 +219,11 @@ fn a_run_of_an_ordinary_user_is_on_the_networks_of_that_user() {
 #[test]
 fn without_a_way_out_the_defaults_are_the_loopback_and_the_network_of_the_host() {
     let user = NewUser::new();
-    let knarr = beginning(&user, &[]);
+    defaults_are_others(&beginning(&user, &[]));
+}
+
+/// Those of the host and the loopback.
+fn defaults_are_others(knarr: &Knarr) {
     let native = knarr.run(&["run", "--rm", "busybox", "ip", "-o", "addr"]).code(0);
     assert!(native.stdout.contains(&ADDRESS.to_string()), "{}", native.stdout);
     assert_eq!(native.stderr, "");
@@ -228,6 +232,46 @@ fn without_a_way_out_the_defaults_are_the_loopback_and_the_network_of_the_host()
     assert_eq!(knarr.inspect("wasm", template), "loopback");
     let wasm = knarr.run(&["run", "--rm", "kit", "echo", "hi"]).code(0);
     assert_eq!((wasm.stdout.as_str(), wasm.stderr.as_str()), ("hi\n", ""));
+}
+
+#[test]
+fn where_an_ordinary_user_can_make_no_interface_a_network_leads_nowhere_and_why_is_said() {
+    let user = NewUser::new();
+    let knarr = beginning(&user, &["pasta", "slirp4netns"]);
+    knarr.host().forbid_interfaces();
+    defaults_are_others(&knarr);
+    knarr.ok(&["network", "create", "mine"]);
+    let on = ["run", "-d", "--network", "mine"];
+    for guest in [&["busybox", "true"][..], &["kit", "echo", "hi"]] {
+        let id = knarr.ok(&[&on[..], guest].concat());
+        let lacking = knarr.inspect(&id, "{{.Knarr.Lacking}}");
+        assert!(lacking.contains("modprobe tun, chmod 666 /dev/net/tun"), "{lacking}");
+    }
+}
+
+#[test]
+fn where_user_namespaces_are_forbidden_a_network_is_refused_with_the_remedy() {
+    let user = NewUser::new();
+    let mut knarr = beginning(&user, &["pasta"]);
+    knarr.ok(&["network", "create", "mine"]);
+    knarr.host_mut().forbid_user_namespaces();
+    // made now it is for Wasm
+    knarr.ok(&["network", "create", "loopback"]);
+    for (network, guest) in [
+        ("mine", &["busybox", "true"][..]),
+        ("mine", &["kit", "echo", "hi"]),
+        ("host", &["busybox", "true"]),
+        ("loopback", &["kit", "echo", "hi"]),
+    ] {
+        let said = knarr.fails(125, &[&["run", "--rm", "--network", network][..], guest].concat());
+        assert!(said.contains("user namespace"), "{network}: {said}");
+        assert!(
+            said.contains("hint: as the superuser: sysctl user.max_user_namespaces="),
+            "{said}"
+        );
+    }
+    let said = knarr.fails(125, &["run", "--rm", "--network", "loopback", "busybox", "true"]);
+    assert!(said.contains("for Wasm containers only") && said.contains("hint: "), "{said}");
 }
 
 /// As with systemd-resolved: a server that only the host's own programs reach.
@@ -271,12 +315,7 @@ fn the_networks_of_a_keeper_that_was_killed_go_on_with_another_one() {
     knarr.ok(&[&on("native")[..], &["busybox", "sh", "-c", "httpd -f -p 80 -h /etc"]].concat());
     knarr.ok(&[&on("wasm")[..], &["tcpd", "0.0.0.0:80"]].concat());
     knarr.ok(&["run", "-d", "--name", "other", "busybox", "sleep", "1000"]);
-    let monitor = |name| {
-        let guest = knarr.inspect(name, "{{.State.Pid}}");
-        let status = std::fs::read_to_string(format!("/proc/{guest}/status")).unwrap();
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
-        network_of(parent.unwrap().trim())
-    };
+    let monitor = |name| network_of(&knarr.inspect(name, "{{.Knarr.MonitorPid}}"));
     let place = monitor("native");
     let shared = network_of(&knarr.inspect("wasm", "{{.State.Pid}}"));
     let script = format!("mkfifo /tmp/open; nc -w 2 server.example {PORT} <>/tmp/open");

@@ -9,11 +9,11 @@
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Of the host.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
@@ -28,6 +28,8 @@ pub struct Host {
     network: OwnedFd,
     mounts: OwnedFd,
     outside: OwnedFd,
+    /// Where its programs run that may make no user namespaces.
+    user: Option<OwnedFd>,
     /// Where its programs are that a test chooses.
     programs: PathBuf,
 }
@@ -74,7 +76,7 @@ impl Host {
             (own("net"), own("mnt"))
         });
         let (network, mounts) = host.join().unwrap();
-        let host = Self { network, mounts, outside, programs: path };
+        let host = Self { network, mounts, outside, user: None, programs: path };
         host.outside(|| {
             ip("link set lo up");
             ip(&format!("addr add {OUTSIDE}/24 dev router"));
@@ -84,11 +86,46 @@ impl Host {
         host
     }
 
+    /// From now on nobody there can make a user namespace.
+    pub fn forbid_user_namespaces(&mut self) {
+        let mut child = Command::new("unshare")
+            .args(["--user", "sh", "-c", "echo; read end"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // one byte: it is there
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        let of = |file: &str| format!("/proc/{}/{file}", child.id());
+        for map in ["uid_map", "gid_map"] {
+            // everybody is who they are outside
+            std::fs::write(of(map), "0 0 4294967295").unwrap();
+        }
+        self.user = Some(std::fs::File::open(of("ns/user")).unwrap().into());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let words = self.enter();
+        let forbid = ["sh", "-c", "echo 0 >/proc/sys/user/max_user_namespaces"];
+        let ended = Command::new(&words[0]).args(&words[1..]).args(forbid).status();
+        assert!(ended.unwrap().success());
+    }
+
+    /// From now on an ordinary user can make no interface there.
+    pub fn forbid_interfaces(&self) {
+        let words = self.enter();
+        let forbid = ["chmod", "600", "/dev/net/tun"];
+        let ended = Command::new(&words[0]).args(&words[1..]).args(forbid).status();
+        assert!(ended.unwrap().success());
+    }
+
     /// The words that begin a command on this host.
-    pub fn enter(&self) -> [String; 3] {
+    pub fn enter(&self) -> Vec<String> {
         let of = |fd: &OwnedFd| format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd());
         let (network, mounts) = (of(&self.network), of(&self.mounts));
-        ["nsenter".into(), format!("--net={network}"), format!("--mount={mounts}")]
+        let mut words =
+            vec!["nsenter".into(), format!("--net={network}"), format!("--mount={mounts}")];
+        words.extend(self.user.iter().map(|user| format!("--user={}", of(user))));
+        words
     }
 
     /// The words before a program that is to find the host's programs.

@@ -102,6 +102,10 @@ impl Knarr {
         self.host.as_ref().unwrap()
     }
 
+    pub fn host_mut(&mut self) -> &mut host::Host {
+        self.host.as_mut().unwrap()
+    }
+
     /// Knarr's root directory.
     pub fn root(&self) -> &Path {
         &self.path

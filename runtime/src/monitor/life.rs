@@ -220,7 +220,7 @@ impl<'a> Life<'a> {
             unmounted: layer.is_some(),
         };
         if entered.as_ref().is_some_and(|entered| entered.uplink.is_none()) {
-            running.lacking.push(net::rootless::NO_UPLINK.to_owned());
+            running.lacking.push(net::rootless::no_uplink());
         }
         undo.push(move || end(pid));
         if spec.engine == EngineKind::Wasm

@@ -131,6 +131,11 @@ fn connect_all(
             }
         }
     }
+    let for_wasm = memberships.iter().find(|(network, _)| network.driver == Driver::Loopback);
+    if let (EngineKind::Native, Some((network, _))) = (spec.engine, for_wasm) {
+        let network = network.name.clone();
+        return Err(Error::Driver { network, container: spec.id.clone() });
+    }
     let mut socket = Socket::route().map_err(|e| failed(Step::Bridge, "", e))?;
     let mut connecting = Connecting { root, spec, progress, socket: &mut socket };
     let mut attached = Attached::default();
@@ -271,10 +276,7 @@ impl Connecting<'_, '_, '_> {
 
     /// The host's loopback carries what goes to and from the address: Wasm guests know how.
     fn lease_on_loopback(&mut self, network: &NetworkSpec, endpoint: Endpoint) -> Result<Endpoint> {
-        let (name, id) = (&network.name, &self.spec.id);
-        if self.spec.engine != EngineKind::Wasm {
-            return Err(Error::Driver { network: name.clone(), container: id.clone() });
-        }
+        let name = &network.name;
         (self.progress.observe)(Step::Lease).map_err(|e| failed(Step::Lease, name, e))?;
         let _lock = Lock::exclusive_directory(self.root.network(name).data())?;
         lease_all(self.root, network, endpoint)

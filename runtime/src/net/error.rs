@@ -103,6 +103,11 @@ impl Hint for Error {
                  containers, a network made with --driver loopback"
                     .into()
             }
+            Self::Driver { .. } => {
+                "use the host's network (--network host), a network with a bridge (network create --driver bridge), or the \
+                 image's Wasm variant (--platform wasi/wasm)"
+                    .into()
+            }
             Self::OtherNotRunning { container } => {
                 format!("start it first: knarr start {}", container.short())
             }

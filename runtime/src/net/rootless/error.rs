@@ -8,6 +8,8 @@ use std::io;
 pub enum Error {
     #[error(transparent)]
     File(#[from] fsx::Error),
+    #[error("an ordinary user's containers need a user namespace")]
+    Separate(#[source] fsx::Error),
     #[error("cannot {operation}")]
     System { operation: &'static str, source: io::Error },
     #[error("the networks of this user cannot be made: {}", message.trim())]
@@ -26,6 +28,10 @@ impl Hint for Error {
             Self::Keeper { .. } | Self::System { .. } => {
                 let remedy = UserNamespaces::detect().remedy();
                 Some(remedy.unwrap_or("run it with --network host or none").to_owned())
+            }
+            Self::Separate(_) => {
+                let remedy = UserNamespaces::detect().remedy();
+                Some(remedy.unwrap_or("run knarr as the superuser").to_owned())
             }
             _ => None,
         }

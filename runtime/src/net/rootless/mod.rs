@@ -36,7 +36,6 @@ pub(super) use outside::Outside;
 use super::ports::{self, Held};
 use crate::engine::UserNamespaces;
 use error::Doing;
-use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
@@ -72,7 +71,10 @@ impl Entered {
 }
 
 /// For the log of a container without an uplink.
-pub const NO_UPLINK: &str = "nothing leads out of this user's networks: neither pasta (package passt) nor slirp4netns works here";
+pub fn no_uplink() -> String {
+    let reason = uplink::lacking().unwrap_or("neither pasta nor slirp4netns works here");
+    format!("nothing leads out of this user's networks: {reason}")
+}
 
 /// How often a keeper may be on its way out just when we come.
 const ATTEMPTS: usize = 5;
@@ -84,7 +86,7 @@ pub fn is_outside() -> bool {
 
 /// Whether an ordinary user can have networks with a way out.
 pub fn is_at_hand() -> bool {
-    UserNamespaces::detect() == UserNamespaces::Available && uplink::is_at_hand()
+    UserNamespaces::detect() == UserNamespaces::Available && uplink::lacking().is_none()
 }
 
 /// Moves this process, which must have a single thread, into the namespaces of the user's networks if that is where the
@@ -105,10 +107,10 @@ pub fn enter(root: &Root, spec: &ContainerSpec) -> Result<Option<Entered>, super
 }
 
 /// Gives this process a mount namespace of its own, unless it got one when it entered.
-pub fn separate(entered: Option<&Entered>) -> fsx::Result<()> {
+pub fn separate(entered: Option<&Entered>) -> Result<(), super::Error> {
     match (sys::is_superuser(), entered) {
-        (true, _) => sys::enter_mount_namespace(),
-        (false, None) => sys::enter_user_namespace(),
+        (true, _) => Ok(sys::enter_mount_namespace()?),
+        (false, None) => Ok(sys::enter_user_namespace().map_err(Error::Separate)?),
         (false, Some(_)) => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::clients;
 use super::error::{Doing, Error};
+use super::keeper::READY;
 use super::packet::{self, Packet};
 use crate::net::netlink::{Socket, link};
 use knarr_core::fsx;
@@ -40,19 +41,17 @@ impl Namespaces {
             .stdout(Stdio::piped())
             .spawn()
             .doing("start a process to make namespaces")?;
-        let mut message = [0; super::keeper::READY.len()];
-        let made = match &mut maker.stdout {
-            Some(output) => output.read_exact(&mut message),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        };
-        match made {
-            Ok(()) => Ok((Self::of(maker.id())?, maker)),
-            Err(_) => {
-                let status = maker.wait().doing("wait for the process that makes namespaces")?;
-                let message = format!("no user namespace can be made ({status})");
-                Err(Error::Keeper { message })
+        let mut said = Vec::new();
+        if let Some(output) = &mut maker.stdout {
+            // without it what was said is too short
+            let _ = output.take(READY.len() as u64).read_to_end(&mut said);
+            if said == READY.as_bytes() {
+                return Ok((Self::of(maker.id())?, maker));
             }
+            let _ = output.read_to_end(&mut said);
         }
+        maker.wait().doing("wait for the process that makes namespaces")?;
+        Err(Error::Keeper { message: String::from_utf8_lossy(&said).into_owned() })
     }
 
     fn of(pid: u32) -> Result<Self, Error> {
@@ -70,7 +69,7 @@ impl Namespaces {
             None => unshare(root)?,
             Some(pid) => Self::of(pid)?.rejoin(root)?,
         }
-        io::stdout().write_all(super::keeper::READY.as_bytes()).doing("tell the keeper")?;
+        io::stdout().write_all(READY.as_bytes()).doing("tell the keeper")?;
         io::stdout().flush().doing("tell the keeper")?;
         io::stdin().read_to_end(&mut Vec::new()).doing("wait for the keeper")?;
         Ok(())

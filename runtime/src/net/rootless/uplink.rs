@@ -158,10 +158,14 @@ impl Drop for Uplink {
     }
 }
 
-/// Whether it looks as if one could be had: a program is installed, and it may make an interface.
-pub fn is_at_hand() -> bool {
+/// What keeps an ordinary user from having one, and what to do about it; `None`: nothing that could be seen from here.
+pub fn lacking() -> Option<&'static str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let has = |folder: &Path| ["pasta", "slirp4netns"].iter().any(|p| folder.join(p).exists());
+    if !std::env::split_paths(&path).any(|folder| has(&folder)) {
+        return Some("install pasta (package passt) or slirp4netns");
+    }
     let interfaces = rustix::fs::access("/dev/net/tun", Access::READ_OK | Access::WRITE_OK);
-    interfaces.is_ok() && std::env::split_paths(&path).any(|folder| has(&folder))
+    let remedy = "this user may not use /dev/net/tun; as the superuser: modprobe tun, chmod 666 /dev/net/tun";
+    interfaces.err().map(|_| remedy)
 }
