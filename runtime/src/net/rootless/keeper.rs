@@ -4,7 +4,7 @@ use super::error::{Doing, Error};
 use super::namespaces::Namespaces;
 use super::outside;
 use super::survivors;
-use super::uplink::{self, Uplink};
+use super::uplink::Way;
 use crate::engine::native::sys::reset_signals;
 use crate::monitor::in_one_line;
 use crate::sys::process;
@@ -20,6 +20,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, ExitCode};
+use std::time::Instant;
 
 /// What a keeper says when it listens, before anything else.
 pub(super) const READY: &str = "ready";
@@ -63,7 +64,7 @@ fn keep(root: &Root) -> Result<(), Error> {
     reset_signals();
     rustix::process::setsid().doing("leave the session")?;
     let Place { namespaces, mut inside, users } = Place::take(root)?;
-    let mut uplink = uplink::start(root, inside.id());
+    let mut way = Way::open(root, inside.id());
     let listener = listen_at(root)?;
     // whoever started us waits for the end of this output
     let said = write!(std::io::stdout(), "{READY}").and_then(|()| std::io::stdout().flush());
@@ -71,11 +72,11 @@ fn keep(root: &Root) -> Result<(), Error> {
     let null =
         fsx::open_with(std::path::Path::new("/dev/null"), std::fs::OpenOptions::new().write(true))?;
     rustix::stdio::dup2_stdout(&null).doing("let the output go")?;
-    serve(&listener, &namespaces, users, &mut uplink, |ended| ended.replace(root, inside.id()))?;
+    serve(&listener, &namespaces, users, &mut way)?;
     survivors::unmark(root)?;
     // from here on nobody can connect; who just did will find that nobody answers
     fsx::remove_file(&root.network_keeper())?;
-    drop(uplink);
+    drop(way);
     drop(inside.stdin.take());
     inside.wait().doing("wait for the process in the networks")?;
     Ok(())
@@ -124,22 +125,26 @@ fn listen_at(root: &Root) -> Result<OwnedFd, Error> {
 }
 
 /// Hands out the namespaces, and sockets of the host's, until nobody has used them for a while. An uplink that ends is
-/// replaced.
+/// replaced, a few times if none lasts.
 fn serve(
     listener: &OwnedFd,
     namespaces: &Namespaces,
     mut users: Vec<OwnedFd>,
-    uplink: &mut Option<Uplink>,
-    replace: impl Fn(Uplink) -> Option<Uplink>,
+    way: &mut Way<'_>,
 ) -> Result<(), Error> {
     loop {
         let mut all = vec![PollFd::new(listener, PollFlags::IN)];
         all.extend(users.iter().map(|user| PollFd::new(user, PollFlags::IN)));
-        let watched = uplink.as_ref().and_then(Uplink::watch);
+        let watched = way.watch();
         all.extend(watched.iter().map(|process| PollFd::new(process, PollFlags::IN)));
-        let patience = users.is_empty().then_some(&LINGER);
-        match poll(&mut all, patience) {
-            Ok(0) => return Ok(()),
+        let now = Instant::now();
+        let pause = way.deadline().map(|at| at.saturating_duration_since(now));
+        let patience = match users.is_empty() {
+            true => Some(LINGER),
+            false => pause.and_then(|pause| pause.try_into().ok()),
+        };
+        match poll(&mut all, patience.as_ref()) {
+            Ok(0) if users.is_empty() => return Ok(()),
             Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(e) => return Err(e).doing("wait for containers"),
@@ -148,13 +153,14 @@ fn serve(
         let arrived = !all[0].revents().is_empty();
         drop(all);
         if watched.is_some() && ready.pop() == Some(true) {
-            *uplink = uplink.take().and_then(&replace);
+            way.ended();
         }
+        way.tick();
         let mut ready = ready.into_iter();
         users.retain(|user| !ready.next().unwrap_or(false) || outside::lend(user).is_some());
         if arrived && let Ok(user) = accept_with(listener, SocketFlags::CLOEXEC) {
             // one that went away at once is none
-            if namespaces.send(&user, uplink.as_ref().map(|u| u.name)).is_ok() {
+            if namespaces.send(&user, way.name()).is_ok() {
                 users.push(user);
             }
         }

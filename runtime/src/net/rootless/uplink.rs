@@ -19,31 +19,80 @@ use std::time::{Duration, Instant};
 
 /// A running uplink. Dropping it ends it.
 #[derive(Debug)]
-pub struct Uplink {
-    pub name: &'static str,
+struct Uplink {
+    name: &'static str,
     process: Child,
     started: Instant,
 }
 
-/// One that ends sooner is not started again: it would go on like that.
+/// One that lasts longer works: when it ends, it is as if it were the first.
 const STEADY: Duration = Duration::from_secs(1);
 
-impl Uplink {
-    /// What tells that it has ended.
-    pub fn watch(&self) -> Option<Process> {
-        Process::open(self.process.id()).ok()
+/// Before each further try, where one does not start or does not last. There are no more: it would go on like that.
+const PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5)];
+
+/// The uplinks of some namespaces, one after the other.
+#[derive(Debug)]
+pub struct Way<'a> {
+    root: &'a Root,
+    inside: u32,
+    uplink: Option<Uplink>,
+    pauses: std::slice::Iter<'static, Duration>,
+    next: Option<Instant>,
+}
+
+impl<'a> Way<'a> {
+    /// For the namespaces of a process.
+    pub fn open(root: &'a Root, inside: u32) -> Self {
+        let mut way = Self { root, inside, uplink: None, pauses: PAUSES.iter(), next: None };
+        way.start();
+        way
     }
 
-    /// Another one in place of one that has ended, for the same namespaces.
-    pub fn replace(self, root: &Root, inside: u32) -> Option<Self> {
-        let was_steady = self.started.elapsed() > STEADY;
-        drop(self);
-        was_steady.then(|| start(root, inside)).flatten()
+    /// What leads out just now.
+    pub fn name(&self) -> Option<&'static str> {
+        self.uplink.as_ref().map(|uplink| uplink.name)
+    }
+
+    /// What tells that [`Self::ended`] has something to do.
+    pub fn watch(&self) -> Option<Process> {
+        self.uplink.as_ref().and_then(|uplink| Process::open(uplink.process.id()).ok())
+    }
+
+    /// When [`Self::tick`] has.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.next
+    }
+
+    pub fn ended(&mut self) {
+        if self.uplink.take().is_some_and(|ended| ended.started.elapsed() > STEADY) {
+            self.pauses = PAUSES.iter();
+        }
+        self.plan();
+    }
+
+    pub fn tick(&mut self) {
+        if self.next.is_some_and(|at| at <= Instant::now()) {
+            self.start();
+        }
+    }
+
+    fn start(&mut self) {
+        self.next = None;
+        self.uplink = start(self.root, self.inside);
+        if self.uplink.is_none() && lacking().is_none() {
+            self.plan();
+        }
+    }
+
+    fn plan(&mut self) {
+        self.next = self.pauses.next().map(|pause| Instant::now() + *pause);
     }
 }
 
 /// The first that is there and starts, for the namespaces of a process. `None`: there is none, or none works (no `/dev/net/tun`).
-pub fn start(root: &Root, inside: u32) -> Option<Uplink> {
+fn start(root: &Root, inside: u32) -> Option<Uplink> {
     let pasta = || pasta(root, inside).ok().flatten();
     pasta().or_else(|| slirp4netns(inside).ok().flatten())
 }
