@@ -234,11 +234,6 @@ impl ContainerPaths {
         self.data.join("state.json")
     }
 
-    /// Locked by the `run` that made a container which goes with it, as long as that command lives.
-    pub fn creator(&self) -> PathBuf {
-        self.data.join("creator")
-    }
-
     pub fn log(&self) -> PathBuf {
         self.data.join("log.jsonl")
     }

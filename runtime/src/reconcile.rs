@@ -82,11 +82,11 @@ pub fn take(root: &Root, id: &ContainerId) -> Result<Option<Unowned>, Error> {
 
 /// Whether the command that made the container in order to run it died before it did.
 fn is_abandoned(root: &Root, container: &Container) -> Result<bool, Error> {
-    let creator = root.container(container.id()).creator();
-    if container.state.status != Status::Created || !creator.exists() {
+    let state = &container.state;
+    if state.status != Status::Created || !state.for_run {
         return Ok(false);
     }
-    Ok(Lock::try_exclusive(&creator)?.is_some())
+    Ok(Lock::try_exclusive(&root.container_names().join(&state.name))?.is_some())
 }
 
 /// What a dead monitor left: its locked folder, or nothing. `None` if a monitor lives.

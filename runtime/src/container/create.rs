@@ -44,10 +44,12 @@ pub fn create(store: &Store, new: NewContainer) -> Result<ContainerId> {
     undo.push(|| drop(state::release(root, &name)));
     sys::create_private_dir_all(paths.data())?;
     undo.push(|| drop(sys::remove_tree(paths.data())));
-    record::write(&paths.state(), &ContainerState::created(name.clone()), Durability::Process)?;
-    if for_run && spec.auto_remove {
-        own_for_life(&paths.creator())?;
+    let for_run = for_run && spec.auto_remove;
+    if for_run {
+        own_for_life(&root.container_names().join(&name))?;
     }
+    let state = ContainerState { for_run, ..ContainerState::created(name.clone()) };
+    record::write(&paths.state(), &state, Durability::Process)?;
     undo.push(|| drop(net::leave_all(root, &spec.id)));
     if let NetworkMode::Networks(wishes) = &spec.network {
         for wish in wishes {

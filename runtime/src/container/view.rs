@@ -119,7 +119,7 @@ impl View {
             true => sys::enter_mount_namespace()?,
             false => sys::enter_user_namespace()?,
         }
-        let snapshot = monitor::snapshot_of(store, &container);
+        let snapshot = monitor::snapshot_of(store, &container.spec);
         let is_overlay = snapshot::mount(&snapshot, false)? == Mounted::Overlay;
         let failed = |e: rustix::io::Errno| Error::Copy {
             operation: "open",

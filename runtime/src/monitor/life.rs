@@ -73,6 +73,11 @@ pub enum Step {
 pub fn run(store: &Store, id: &ContainerId, start: Start) -> Result<Exit, Error> {
     let root = store.root();
     let signals = SignalQueue::open().map_err(|source| Error::Signals { source })?;
+    let spec = state::load_spec(root, id)?;
+    let loading = match spec.engine {
+        EngineKind::Wasm => wasm::Loading::begin(root, &spec, &snapshot_of(store, &spec)),
+        EngineKind::Native => None,
+    };
     let Owned { container, state, monitor } = ownership::take(root, id)?;
     let mut undo = Undo::new();
     let run = root.container(id).run().to_owned();
@@ -92,6 +97,7 @@ pub fn run(store: &Store, id: &ContainerId, start: Start) -> Result<Exit, Error>
         container: &container,
         paths: &paths,
         listener: Some(listener),
+        loading,
         restarts: start.restarts,
     };
     let observe = start.observe;
@@ -117,6 +123,8 @@ struct Life<'a> {
     container: &'a Container,
     paths: &'a ContainerPaths,
     listener: Option<OwnedFd>,
+    /// What is most likely run.
+    loading: Option<wasm::Loading>,
     restarts: u32,
 }
 
@@ -134,11 +142,7 @@ impl<'a> Life<'a> {
         'a: 's,
     {
         let (root, spec) = (self.root, &self.container.spec);
-        let snapshot = self.snapshot();
-        let loading = match spec.engine {
-            EngineKind::Wasm => wasm::Loading::begin(root, spec, &snapshot),
-            EngineKind::Native => None,
-        };
+        let snapshot = snapshot_of(self.store, spec);
         let mut undo = Undo::new();
         let mut resolved = mounts::resolve(root, spec)?;
         mounts::share(&mut resolved)?;
@@ -164,7 +168,7 @@ impl<'a> Life<'a> {
         attached.news = guests;
         observe(Step::Attached);
         // no other thread from here on: an engine forks
-        let loaded = loading.and_then(wasm::Loading::finish);
+        let loaded = self.loading.take().and_then(wasm::Loading::finish);
         let layer = match &loaded {
             Some(loaded) if spec.mounts.is_empty() && loaded.may_live_in_a_layer() => {
                 snapshot.single_layer()
@@ -351,10 +355,6 @@ impl<'a> Life<'a> {
         let _ = state::apply(self.root, id, |s| s.start_failed(exit));
     }
 
-    fn snapshot(&self) -> Snapshot {
-        snapshot_of(self.store, self.container)
-    }
-
     fn was_oom_killed(&self) -> bool {
         let spec = &self.container.spec;
         // a Wasm guest is refused memory, not killed
@@ -383,9 +383,9 @@ fn stop_signal(spec: &ContainerSpec) -> i32 {
 }
 
 /// The parts of a container's root file system.
-pub(crate) fn snapshot_of(store: &Store, container: &Container) -> Snapshot {
-    let paths = store.root().container(container.id());
-    let layers = &container.spec.image.layers;
+pub(crate) fn snapshot_of(store: &Store, spec: &ContainerSpec) -> Snapshot {
+    let paths = store.root().container(&spec.id);
+    let layers = &spec.image.layers;
     Snapshot {
         lower: layers.iter().rev().map(|chain| store.layer_path(chain)).collect(),
         upper: paths.upper(),

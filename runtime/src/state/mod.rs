@@ -171,6 +171,9 @@ pub struct ContainerState {
     pub lacking: Vec<String>,
     #[serde(default)]
     pub placement: Placement,
+    /// Whoever made it runs it at once, and holds the lock of its name until then.
+    #[serde(default)]
+    pub for_run: bool,
     /// It runs without its root file system, as its guest cannot open files.
     #[serde(default)]
     pub unmounted: bool,
@@ -199,6 +202,7 @@ impl ContainerState {
             stopped: false,
             lacking: Vec::new(),
             placement: Placement::default(),
+            for_run: false,
             unmounted: false,
         }
     }
@@ -230,6 +234,7 @@ impl ContainerState {
             stopped: false,
             lacking: guest.lacking,
             placement: guest.placement,
+            for_run: false,
             unmounted: guest.unmounted,
         };
         Ok(())
@@ -359,6 +364,8 @@ impl Locked {
     pub(crate) fn set_name(&mut self, name: &str) -> Result<()> {
         self.apply(|state| {
             state.name = name.to_owned();
+            // the lock was the old name's
+            state.for_run = false;
             Ok(())
         })
     }

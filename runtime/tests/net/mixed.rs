@@ -80,8 +80,8 @@ fn native_clients() {
         let script = format!(
             "import socket
 s = socket.create_connection(('{host}', {port}), 5)
-s.sendall({REQUEST:?}.encode())
 print(s.getpeername()[0])
+s.sendall({REQUEST:?}.encode())
 while True:
     d = s.recv(4096)
     if not d: break

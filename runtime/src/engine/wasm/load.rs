@@ -7,7 +7,9 @@ use super::cache::Cache;
 use super::compile;
 use super::config::{self, Code, Purpose};
 use super::error::Error;
+use super::host::Host1;
 use super::kinds::{self, Format};
+use super::link::imports;
 use super::locate::{self, Entrypoint, Found};
 use super::origin::{self, Origin};
 use super::run::FREE;
@@ -24,11 +26,12 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use wasmtime::component::Component;
-use wasmtime::{Engine, Module};
+use wasmtime::{Engine, Linker, Module};
 
 /// A program in memory, ready to be linked.
 pub(super) enum Program {
-    Module(Module),
+    /// With the functions that it may import.
+    Module(Module, Linker<Host1>),
     Component(Component, Result<kinds::World, Vec<String>>),
 }
 
@@ -36,7 +39,7 @@ impl Program {
     /// Whether the guest has any function by which files are opened, listed or changed.
     fn reaches_files(&self, engine: &Engine) -> bool {
         match self {
-            Self::Module(module) => module.imports().any(|import| {
+            Self::Module(module, _) => module.imports().any(|import| {
                 let name = import.name();
                 name.starts_with("path_") || name.starts_with("fd_readdir")
             }),
@@ -173,7 +176,9 @@ fn map(engine: &Engine, path: &Path, format: Format) -> wasmtime::Result<Program
             let world = kinds::world(engine, &component);
             Ok(Program::Component(component, world))
         } else {
-            Ok(Program::Module(Module::deserialize_file(engine, path)?))
+            let module = Module::deserialize_file(engine, path)?;
+            let linker = imports::of_module(engine, &module)?;
+            Ok(Program::Module(module, linker))
         }
     }
 }

@@ -185,7 +185,7 @@ fn prepare(
     };
     let accepts = |module: &Module| module.imports().any(|i| i.name() == "sock_accept");
     let listeners = match &program {
-        Program::Module(module) if accepts(module) => {
+        Program::Module(module, _) if accepts(module) => {
             serve::listen::Listeners::of_program(spec, &network.place)?
         }
         _ => serve::listen::Listeners::default(),
@@ -263,7 +263,7 @@ fn names(
         Program::Component(component, _) => {
             component.component_type().imports(engine).any(|(import, _)| asks(import))
         }
-        Program::Module(_) => false,
+        Program::Module(..) => false,
     };
     if !wanted || spec.network == NetworkMode::None {
         return Ok(Arc::default());

@@ -9,17 +9,20 @@ use super::super::trap;
 use super::{Subject, end, imports, invoke, unlinkable, until_stopped};
 use std::convert::Infallible;
 use wasmtime::component::{Component, InstancePre};
-use wasmtime::{Module, Store};
+use wasmtime::{Linker, Module, Store};
 
 /// Runs a core module's `_start`, or the function that was asked for.
 pub(super) async fn module(
     subject: &Subject<'_>,
     module: &Module,
+    mut linker: Linker<Host1>,
     function: Option<&str>,
     limits: Limits,
     announce: &mut dyn FnMut(),
 ) -> Result<Infallible, Error> {
-    let linker = imports::of_module(subject, module)?;
+    if !subject.view.listening.is_empty() {
+        imports::listen(&mut linker).map_err(|e| Error::system("link WASI", e))?;
+    }
     let pre =
         linker.instantiate_pre(module).map_err(|e| unlinkable::module(subject, &linker, e))?;
     let path = subject.path;

@@ -7,7 +7,7 @@ use super::super::host::sockets::{p1 as sockets1, p2, p3};
 use super::super::host::{Host, Host1};
 use super::Subject;
 use wasmtime::component::{self, Component};
-use wasmtime::{Linker, Module};
+use wasmtime::{Engine, Linker, Module};
 use wasmtime_wasi::{I32Exit, p1};
 
 /// The module that WASI preview 1's functions are in.
@@ -17,30 +17,28 @@ pub(super) const PREVIEW0: &str = "wasi_unstable";
 
 /// The functions of WASI preview 1.
 pub(in crate::engine::wasm) fn of_module(
-    subject: &Subject<'_>,
+    engine: &Engine,
     module: &Module,
-) -> Result<Linker<Host1>, Error> {
-    let mut linker = Linker::new(subject.engine);
-    let oldest = module.imports().any(|import| import.module() == PREVIEW0);
-    let listens = !subject.view.listening.is_empty();
-    add1(&mut linker, oldest, listens).map_err(|e| Error::system("link WASI", e))?;
-    Ok(linker)
-}
-
-fn add1(linker: &mut Linker<Host1>, oldest: bool, listens: bool) -> wasmtime::Result<()> {
-    p1::add_to_linker_async(linker, |host: &mut Host1| &mut host.wasi)?;
-    if oldest {
-        wasmtime_wasi::p0::add_to_linker_async(linker, |host: &mut Host1| &mut host.wasi)?;
+) -> wasmtime::Result<Linker<Host1>> {
+    let mut linker = Linker::new(engine);
+    p1::add_to_linker_async(&mut linker, |host: &mut Host1| &mut host.wasi)?;
+    if module.imports().any(|import| import.module() == PREVIEW0) {
+        wasmtime_wasi::p0::add_to_linker_async(&mut linker, |host: &mut Host1| &mut host.wasi)?;
     }
     linker.allow_shadowing(true);
-    files::shadow_preview1(linker, PREVIEW1)?;
-    if listens {
-        sockets1::wrap(linker, PREVIEW1)?;
-    }
+    files::shadow_preview1(&mut linker, PREVIEW1)?;
     // wasmtime refuses codes from 126 on; a program's exit code is its own business
     linker.func_wrap(PREVIEW1, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(I32Exit(code).into())
     })?;
+    linker.allow_shadowing(false);
+    Ok(linker)
+}
+
+/// Those of them that know the container's listeners.
+pub(super) fn listen(linker: &mut Linker<Host1>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    sockets1::wrap(linker, PREVIEW1)?;
     linker.allow_shadowing(false);
     Ok(())
 }

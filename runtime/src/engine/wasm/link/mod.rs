@@ -51,8 +51,8 @@ async fn start(
 ) -> Result<Infallible, Error> {
     let function = entrypoint.function.as_deref();
     match (program, function) {
-        (Program::Module(module), function) => {
-            command::module(subject, &module, function, limits, announce).await
+        (Program::Module(module, linker), function) => {
+            command::module(subject, &module, linker, function, limits, announce).await
         }
         (Program::Component(component, _), Some(function)) => {
             command::component_function(subject, &component, function, limits, announce).await
