@@ -57,6 +57,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     ("network rm host", 1, "cannot be removed", "remove the containers"),
     ("network create --subnet 10.0.0.0 net", 2, "an address and a length", "see"),
+    ("network create --ipv6 --subnet 100::/64 net", 1, "loopback of Wasm guests", "--subnet"),
     ("network connect nowhere nobody", 1, "no container", "ps -a"),
     ("volume create -o type=nfs vol", 1, "cannot be of type \"nfs\"", "write type=tmpfs"),
     (

@@ -26,7 +26,8 @@ const INTERFACE: &str = "eth0";
 const STAYS: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 0, 8), 32));
 
 /// What stands for the guests' ::1, one address for each. Routers discard packets for these (RFC 6666).
-const LOOPBACKS: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64);
+pub(super) const LOOPBACKS: Ipv6Net =
+    Ipv6Net::new_assert(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64);
 
 /// What stands for the ::1 of the guest for whose 127.0.0.1 this address stands.
 pub(crate) fn loopback6(of: Ipv4Addr) -> Ipv6Addr {

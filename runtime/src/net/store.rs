@@ -258,7 +258,8 @@ struct Taken {
 
 impl Taken {
     fn look(root: &Root, driver: Driver) -> Result<Self> {
-        let mut networks = Vec::new();
+        let ours = IpNet::V6(shared::LOOPBACKS);
+        let mut networks = vec![(ours, "the loopback of Wasm guests".to_owned())];
         for network in list(root)? {
             let owner = format!("network {}", network.name);
             networks.extend(subnets(&network).map(|subnet| (subnet, owner.clone())));
