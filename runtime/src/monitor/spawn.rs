@@ -23,9 +23,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-/// Whether a foreground run must begin with [`reexec`]: a guest can only be started by a process with one thread.
+/// Whether a foreground run must begin with [`reexec`]: a guest can only be started by a process with one thread, and that
+/// had no event loop before (after a pull): tokio keeps its sockets for signals for good, which a fork closes under it.
 pub fn must_reexec() -> bool {
-    process::threads() > 1
+    process::threads() > 1 || process::has_sockets()
 }
 
 /// The command that runs a container in the foreground in a fresh process; to be executed in place of this one.

@@ -2,6 +2,7 @@
 
 use super::signal::Signal;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::io;
@@ -114,6 +115,15 @@ pub fn close_inherited() {
 pub fn clock_ticks() -> u64 {
     // SAFETY: takes and touches no memory.
     u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1)
+}
+
+/// Whether this process has sockets beside its standard streams.
+pub fn has_sockets() -> bool {
+    (3..256).any(|number| {
+        // SAFETY: only examined; a number that is no descriptor makes the call fail.
+        let file = rustix::fs::fstat(unsafe { BorrowedFd::borrow_raw(number) });
+        file.is_ok_and(|f| FileType::from_raw_mode(f.st_mode) == FileType::Socket)
+    })
 }
 
 /// How many threads this process has.
