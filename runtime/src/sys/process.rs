@@ -117,9 +117,9 @@ pub fn clock_ticks() -> u64 {
     u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1)
 }
 
-/// Whether this process has sockets beside its standard streams.
+/// Whether this process has sockets beside its standard streams, among its first descriptors.
 pub fn has_sockets() -> bool {
-    (3..256).any(|number| {
+    (3..32).any(|number| {
         // SAFETY: only examined; a number that is no descriptor makes the call fail.
         let file = rustix::fs::fstat(unsafe { BorrowedFd::borrow_raw(number) });
         file.is_ok_and(|f| FileType::from_raw_mode(f.st_mode) == FileType::Socket)
