@@ -1,7 +1,8 @@
 //! Locks between processes: `flock` on a file, released by the kernel when its holder dies.
 
 use crate::fsx::{self, Context};
-use std::fs::{File, OpenOptions, TryLockError};
+use crate::sys;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 /// A held lock. Dropping it, or the death of the process, releases it.
@@ -72,7 +73,8 @@ fn open_directory(path: &Path) -> fsx::Result<File> {
 }
 
 fn open(path: &Path) -> fsx::Result<File> {
-    fsx::open_with(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+    // who can read it can hold it
+    sys::open_private(path)
 }
 
 #[cfg(test)]

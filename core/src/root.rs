@@ -1,7 +1,29 @@
 //! Where everything is: every path under Knarr's root is computed here and nowhere else.
 
+use crate::hint::Hint;
 use crate::id::ContainerId;
+use crate::{fsx, sys};
 use std::path::{Path, PathBuf};
+
+/// A directory that cannot be Knarr's.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    #[error("{} is not for Knarr alone: it holds other files", path.display())]
+    Shared { path: PathBuf },
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+}
+
+impl Hint for RootError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Shared { .. } => {
+                Some("choose a directory of its own with --root or KNARR_ROOT".into())
+            }
+            Self::File(e) => e.hint(),
+        }
+    }
+}
 
 /// The two directories that hold all state of one user (or of one test).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +58,29 @@ impl Root {
             .join("knarr");
         let run = variable("XDG_RUNTIME_DIR").map_or_else(|| data.join("run"), |d| d.join("knarr"));
         Some(Self { data, run })
+    }
+
+    /// Closes both directories to everybody but their owner, where they are there and open: in them are other people's
+    /// secrets and set-user-id programs, and locks that would be anybody's to hold.
+    ///
+    /// A directory that others use is refused rather than taken from them.
+    pub fn keep_private(&self) -> Result<(), RootError> {
+        for path in [&self.data, &self.run] {
+            let Some(mode) = sys::open_to_others(path)? else { continue };
+            let others_write = mode & 0o1022 != 0;
+            let is_system = path.parent().is_none_or(|parent| parent == Path::new("/"));
+            if (others_write || is_system) && !self.is_own(path)? {
+                return Err(RootError::Shared { path: path.clone() });
+            }
+            sys::close_to_others(path)?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing in a directory, or something of ours.
+    fn is_own(&self, path: &Path) -> fsx::Result<bool> {
+        let own = [self.oci_layout(), self.containers(), self.volumes(), self.networks()];
+        Ok(own.iter().any(|own| own.exists()) || fsx::list(path)?.is_empty())
     }
 
     pub fn data(&self) -> &Path {

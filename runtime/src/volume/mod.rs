@@ -153,7 +153,7 @@ pub fn create(root: &Root, new: NewVolume) -> Result<Volume> {
     }
     check(name, &backing)?;
     loop {
-        fsx::create_dir_all(&paths.folder)?;
+        sys::create_private_dir_all(&paths.folder)?;
         let _lock = match paths.lock() {
             // somebody removed it between these two lines
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,

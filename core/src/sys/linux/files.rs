@@ -6,12 +6,37 @@ use rustix::io::Errno;
 use std::ffi::CStr;
 use std::fs::{DirBuilder, File};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Creates a directory and its missing parents so that only their owner may enter (mode 0700).
 pub fn create_private_dir_all(path: &Path) -> fsx::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).at("create the directory", path)
+}
+
+/// Opens a file for reading and writing; one that is missing is made for its owner alone (mode 0600).
+pub fn open_private(path: &Path) -> fsx::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    fsx::open_with(path, options.mode(0o600))
+}
+
+/// The mode of a directory of this user's that others may look into or enter; `None` if it is closed, absent or not ours.
+pub fn open_to_others(path: &Path) -> fsx::Result<Option<u32>> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.uid() != rustix::process::geteuid().as_raw() => Ok(None),
+        Ok(found) => Ok(Some(found.mode() & 0o7777).filter(|mode| mode & 0o077 != 0)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).at("inspect", path),
+    }
+}
+
+/// Makes a directory its owner's alone (mode 0700). One on a file system that is read-only stays as it is.
+pub fn close_to_others(path: &Path) -> fsx::Result<()> {
+    match fs::chmod(path, Mode::from_raw_mode(0o700)) {
+        Err(Errno::ROFS) => Ok(()),
+        changed => changed.at("close to others", path),
+    }
 }
 
 /// Whether the open file is the one that `path` names now.

@@ -5,8 +5,8 @@ mod overlay;
 mod tree;
 
 pub use files::{
-    age, boot_id, create_private_dir_all, is_same_file, random_name, remove_tree, rename_new,
-    sync_file_system, tree_size,
+    age, boot_id, close_to_others, create_private_dir_all, is_same_file, open_private,
+    open_to_others, random_name, remove_tree, rename_new, sync_file_system, tree_size,
 };
 pub use inspect::{
     Identity, OwnedAttributes, attributes_of, available_space, copy_content, disk_space, is_opaque,
