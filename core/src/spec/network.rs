@@ -47,6 +47,38 @@ pub struct Dns {
     pub options: Vec<String>,
 }
 
+impl Dns {
+    /// The first option whose value could not stand in resolv.conf(5), and that value.
+    pub fn invalid(&self) -> Option<(&'static str, &str)> {
+        let domain =
+            |text: &str| text == "." || is_host_name(text.strip_suffix('.').unwrap_or(text));
+        let option = |text: &str| {
+            let plain = |byte: u8| byte.is_ascii_graphic() && !b"#;".contains(&byte);
+            !text.is_empty() && text.bytes().all(plain)
+        };
+        let search = self.search.iter().find(|text| !domain(text));
+        let options = self.options.iter().find(|text| !option(text));
+        let options = options.map(|text| ("--dns-option", text.as_str()));
+        search.map(|text| ("--dns-search", text.as_str())).or(options)
+    }
+}
+
+/// Whether a text can be written down as the name of a host (hosts(5), resolv.conf(5)) and be asked for: up to 63 letters,
+/// digits, `-` and `_` between dots.
+pub fn is_host_name(text: &str) -> bool {
+    let letter = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(letter);
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+/// `--add-host NAME:ADDRESS`, or with `=`: both, for `/etc/hosts`. The address may be `host-gateway`.
+pub fn extra_host(text: &str) -> Option<(String, String)> {
+    let (name, address) = text.split_once(['=', ':'])?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let is_address = address == "host-gateway" || address.parse::<IpAddr>().is_ok();
+    (is_host_name(name) && is_address).then(|| (name.to_owned(), address.to_owned()))
+}
+
 /// One `--allow-outbound HOST[:PORT]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbound {

@@ -7,7 +7,7 @@ use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::record::{self, Record};
 use knarr_core::root::Root;
-use knarr_core::spec::network::NetworkSpec;
+use knarr_core::spec::network::{NetworkSpec, is_host_name};
 use knarr_core::spec::{Attachment, Port};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -110,6 +110,9 @@ pub fn join(root: &Root, id: &ContainerId, name: &str, wish: &Attachment) -> Res
 
 /// What a network cannot give is refused when it is asked for.
 pub(super) fn check(network: &NetworkSpec, wish: &Attachment) -> Result<()> {
+    if let Some(alias) = wish.aliases.iter().find(|alias| !is_host_name(alias)) {
+        return Err(Error::InvalidAlias { alias: alias.clone() });
+    }
     let no_family = |family| Error::NoFamily { network: network.name.clone(), family };
     if let Some(address) = wish.ipv4 {
         let subnet = network.ipv4.as_ref().ok_or_else(|| no_family("IPv4"))?;

@@ -18,6 +18,8 @@ pub enum Error {
     Ambiguous { prefix: String, candidates: Vec<String> },
     #[error("{name:?} is not a valid network name")]
     InvalidName { name: String },
+    #[error("{alias:?} is not a name that a container could have on a network")]
+    InvalidAlias { alias: String },
     #[error("there is a network {name} already")]
     NameTaken { name: String },
     #[error("network {name} is used by {}", users.join(", "))]
@@ -85,6 +87,7 @@ impl Hint for Error {
                  'host' and 'none' have a meaning of their own"
                     .into()
             }
+            Self::InvalidAlias { .. } => "use letters, digits, '-' and '_', with dots between".into(),
             Self::NameTaken { name } => {
                 format!("take another name, or remove that one: knarr network rm {name}")
             }

@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use crate::error::Failure;
+use knarr_core::spec::network::extra_host;
 use knarr_packager::build::options::Secret;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -89,22 +90,11 @@ pub fn agents(
 
 /// `--add-host HOST:IP` or `HOST=IP`
 pub fn hosts(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
-    let mut hosts = Vec::new();
-    for text in texts {
-        let pair = text.split_once('=').or_else(|| text.split_once(':'));
-        let valid = |address: &str| {
-            let address = address.trim_matches(['[', ']']);
-            address == "host-gateway" || address.parse::<std::net::IpAddr>().is_ok()
-        };
-        match pair {
-            Some((host, address)) if !host.is_empty() && valid(address) => {
-                hosts.push((host.to_owned(), address.trim_matches(['[', ']']).to_owned()));
-            }
-            _ => {
-                return Err(Failure::usage(format!("--add-host {text:?} is not HOST:IP"))
-                    .hint("for example db:10.0.0.5"));
-            }
-        }
-    }
-    Ok(hosts)
+    let parse = |text: &String| {
+        extra_host(text).ok_or_else(|| {
+            Failure::usage(format!("--add-host {text:?} is not HOST:IP"))
+                .hint("for example db:10.0.0.5")
+        })
+    };
+    texts.iter().map(parse).collect()
 }

@@ -21,13 +21,13 @@ use crate::volume;
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
+use knarr_core::spec::network::{extra_host, is_host_name};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::{
     ContainerSpec, Dns, Limits, LogConfig, Mount, NetworkMode, Outbound, Port, Process, Protocol,
     RestartPolicy, Security, SpecImage, WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,8 @@ pub enum Error {
     ExtraHost { text: String },
     #[error("{name:?} is not a valid host name")]
     Hostname { name: String },
+    #[error("{value:?} is not a value of {option}")]
+    Dns { option: &'static str, value: String },
     #[error("{text:?} is not a label")]
     Label { text: String },
     #[error("the image names no command, and none was given")]
@@ -80,6 +82,10 @@ impl Hint for Error {
             Self::MountedTwice { .. } => Some("leave one of the two out".into()),
             Self::RelativeWorkdir { path } => Some(format!("write /{path}")),
             Self::ExtraHost { .. } => Some("write NAME:ADDRESS, for example db:10.0.0.7".into()),
+            Self::Dns { option: "--dns-search", .. } => {
+                Some("write a domain, for example example.com, or . for none".into())
+            }
+            Self::Dns { .. } => Some("write one of resolv.conf(5), for example ndots:2".into()),
             Self::Label { .. } => Some("write NAME=VALUE or NAME".into()),
             Self::NoCommand => Some("append a command: knarr run IMAGE COMMAND".into()),
             _ => None,
@@ -161,6 +167,9 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
     }
     if let Some(name) = &options.hostname {
         check_hostname(name)?;
+    }
+    if let Some((option, value)) = options.dns.invalid() {
+        return Err(Error::Dns { option, value: value.to_owned() });
     }
     Ok(NewContainer {
         for_run: false,
@@ -303,16 +312,8 @@ fn exposed(config: &ExecutionConfig, options: &RunOptions) -> Result<Vec<(u16, P
 }
 
 fn extra_hosts(options: &RunOptions) -> Result<Vec<(String, String)>, Error> {
-    let parse = |text: &String| {
-        let invalid = || Error::ExtraHost { text: text.clone() };
-        // Docker accepts both NAME:ADDRESS and NAME=ADDRESS
-        let (name, address) = text.split_once(['=', ':']).ok_or_else(invalid)?;
-        let address = address.trim_start_matches('[').trim_end_matches(']');
-        if name.is_empty() || (address != "host-gateway" && address.parse::<IpAddr>().is_err()) {
-            return Err(invalid());
-        }
-        Ok((name.to_owned(), address.to_owned()))
-    };
+    let parse =
+        |text: &String| extra_host(text).ok_or_else(|| Error::ExtraHost { text: text.clone() });
     options.extra_hosts.iter().map(parse).collect()
 }
 
@@ -335,13 +336,8 @@ fn healthcheck(config: &ExecutionConfig, options: &RunOptions) -> Option<Healthc
 
 /// RFC 1123, with underscores as Docker allows them; at most 64 bytes (Linux).
 fn check_hostname(name: &str) -> Result<(), Error> {
-    let label = |l: &str| {
-        !l.is_empty()
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    match name.len() <= 64 && name.split('.').all(label) {
+    let label = |l: &str| !l.starts_with('-') && !l.ends_with('-') && l.is_ascii();
+    match name.len() <= 64 && is_host_name(name) && name.split('.').all(label) {
         true => Ok(()),
         false => Err(Error::Hostname { name: name.to_owned() }),
     }

@@ -1,7 +1,7 @@
 //! `--network` and the options about names and ways out.
 
 use knarr_core::hint::Hint;
-use knarr_core::spec::network::{Attachment, Driver, Outbound};
+use knarr_core::spec::network::{Attachment, Driver, Outbound, is_host_name};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[derive(Debug, thiserror::Error)]
@@ -212,14 +212,8 @@ fn outbound(text: &str) -> Result<Outbound, InvalidNetwork> {
 }
 
 fn is_name(host: &str) -> bool {
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.len() <= 63
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
     let name = host.strip_prefix("*.").unwrap_or(host);
-    let name = name.strip_suffix('.').unwrap_or(name);
-    name.len() <= 253 && name.split('.').all(label)
+    is_host_name(name.strip_suffix('.').unwrap_or(name)) && name.is_ascii()
 }
 
 /// `--link CONTAINER[:ALIAS]` of old: says what does the same.
