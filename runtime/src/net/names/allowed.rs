@@ -82,6 +82,12 @@ impl Allowed {
         }
     }
 
+    /// Whether some port of this address may be reached.
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.subnets.iter().any(|(subnet, _)| subnet.contains(&address))
+            || self.learnt.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&address)
+    }
+
     /// Whether this port of this address may be reached.
     pub fn permits(&self, address: IpAddr, port: u16) -> bool {
         let address = address.to_canonical();

@@ -303,6 +303,14 @@ impl Resolver {
         self.settle(self.exchanges.len() - 1, progress);
     }
 
+    /// Whether it asks what an address is called that the list has, or one of our networks. Any other name of that kind would
+    /// carry whatever is written in it to whoever answers for it.
+    fn is_reverse_of(&self, query: &Query, allowed: &Allowed) -> bool {
+        query.kind == message::PTR
+            && message::address_of_reverse(&query.name)
+                .is_some_and(|address| self.table.covers(address) || allowed.has(address))
+    }
+
     /// What is known without asking anybody.
     fn answer(&self, query: &Query) -> Option<(Code, Vec<Data>)> {
         let wants = |ip: &IpAddr| match query.kind {
@@ -312,7 +320,7 @@ impl Resolver {
         };
         if let Some((allowed, _)) = &self.allowed
             && allowed.ports_of_name(&query.name).is_empty()
-            && query.kind != message::PTR
+            && !self.is_reverse_of(query, allowed)
         {
             return Some((Code::Refused, Vec::new()));
         }

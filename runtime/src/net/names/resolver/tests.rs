@@ -310,10 +310,15 @@ fn only_what_is_allowed() {
     });
     let mut resolver = resolver.only(allowed.clone(), learnt);
     drive(&mut resolver, move || {
-        for (name, expected) in
-            [("a.example", Code::Done), ("db", Code::Done), ("secret.leak", Code::Refused)]
-        {
-            let answer = ask(address, &question(1, name, message::A).unwrap());
+        for (name, kind, expected) in [
+            ("a.example", message::A, Code::Done),
+            ("db", message::A, Code::Done),
+            ("secret.leak", message::A, Code::Refused),
+            // who answers for it reads it
+            ("secret.leak", message::PTR, Code::Refused),
+            ("7.7.7.7.in-addr.arpa", message::PTR, Code::Refused),
+        ] {
+            let answer = ask(address, &question(1, name, kind).unwrap());
             assert_eq!(code(&answer), expected, "{name}");
         }
     });
