@@ -12,7 +12,7 @@ pub use mount::{IdMap, IdRange, Mount, MountKind, Ownership, Submounts, VolumeMo
 pub use network::{Attachment, Dns, NetworkMode, Outbound};
 pub use port::{Port, Protocol};
 pub use restart::RestartPolicy;
-pub use security::{Seccomp, Security};
+pub use security::{AppArmor, Seccomp, Security};
 
 use crate::id::ContainerId;
 use crate::image::config::Healthcheck;

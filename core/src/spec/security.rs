@@ -10,6 +10,20 @@ pub struct Security {
     pub privileged: bool,
     pub no_new_privileges: bool,
     pub seccomp: Seccomp,
+    #[serde(default)]
+    pub apparmor: AppArmor,
+}
+
+/// `--security-opt apparmor=…`; on a host without AppArmor it has no meaning.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AppArmor {
+    /// Knarr's own profile, which means what Docker's does.
+    #[default]
+    Default,
+    Unconfined,
+    /// The name of a profile that is loaded.
+    Profile(String),
 }
 
 /// `--security-opt seccomp=…`

@@ -55,15 +55,13 @@ pub enum MountSource {
 /// The guest's standard streams: the guest's ends; the monitor keeps the others.
 pub enum Stdio {
     Pipes {
-        stdin: OwnedFd,
+        /// `None`: the guest's null device. A descriptor of the host's would let the guest change the file that it is of.
+        stdin: Option<OwnedFd>,
         stdout: OwnedFd,
         stderr: OwnedFd,
     },
     /// A terminal (`-t`): the engine makes it and hands the master back in [`Guest::terminal`].
-    Terminal {
-        rows: u16,
-        columns: u16,
-    },
+    Terminal { rows: u16, columns: u16 },
 }
 
 /// A started guest.

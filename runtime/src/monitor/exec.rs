@@ -11,7 +11,7 @@ use super::spawn::{DEFAULT_SIZE, Helper};
 use super::{Error, streams};
 use crate::engine::native::{self, ExecProcess};
 use crate::state::{Container, Exit};
-use crate::sys::process::Process;
+use crate::sys::process::{self, Process};
 use crate::sys::signal::SignalQueue;
 use crate::sys::terminal;
 use knarr_core::root::Root;
@@ -48,6 +48,7 @@ pub(crate) fn here(
     container: &Container,
     execution: &Execution,
 ) -> Result<Exit, Error> {
+    process::close_noted();
     execute(root, container, execution, DEFAULT_SIZE, Audience::Own, &mut || {})
 }
 
@@ -122,7 +123,7 @@ fn execute(
         user: execution.user.clone(),
         privileged: execution.privileged,
     };
-    let mut guest = native::exec(root, spec, init, &further, stdio)?;
+    let mut guest = native::exec(root, spec, init, &further, stdio, &signals)?;
     let child = Process::open(guest.pid).map_err(|source| Error::Watch { source })?;
     let ends = streams::of_guest(ends, &mut guest, &process)?;
     let failed =

@@ -401,6 +401,7 @@ fn unmount(rootfs: &std::path::Path) {
 
 /// Runs a container on this process's own standard streams.
 pub fn run_in_foreground(store: &Store, id: &ContainerId) -> Result<Exit, Error> {
+    process::close_noted();
     let size = terminal::size(rustix::stdio::stdout()).unwrap_or(super::spawn::DEFAULT_SIZE);
     let start = Start {
         foreground: true,

@@ -88,8 +88,7 @@ fn fork() -> io::Result<Option<Process>> {
 fn is_asked_to_end(signals: &SignalQueue) -> Result<bool, Error> {
     let mut asked = false;
     while let Some(signal) = signals.next().map_err(|source| Error::Signals { source })? {
-        let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
-        asked |= ends.contains(&signal.number());
+        asked |= signal.asks_to_end();
     }
     Ok(asked)
 }

@@ -5,13 +5,11 @@ use super::log::Stream;
 use super::session::{Output, Own};
 use super::sink::Sink;
 use crate::engine::{Guest, Stdio};
-use knarr_core::fsx;
 use knarr_core::spec::Process;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 /// The monitor's ends.
 #[derive(Debug, Default)]
@@ -33,9 +31,9 @@ pub(super) fn make(process: &Process, size: (u16, u16)) -> Result<(Stdio, Ends),
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(failed("make the streams"));
     let (stdin, our_stdin) = if process.open_stdin {
         let (read, write) = pipe()?;
-        (read, Some(write))
+        (Some(read), Some(write))
     } else {
-        (fsx::open(Path::new("/dev/null"))?.into(), None)
+        (None, None)
     };
     let (our_stdout, stdout) = pipe()?;
     let (our_stderr, stderr) = pipe()?;

@@ -9,6 +9,7 @@ use super::attach::leads_in;
 use super::endpoint::Endpoint;
 use super::ports::Held;
 use super::rootless::Sources;
+use crate::sys::process;
 use knarr_core::spec::network::NetworkSpec;
 use knarr_core::spec::{Port, Protocol};
 use rustix::net::{SocketType, accept};
@@ -70,7 +71,8 @@ impl Publication {
                 let held = std::mem::take(&mut self.held).into_iter().filter(|held| held.listens);
                 let listeners: Vec<_> =
                     held.filter_map(|held| Some((held.port, held.socket?))).collect();
-                keep_only(&listeners);
+                // the monitor's locks must end with it, and so must the pipes to those who wait for it
+                process::keep_only(listeners.iter().map(|(_, socket)| socket.as_raw_fd()));
                 let _ = run(listeners, &self.addresses, std::mem::take(&mut self.sources));
                 // SAFETY: ends this process without running what its parent registered for its own end.
                 unsafe { libc::_exit(1) }
@@ -110,22 +112,6 @@ fn run(listeners: Vec<(Port, OwnedFd)>, addresses: &[IpAddr], sources: Sources) 
         }
         std::future::pending::<io::Result<()>>().await
     })
-}
-
-/// Closes everything else: the monitor's locks must end with it, and so must the pipes to those who wait for it.
-fn keep_only(listeners: &[(Port, OwnedFd)]) {
-    let mut kept: Vec<u32> =
-        listeners.iter().filter_map(|(_, socket)| socket.as_raw_fd().try_into().ok()).collect();
-    kept.sort_unstable();
-    let mut first = 3;
-    for last in kept.into_iter().map(Some).chain([None]) {
-        let end = last.map_or(u32::MAX, |last| last.saturating_sub(1));
-        if first <= end {
-            // SAFETY: this process uses no descriptor of its parent's but those that are kept.
-            unsafe { libc::syscall(libc::SYS_close_range, first, end, 0) };
-        }
-        first = last.map_or(u32::MAX, |last| last.saturating_add(1));
-    }
 }
 
 /// The container's address for a port: of the family that is asked for, if it has one.

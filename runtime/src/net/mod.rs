@@ -46,6 +46,7 @@ pub use forward::Publication;
 pub use members::Members;
 pub(crate) use namespace::{of_process, within};
 pub(crate) use outbound::Denials;
+pub use outbound::is_limited as is_outbound_limited;
 pub use reload::reload;
 pub(crate) use shared::{is_loopback, loopback6};
 pub use step::{Observe, Step};

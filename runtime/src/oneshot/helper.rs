@@ -53,7 +53,7 @@ fn take_streams() -> io::Result<(UnixStream, Stdio)> {
     let null = OwnedFd::from(fsx::open(Path::new("/dev/null")).map_err(|e| e.source)?);
     let control = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let stdio = Stdio::Pipes {
-        stdin: fcntl_dupfd_cloexec(&null, 3)?,
+        stdin: None,
         stdout: fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?,
         stderr: fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?,
     };

@@ -6,7 +6,8 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 
 /// A process, held by a descriptor: its number cannot come to mean another one. Readable once it has ended.
 #[derive(Debug)]
@@ -106,9 +107,65 @@ pub fn leave_behind(work: impl FnOnce()) -> bool {
 ///
 /// For the beginning of a program, before it has opened anything itself.
 pub fn close_inherited() {
-    // SAFETY: as documented, nothing in this process owns those descriptors. A kernel without the call (Linux < 5.9)
-    // leaves them open, which is untidy but no error.
-    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    keep_only([]);
+}
+
+/// Closes every descriptor but the standard streams and these. What is left open in a process that lives on has its
+/// readers wait, its locks held, and shows the host to whoever may look into it.
+///
+/// For the child of a fork, which touches nothing else of its parent's any more.
+pub fn keep_only(kept: impl IntoIterator<Item = RawFd>) {
+    let mut kept: Vec<u32> = kept.into_iter().filter_map(|fd| fd.try_into().ok()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for kept in kept.into_iter().filter(|fd| *fd >= 3) {
+        if first < kept {
+            close(first, kept - 1);
+        }
+        first = kept + 1;
+    }
+    close(first, u32::MAX);
+}
+
+fn close(first: u32, last: u32) {
+    // SAFETY: by contract of `keep_only` nobody in this process uses them.
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, first, last, 0) != 0 {
+            // Linux before 5.9
+            for fd in first..=last.min(1023) {
+                libc::close(fd as RawFd);
+            }
+        }
+    }
+}
+
+/// What [`note_inherited`] found.
+static INHERITED: OnceLock<Vec<RawFd>> = OnceLock::new();
+
+/// Notes what the caller let this program inherit besides its standard streams, and sees to it that no program which is
+/// started from here inherits it in turn. It stays open: shells hand over files so (`-f <(…)`).
+///
+/// For the beginning of a program.
+pub fn note_inherited() {
+    // one call tells for all numbers whether they are open
+    let ask = |fd| libc::pollfd { fd, events: 0, revents: 0 };
+    let mut fds: Vec<libc::pollfd> = (3..1024).map(ask).collect();
+    // SAFETY: the list outlives the call, which does not wait; the numbers are only looked at. Marking closes nothing, and
+    // where the kernel cannot do so (Linux < 5.11) it is the caller who has to take care.
+    let asked = unsafe {
+        libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, 0)
+    };
+    let open = fds.iter().filter(|fd| asked >= 0 && fd.revents & libc::POLLNVAL == 0);
+    let _ = INHERITED.set(open.map(|fd| fd.fd).collect());
+}
+
+/// Closes what was noted: for a process that becomes a container's monitor, when all options have been read.
+pub fn close_noted() {
+    for fd in INHERITED.get().into_iter().flatten() {
+        // SAFETY: it was open before this program was, so nothing of ours owns it.
+        unsafe { libc::close(*fd) };
+    }
 }
 
 /// In which the kernel tells processor time to programs: so many in a second.

@@ -71,6 +71,20 @@ impl Signal {
         self.0
     }
 
+    /// Whether it means that somebody wants a process to end.
+    pub fn asks_to_end(self) -> bool {
+        [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT].contains(&self.0)
+    }
+
+    /// Sends it to this process itself.
+    pub fn raise(self) -> io::Result<()> {
+        // SAFETY: no memory is passed.
+        match unsafe { libc::kill(libc::getpid(), self.0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
     /// Whether a program that does not expect it ends (signal(7), "Term" and "Core").
     pub fn ends_a_program(self) -> bool {
         let harmless = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH];

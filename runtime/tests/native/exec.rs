@@ -3,6 +3,7 @@
 use crate::fixture::{Fixture, Output, Running, chain, idle, pipe, wait};
 use knarr_runtime::engine::Stdio;
 use knarr_runtime::engine::native::{self, Error, ExecProcess};
+use knarr_runtime::sys::signal::SignalQueue;
 use std::fs::{self, File};
 use std::io::Read;
 
@@ -25,6 +26,10 @@ pub fn shell(script: &str) -> ExecProcess {
     process(&["sh", "-c", script])
 }
 
+fn signals() -> SignalQueue {
+    SignalQueue::open().unwrap()
+}
+
 fn exec(fixture: &Fixture, running: &Running, process: &ExecProcess) -> Result<Output, Error> {
     exec_in(fixture, running.guest.pid, process)
 }
@@ -33,8 +38,8 @@ pub fn exec_in(fixture: &Fixture, init: u32, process: &ExecProcess) -> Result<Ou
     let (guest_in, stdin) = pipe();
     let (stdout, guest_out) = pipe();
     let (stderr, guest_err) = pipe();
-    let stdio = Stdio::Pipes { stdin: guest_in, stdout: guest_out, stderr: guest_err };
-    let guest = native::exec(&fixture.root, &fixture.spec, init, process, stdio)?;
+    let stdio = Stdio::Pipes { stdin: Some(guest_in), stdout: guest_out, stderr: guest_err };
+    let guest = native::exec(&fixture.root, &fixture.spec, init, process, stdio, &signals())?;
     Ok(Running { guest, stdin: Some(stdin), stdout: stdout.into(), stderr: stderr.into() }.finish())
 }
 
@@ -113,7 +118,8 @@ fn terminal() {
     let stdio = Stdio::Terminal { rows: 20, columns: 60 };
     let process = shell("tty; stty size; echo $TERM");
     let guest =
-        native::exec(&fixture.root, &fixture.spec, running.guest.pid, &process, stdio).unwrap();
+        native::exec(&fixture.root, &fixture.spec, running.guest.pid, &process, stdio, &signals())
+            .unwrap();
     let (mut text, mut buffer) = (String::new(), [0; 256]);
     let mut master = File::from(guest.terminal.unwrap());
     while let Ok(length @ 1..) = master.read(&mut buffer) {
@@ -141,8 +147,9 @@ fn of_a_container_that_is_gone() {
     running.finish();
     let (stdin, stdout) = pipe();
     let stderr = rustix::io::dup(&stdout).unwrap();
-    let stdio = Stdio::Pipes { stdin, stdout, stderr };
-    let error = native::exec(&fixture.root, &fixture.spec, pid, &shell("true"), stdio).unwrap_err();
+    let stdio = Stdio::Pipes { stdin: Some(stdin), stdout, stderr };
+    let error = native::exec(&fixture.root, &fixture.spec, pid, &shell("true"), stdio, &signals())
+        .unwrap_err();
     assert!(matches!(error, Error::NotRunning { .. }), "{error}");
 }
 
@@ -153,8 +160,14 @@ fn hostile_terminals() {
     let running = idle(&mut fixture);
     output(&fixture, &running, "mkdir /tmp/p; touch /tmp/p/ptmx; mount --bind /tmp/p /dev/pts");
     let stdio = Stdio::Terminal { rows: 20, columns: 60 };
-    let error =
-        native::exec(&fixture.root, &fixture.spec, running.guest.pid, &shell("true"), stdio);
+    let error = native::exec(
+        &fixture.root,
+        &fixture.spec,
+        running.guest.pid,
+        &shell("true"),
+        stdio,
+        &signals(),
+    );
     assert!(chain(&error.unwrap_err()).contains("/dev/pts/ptmx of the container"));
     running.finish();
 }

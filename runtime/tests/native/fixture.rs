@@ -114,7 +114,7 @@ impl Fixture {
         let (guest_in, stdin) = pipe();
         let (stdout, guest_out) = pipe();
         let (stderr, guest_err) = pipe();
-        let stdio = Stdio::Pipes { stdin: guest_in, stdout: guest_out, stderr: guest_err };
+        let stdio = Stdio::Pipes { stdin: Some(guest_in), stdout: guest_out, stderr: guest_err };
         let guest = self.launch(stdio)?;
         Ok(Running { guest, stdin: Some(stdin), stdout: stdout.into(), stderr: stderr.into() })
     }

@@ -191,7 +191,9 @@ fn dies_with_its_monitor() {
         drop(reader);
         let (stdin, _keep) = pipe();
         let error = rustix::io::dup(&writer).unwrap();
-        let guest = fixture.launch(Stdio::Pipes { stdin, stdout: writer, stderr: error }).unwrap();
+        let guest = fixture
+            .launch(Stdio::Pipes { stdin: Some(stdin), stdout: writer, stderr: error })
+            .unwrap();
         let _ = wait(guest.pid);
         unreachable!("the guest outlives this process, or dies with it");
     }

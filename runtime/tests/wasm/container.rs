@@ -107,7 +107,7 @@ impl Container {
     pub fn start(&self) -> Result<Running, Error> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).unwrap();
         let (stdin, stdout, stderr) = (pipe(), pipe(), pipe());
-        let stdio = Stdio::Pipes { stdin: stdin.0, stdout: stdout.1, stderr: stderr.1 };
+        let stdio = Stdio::Pipes { stdin: Some(stdin.0), stdout: stdout.1, stderr: stderr.1 };
         let guest = self.launch(stdio)?;
         Ok(Running {
             guest,

@@ -11,7 +11,9 @@ use crate::state::{self, Container, Status};
 use crate::{reconcile, volume};
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
-use knarr_core::spec::{EngineKind, Mount, MountKind, NetworkMode, Port, Seccomp, VolumeMount};
+use knarr_core::spec::{
+    AppArmor, EngineKind, Mount, MountKind, NetworkMode, Port, Seccomp, VolumeMount,
+};
 use knarr_core::store::Store;
 use std::collections::BTreeMap;
 
@@ -106,6 +108,11 @@ fn host_config(container: &Container) -> HostConfig {
         Seccomp::Default => {}
         Seccomp::Unconfined => security_opt.push("seccomp=unconfined".into()),
         Seccomp::Profile(profile) => security_opt.push(format!("seccomp={profile}")),
+    }
+    match &security.apparmor {
+        AppArmor::Default => {}
+        AppArmor::Unconfined => security_opt.push("apparmor=unconfined".into()),
+        AppArmor::Profile(profile) => security_opt.push(format!("apparmor={profile}")),
     }
     let limit =
         |value: Option<u64>| value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX));

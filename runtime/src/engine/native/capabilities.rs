@@ -51,6 +51,11 @@ const NAMES: &[&str] = &[
     "CHECKPOINT_RESTORE",
 ];
 
+/// With one of these a process gets round the packet filter of a container that may connect to some places only, or takes
+/// it away: by packets of its own making, its own rules, another namespace, or a process that is not yet so confined.
+const BEYOND_OUTBOUND: &[&str] =
+    &["NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO"];
+
 /// A set of capabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities(u64);
@@ -116,9 +121,31 @@ impl Capabilities {
         Ok(Self(base & !drop | add))
     }
 
-    /// Everything this process has (`knarr exec --privileged`).
-    pub fn all() -> Self {
-        Self::own()
+    /// [`Self::of`] for a container that may connect to some places only if `outbound`. It is not given what would make that
+    /// vain, and whoever asks for it is refused.
+    pub fn of_container(security: &Security, outbound: bool) -> Result<Self, Error> {
+        let all = Self::of(security)?;
+        if !outbound {
+            return Ok(all);
+        }
+        let asked = |name: &str| {
+            let named = security.cap_add.iter().filter_map(|added| number(added));
+            named.into_iter().any(|added| Some(added) == number(name))
+        };
+        let default = |name: &str| DEFAULT_CAPABILITIES.contains(&name) && !asked(name);
+        match BEYOND_OUTBOUND.iter().find(|name| all.has(name) && !default(name)) {
+            Some(name) => Err(Error::OutboundWithCapability { name: (*name).to_owned() }),
+            None => Ok(all.without(BEYOND_OUTBOUND)),
+        }
+    }
+
+    /// What `knarr exec --privileged` gives: everything this process has, within what the container's network leaves.
+    pub fn privileged(outbound: bool) -> Self {
+        Self::own().without(if outbound { BEYOND_OUTBOUND } else { &[] })
+    }
+
+    fn without(self, names: &[&str]) -> Self {
+        Self(names.iter().filter_map(|name| number(name)).fold(self.0, |set, n| set & !(1 << n)))
     }
 
     /// Takes every other capability out of the bounding set of this process: even a set-user-ID program in the
@@ -158,6 +185,24 @@ mod tests {
         let security =
             Security { cap_add: names(add), cap_drop: names(drop), ..Security::default() };
         Capabilities::of(&security).map(Capabilities::bits)
+    }
+
+    #[test]
+    fn what_an_allow_list_leaves() {
+        let of = |add: &[&str]| {
+            let cap_add = add.iter().map(|s| (*s).to_owned()).collect();
+            let security = Security { cap_add, ..Security::default() };
+            Capabilities::of_container(&security, true)
+        };
+        assert_eq!(of(&[]).unwrap().bits(), 0xa804_25fb & !(1 << 13));
+        assert!(of(&["SYS_TIME"]).is_ok());
+        for name in BEYOND_OUTBOUND.iter().chain(&["ALL", "cap_net_raw"]) {
+            assert!(matches!(of(&[name]), Err(Error::OutboundWithCapability { .. })), "{name}");
+        }
+        let privileged = Security { privileged: true, ..Security::default() };
+        assert!(Capabilities::of_container(&privileged, true).is_err());
+        let all = Capabilities::privileged(true);
+        assert!(BEYOND_OUTBOUND.iter().all(|name| !all.has(name)) && all.has("CHOWN"));
     }
 
     #[test]

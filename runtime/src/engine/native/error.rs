@@ -22,8 +22,12 @@ pub enum Error {
         "--allow-outbound needs a network of the container's own, and this one shares another's"
     )]
     OutboundOfOthers,
-    #[error("--allow-outbound restricts nobody who has the capability NET_ADMIN")]
-    OutboundWithAdministrator,
+    #[error("--allow-outbound restricts nobody who has the capability {name}")]
+    OutboundWithCapability { name: String },
+    #[error("{target} cannot be mounted: it lies in /proc, which is the kernel's")]
+    MountInProc { target: String },
+    #[error("ended by signal {signal} before the command ran")]
+    Interrupted { signal: i32 },
     #[error("cannot change to the working directory {path} of the container")]
     WorkingDirectory { path: String, source: io::Error },
     #[error("{name:?} is not a user of the image")]
@@ -78,6 +82,9 @@ impl Error {
                 127
             }
             Self::NotExecutable { .. } | Self::WorkingDirectory { .. } => 126,
+            Self::Interrupted { signal } => {
+                128u8.saturating_add(u8::try_from(*signal).unwrap_or(127))
+            }
             _ => 125,
         }
     }
@@ -103,8 +110,11 @@ impl Hint for Error {
             Self::OutboundOfOthers => {
                 Some("leave --network out, or name a network: --network NAME".into())
             }
-            Self::OutboundWithAdministrator => {
-                Some("leave --privileged and --cap-add NET_ADMIN out".into())
+            Self::OutboundWithCapability { name } => {
+                Some(format!("leave --privileged and --cap-add {name} out"))
+            }
+            Self::MountInProc { .. } => {
+                Some("mount it elsewhere; if the image's VOLUME asks for it, the image is not to be run".into())
             }
             Self::NoCommand => Some("append a command: knarr run IMAGE COMMAND".into()),
             Self::NoSuchUser { .. } | Self::NoSuchGroup { .. } => {

@@ -1,21 +1,25 @@
 //! A further process in a running container.
 
 use super::capabilities::Capabilities;
+use super::devices;
 use super::error::{Doing, Error};
 use super::launcher::Launcher;
 use super::program::{self, Program, Streams};
 use super::rootdir::RootDir;
 use super::seccomp::Filter;
 use super::terminal::Terminal;
-use super::{spawn, start, sys, user};
+use super::{apparmor, spawn, start, sys, user};
 use crate::engine::cgroup::{self, Host};
 use crate::engine::{Guest, Stdio};
+use crate::net;
+use crate::sys::process;
+use crate::sys::signal::SignalQueue;
 use knarr_core::root::Root;
 use knarr_core::spec::ContainerSpec;
 use knarr_core::sys::is_superuser;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 /// What `knarr exec` runs.
@@ -35,13 +39,14 @@ pub struct ExecProcess {
 /// Starts a process in all namespaces and cgroups of a running container, confined as the container is.
 ///
 /// `init_pid` is the container's first process, which the caller knows to be alive. The new process is a child of the
-/// caller, which has a single thread, and dies with it.
+/// caller, which has a single thread, and dies with it. Until it runs, signals that ask this process to end do so.
 pub fn exec(
-    _root: &Root,
+    root: &Root,
     spec: &ContainerSpec,
     init_pid: u32,
-    process: &ExecProcess,
+    wanted: &ExecProcess,
     stdio: Stdio,
+    signals: &SignalQueue,
 ) -> Result<Guest, Error> {
     let pid = Pid::from_raw(init_pid as i32).ok_or_else(gone)?;
     let init = pidfd_open(pid, PidfdFlags::empty())
@@ -55,14 +60,16 @@ pub fn exec(
     }
     let tree = RootDir::open(&proc.join("root"))
         .map_err(|error| Error::NotRunning { source: error.into() })?;
+    let null = devices::null_of(&tree, is_superuser())?;
     let (streams, master) = match stdio {
-        Stdio::Pipes { stdin, stdout, stderr } => (Streams::Pipes([stdin, stdout, stderr]), None),
+        Stdio::Pipes { stdin, stdout, stderr } => (Streams::Pipes { stdin, stdout, stderr }, None),
         Stdio::Terminal { rows, columns } => {
             let terminal = Terminal::in_container(&tree, rows, columns)?;
             (Streams::Terminal(terminal.slave), Some(terminal.master))
         }
     };
-    let program = describe(spec, process, &tree, master.is_some())?;
+    let outbound = net::is_outbound_limited(root, spec);
+    let program = describe(spec, wanted, (&tree, master.is_some()), outbound)?;
     let (birthplace, doors) = cgroup::of_process(&Host::detect(is_superuser()), init_pid)?;
     // for this process's children; it stays outside itself
     let own =
@@ -74,9 +81,14 @@ pub fn exec(
     if !same_namespace(&proc, "net")? {
         namespaces |= libc::CLONE_NEWNET;
     }
-    let spawned = spawn::spawn(0, birthplace.as_ref().map(AsFd::as_fd), &program, |report| {
+    let cgroup = birthplace.as_ref().map(AsFd::as_fd);
+    let spawned = spawn::spawn(0, cgroup, &program, Some(signals), |report| {
+        // those in the container see this process already
+        let needed = [init.as_raw_fd(), null.as_raw_fd(), report.as_raw_fd()];
+        let needed = needed.into_iter().chain(doors.iter().map(AsRawFd::as_raw_fd));
+        process::keep_only(needed.chain(program.descriptors(&streams)));
         match enter(init.as_fd(), namespaces, &doors) {
-            Ok(()) => program.exec(&streams, report),
+            Ok(()) => program.exec(&streams, null, report),
             Err(error) => (error, report),
         }
     });
@@ -99,11 +111,14 @@ fn enter(init: BorrowedFd<'_>, namespaces: i32, doors: &[std::fs::File]) -> Resu
 fn describe(
     spec: &ContainerSpec,
     process: &ExecProcess,
-    tree: &RootDir,
-    terminal: bool,
+    (tree, terminal): (&RootDir, bool),
+    outbound: bool,
 ) -> Result<Program, Error> {
-    let capabilities =
-        if process.privileged { Capabilities::all() } else { Capabilities::of(&spec.security)? };
+    let of_container = Capabilities::of_container(&spec.security, outbound)?;
+    let capabilities = match process.privileged {
+        true => Capabilities::privileged(outbound),
+        false => of_container,
+    };
     let command = process.args.first().ok_or(Error::NoCommand)?.clone();
     let user = process.user.as_ref().unwrap_or(&spec.process.user);
     let user = user::resolve(tree, user, &spec.process.group_add)?;
@@ -122,7 +137,8 @@ fn describe(
         capabilities,
         no_new_privileges: spec.security.no_new_privileges,
         // the filter is the container's, which even a privileged process does not escape: as with runc
-        seccomp: Filter::of(&spec.security, Capabilities::of(&spec.security)?)?,
+        seccomp: Filter::of(&spec.security, of_container, outbound)?,
+        profile: apparmor::of(&spec.security, superuser)?,
         limits: program::resource_limits(&spec.limits.ulimits)?,
         init: false,
         superuser,

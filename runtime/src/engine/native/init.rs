@@ -1,9 +1,8 @@
-//! `--init`: process 1 of a container that forwards signals and reaps orphans.
-//!
-//! It is the process that set the container up, after it forked the command: no second program is needed in the
-//! container, and it shares its pages with the monitor.
+//! `--init` where there is no [launcher](super::launcher): process 1 of a container that forwards signals and reaps
+//! orphans. It is the process that set the container up, after it forked the command.
 
 use super::sys;
+use crate::sys::process;
 use rustix::process::{Pid, Signal, WaitOptions};
 
 /// Puts the command into a process group of its own, in the foreground of its terminal, as a shell would.
@@ -19,14 +18,15 @@ pub fn own_process_group(terminal: bool) {
 ///
 /// `signals` are blocked, all of them.
 pub fn run(command: u32, signals: &libc::sigset_t) -> ! {
-    // the monitor must see the end of the streams as soon as the guest closes them
-    if let Ok(null) =
-        rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())
-    {
+    // Whoever reads the other ends must see them closed when the command closes them, and nothing that is open here is
+    // the container's business. Its streams lead nowhere from here on.
+    if let Ok(pipe) = rustix::pipe::pipe() {
         for stream in 0..=2 {
-            let _ = sys::install_stdio(rustix::fd::AsFd::as_fd(&null), stream);
+            let _ = sys::install_stdio(rustix::fd::AsFd::as_fd(&pipe.0), stream);
         }
+        std::mem::forget(pipe);
     }
+    process::keep_only([]);
     let command = Pid::from_raw(command as i32);
     loop {
         if let Some(code) = reap(command) {

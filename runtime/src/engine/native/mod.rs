@@ -10,7 +10,9 @@
 //!
 //! Every function that forks needs a process with a single thread.
 
+mod apparmor;
 mod capabilities;
+mod devices;
 mod error;
 pub mod etc;
 mod exec;
@@ -18,6 +20,7 @@ mod init;
 mod launcher;
 mod mounts;
 mod program;
+mod protect;
 mod rootdir;
 mod rootfs;
 mod seccomp;

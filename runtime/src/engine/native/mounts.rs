@@ -141,13 +141,13 @@ pub fn devpts(rootless: bool) -> FileSystem {
 }
 
 /// Brings the parts in order: a default gives way to a mount of the user with the same target, as do those below `/dev`
-/// to one of `/dev` itself.
+/// to one of `/dev` itself. That one stays below the user's: Knarr's own devices are in it.
 pub fn merge(mut defaults: Vec<Mount>, files: Vec<Mount>, user: Vec<Mount>) -> Vec<Mount> {
     let mounted = |target: &str| user.iter().any(|mount| clean(&mount.target) == target);
     let dev = mounted("/dev");
     defaults.retain(|mount| {
         let replaced = mounted(&mount.target) || dev && mount.target.starts_with("/dev/");
-        !replaced
+        !replaced || mount.target == "/dev"
     });
     let files: Vec<Mount> = files.into_iter().filter(|file| !mounted(&file.target)).collect();
     let depth = |mount: &Mount| clean(&mount.target).matches('/').count();
@@ -181,9 +181,10 @@ fn of_user_one(mount: &ResolvedMount) -> Result<Mount, Error> {
 }
 
 /// A file of Knarr's own, such as `/etc/hosts`, over the image's.
-pub fn of_file(source: &Path, target: &str) -> Result<Mount, Error> {
+pub fn of_file(source: &Path, target: &str, read_only: bool) -> Result<Mount, Error> {
     let tree = bind::copy_tree(source, false).doing("bind", source.display())?;
-    sys::mount_setattr(tree.as_fd(), false, 0, 0, libc::MS_PRIVATE)
+    let attributes = if read_only { READ_ONLY } else { MountAttrFlags::empty() };
+    sys::mount_setattr(tree.as_fd(), false, attributes.bits().into(), 0, libc::MS_PRIVATE)
         .doing("bind", source.display())?;
     Ok(Mount {
         what: What::Tree { tree, directory: false },
@@ -255,6 +256,6 @@ mod tests {
             merged(&["/etc", "/a/b/c", "/a", "//dev/shm/"]),
             ["/proc", "/dev", "/dev/pts", "/etc", "/a", "/etc/hosts", "//dev/shm/", "/a/b/c"]
         );
-        assert_eq!(merged(&["/dev", "/etc/hosts"]), ["/proc", "/dev", "/etc/hosts"]);
+        assert_eq!(merged(&["/dev", "/etc/hosts"]), ["/proc", "/dev", "/dev", "/etc/hosts"]);
     }
 }

@@ -4,12 +4,13 @@ use super::capabilities::Capabilities;
 use super::error::{Doing, Error};
 use super::launcher::Launcher;
 use super::user::User;
-use super::{init, sys};
+use super::{apparmor, init, sys};
 use knarr_core::spec::Ulimit;
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// Everything about the process to be, worked out before the fork.
@@ -24,7 +25,9 @@ pub struct Program {
     pub user: User,
     pub capabilities: Capabilities,
     pub no_new_privileges: bool,
-    pub seccomp: Option<super::seccomp::Filter>,
+    pub seccomp: Vec<super::seccomp::Filter>,
+    /// Of AppArmor.
+    pub profile: Option<String>,
     pub limits: Vec<ResourceLimit>,
     pub launcher: Launcher,
     /// Under an init that reaps.
@@ -35,9 +38,21 @@ pub struct Program {
 
 /// The guest's ends of its standard streams.
 pub enum Streams {
-    Pipes([OwnedFd; 3]),
+    /// Without standard input: the null device.
+    Pipes { stdin: Option<OwnedFd>, stdout: OwnedFd, stderr: OwnedFd },
     /// The terminal's slave side, which becomes the controlling terminal.
     Terminal(OwnedFd),
+}
+
+impl Streams {
+    fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
+        match self {
+            Self::Pipes { stdin, stdout, stderr } => [stdin.as_ref(), Some(stdout), Some(stderr)],
+            Self::Terminal(slave) => [Some(slave), None, None],
+        }
+        .into_iter()
+        .flatten()
+    }
 }
 
 /// A checked `--ulimit`.
@@ -144,34 +159,39 @@ pub fn c_strings(list: &[String], what: &'static str) -> Result<Vec<CString>, Er
 impl Program {
     /// Turns this process, which is inside the container already, into the guest. Returns only errors.
     ///
-    /// `report` is where errors go; it closes by itself when the program starts.
-    pub fn exec(&self, streams: &Streams, report: OwnedFd) -> (Error, OwnedFd) {
-        if let Err(error) = self.prepare(streams, &report) {
-            return (error, report);
-        }
-        if !self.init {
-            return (self.replace(&report), report);
-        }
-        // before the fork, or the end of a short command could be missed
-        let signals = sys::block_signals();
-        // SAFETY: this process came from a fork and has one thread
-        match unsafe { sys::fork_plain() }.doing("create", "the container's command") {
-            Ok(0) => {
-                init::own_process_group(matches!(streams, Streams::Terminal(_)));
+    /// `report` is where errors go; it closes by itself when the program starts. `null` is the container's null device.
+    pub fn exec(&self, streams: &Streams, null: OwnedFd, report: OwnedFd) -> (Error, OwnedFd) {
+        let replaced: Result<(), Error> = self.prepare(streams, null, &report).and_then(|()| {
+            let present = self.present()?;
+            // an init must not miss the end of a short command
+            let signals = self.init.then(sys::block_signals);
+            let error = self.launch(&report, &present);
+            if !matches!(error, Errno::NOSYS | Errno::PERM | Errno::ACCESS) {
+                return Err(self.refusal(error));
+            }
+            // no launcher here, or a seccomp profile without execveat
+            if let Some(signals) = signals {
+                // SAFETY: this process came from a fork and has one thread
+                match unsafe { sys::fork_plain() }.doing("create", "the container's command")? {
+                    0 => init::own_process_group(matches!(streams, Streams::Terminal(_))),
+                    command => init::run(command, &signals),
+                }
                 sys::reset_signals();
-                (self.replace(&report), report)
             }
-            Ok(command) => {
-                drop(report);
-                init::run(command, &signals)
-            }
-            Err(error) => (error, report),
-        }
+            Err(self.replace(&present))
+        });
+        // it returns only errors
+        (replaced.err().unwrap_or(Error::Vanished), report)
     }
 
-    fn prepare(&self, streams: &Streams, report: &OwnedFd) -> Result<(), Error> {
+    /// What this process, just forked, needs to become the guest.
+    pub fn descriptors(&self, streams: &Streams) -> impl Iterator<Item = RawFd> {
+        streams.descriptors().map(AsRawFd::as_raw_fd).chain(self.launcher.descriptor())
+    }
+
+    fn prepare(&self, streams: &Streams, null: OwnedFd, report: &OwnedFd) -> Result<(), Error> {
         rustix::process::setsid().doing("start a session of", "the container")?;
-        self.install(streams)?;
+        self.install(streams, null)?;
         sys::close_on_exec_from(3).doing("close the files of", "knarr")?;
         sys::new_session_keyring().doing("make a keyring for", "the container")?;
         for limit in &self.limits {
@@ -187,6 +207,7 @@ impl Program {
         self.capabilities.bound()?;
         self.assume_user()?;
         self.enter_directory()?;
+        self.profile.as_deref().map_or(Ok(()), apparmor::apply)?;
         if self.no_new_privileges {
             self.confine()?;
         }
@@ -194,9 +215,9 @@ impl Program {
         sys::reset_signals();
         // setuid and capset reset this, so it comes late; then the parent may be dead already
         sys::parent_death_signal(libc::SIGKILL).doing("tie to its monitor", "the container")?;
-        let mut monitor = [rustix::event::PollFd::new(report, rustix::event::PollFlags::OUT)];
+        let mut monitor = [PollFd::new(report, PollFlags::OUT)];
         let _ = rustix::event::poll(&mut monitor, Some(&Default::default()));
-        if monitor[0].revents().contains(rustix::event::PollFlags::ERR) {
+        if monitor[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
             sys::exit_now(1);
         }
         // from here on, silence means success
@@ -205,13 +226,11 @@ impl Program {
     }
 
     fn confine(&self) -> Result<(), Error> {
-        match &self.seccomp {
-            Some(filter) => filter.install().doing("confine by seccomp", "the container"),
-            None => Ok(()),
-        }
+        let mut filters = self.seccomp.iter();
+        filters.try_for_each(|f| f.install().doing("confine by seccomp", "the container"))
     }
 
-    fn install(&self, streams: &Streams) -> Result<(), Error> {
+    fn install(&self, streams: &Streams, null: OwnedFd) -> Result<(), Error> {
         let copy = |from: BorrowedFd<'_>, to| {
             sys::install_stdio(from, to).doing("set up the streams of", "the container")
         };
@@ -224,10 +243,10 @@ impl Program {
                 let tty = rustix::fs::fstat(slave).doing("look at", "the terminal")?;
                 sys::chown(slave, self.user.uid, tty.st_gid).doing("hand over", "the terminal")?;
             }
-            Streams::Pipes(pipes) => {
+            Streams::Pipes { stdin, stdout, stderr } => {
                 // a pipe among 0 to 2 would be overwritten before it is copied
                 let mut sources: Vec<OwnedFd> = Vec::new();
-                for pipe in pipes {
+                for pipe in [stdin.as_ref().unwrap_or(&null), stdout, stderr] {
                     let above = rustix::io::fcntl_dupfd_cloexec(pipe, 3);
                     sources.push(above.doing("copy the streams of", "the container")?);
                 }
@@ -281,8 +300,8 @@ impl Program {
         if inside { Ok(()) } else { Err(failed(Errno::NOTDIR.into())) }
     }
 
-    /// Becomes the program, by way of the launcher.
-    fn replace(&self, report: &OwnedFd) -> Error {
+    /// The files that the command may mean and that are there.
+    fn present(&self) -> Result<Vec<&CStr>, Error> {
         let command = || self.command.clone();
         let mut present = Vec::new();
         let mut refused = None;
@@ -293,22 +312,27 @@ impl Program {
                 Err(error) => refused = Some(error),
             }
         }
-        if present.is_empty() {
-            return match refused {
-                Some(error) => Error::NotExecutable { command: command(), source: error.into() },
-                None if self.command.contains('/') => Error::PathNotFound { command: command() },
-                None => Error::CommandNotFound { command: command() },
-            };
+        match (present.is_empty(), refused) {
+            (false, _) => Ok(present),
+            (true, Some(error)) => {
+                Err(Error::NotExecutable { command: command(), source: error.into() })
+            }
+            (true, None) if self.command.contains('/') => {
+                Err(Error::PathNotFound { command: command() })
+            }
+            (true, None) => Err(Error::CommandNotFound { command: command() }),
         }
-        let pointers = |list: &[CString]| -> Vec<*const c_char> {
-            list.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
-        };
+    }
+
+    /// Becomes the program, or its init, by way of the launcher.
+    fn launch(&self, report: &OwnedFd, present: &[&CStr]) -> Errno {
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
-        let error = self.launcher.exec(report.as_fd(), &present, &arguments, &environment);
-        if !matches!(error, Errno::NOSYS | Errno::PERM | Errno::ACCESS) {
-            return self.refusal(error);
-        }
-        // no launcher here, or a seccomp profile without execveat
+        self.launcher.exec(report.as_fd(), self.init, present, &arguments, &environment)
+    }
+
+    /// Becomes the program itself.
+    fn replace(&self, present: &[&CStr]) -> Error {
+        let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
         let mut last = Errno::NOENT;
         for candidate in present {
             match sys::execve(candidate, &arguments, &environment) {
@@ -328,6 +352,10 @@ impl Program {
             error => Error::NotExecutable { command, source: error.into() },
         }
     }
+}
+
+fn pointers(list: &[CString]) -> Vec<*const c_char> {
+    list.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
 #[cfg(test)]

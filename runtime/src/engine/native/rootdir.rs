@@ -13,9 +13,6 @@ pub struct RootDir(OwnedFd);
 
 const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 
-/// Directories that are made on the way to a mount point or a working directory.
-const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
-
 impl RootDir {
     /// `path` is Knarr's own: the directory that becomes the root.
     pub fn open(path: &Path) -> Result<Self> {
@@ -49,53 +46,64 @@ impl RootDir {
     /// Opens a mount point: made if it is missing, as a directory or as an empty file.
     pub fn mount_point(&self, path: &str, directory: bool) -> Result<OwnedFd> {
         match self.get(path, OFlags::PATH) {
-            Err(Errno::NOENT) => {}
-            other => return other,
+            Err(Errno::NOENT) => self.make(path, directory),
+            other => other,
         }
-        if directory {
-            return self.create_directories(path);
-        }
-        let (parent, name) = split(path);
-        let parent = self.create_directories(parent)?;
-        // a dangling link stays one: O_EXCL does not follow it
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o755))?;
-        rustix::fs::openat(
-            &parent,
-            name,
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
     }
 
     /// `mkdir -p` inside the root; opens the last directory.
-    ///
-    /// A link on the way is followed inside the root; where it dangles, this is an error rather than a guess.
     pub fn create_directories(&self, path: &str) -> Result<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
-        match self.get(path, flags) {
-            Err(Errno::NOENT) => {}
-            other => return other,
+        match self.get(path, OFlags::PATH | OFlags::DIRECTORY) {
+            Err(Errno::NOENT) => self.make(path, true),
+            other => other,
         }
+    }
+
+    /// Makes what is missing of a path. A link on the way, or at its end, is followed inside the root; where it dangles, what
+    /// it names is made there, as Docker does.
+    fn make(&self, path: &str, directory: bool) -> Result<OwnedFd> {
+        let mut left: Vec<String> = names(path).rev().collect();
+        // without links: so far as the way has been gone
         let mut at = String::from("/");
-        let mut directory = self.get(&at, flags)?;
-        for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
-            // the kernel resolves `..`, which a link may have changed the meaning of
-            if at.len() > 1 {
-                at.push('/');
+        let mut reached = self.get(&at, OFlags::PATH | OFlags::DIRECTORY)?;
+        let mut links = 0;
+        while let Some(name) = left.pop() {
+            if name == ".." {
+                at.truncate(at.rfind('/').unwrap_or(0).max(1));
+                reached = self.get(&at, OFlags::PATH | OFlags::DIRECTORY)?;
+                continue;
             }
-            at.push_str(name);
-            directory = match self.get(&at, flags) {
-                Err(Errno::NOENT) if name != ".." => {
-                    match rustix::fs::mkdirat(&directory, name, NEW_DIRECTORY) {
-                        Ok(()) | Err(Errno::EXIST) => self.get(&at, flags)?,
+            let next = format!("{}/{name}", at.trim_end_matches('/'));
+            let is_file = left.is_empty() && !directory;
+            let flags = OFlags::PATH | if is_file { OFlags::empty() } else { OFlags::DIRECTORY };
+            let plain = IN_ROOT.union(ResolveFlags::NO_SYMLINKS);
+            match self.resolve(&next, flags, Mode::empty(), plain) {
+                Ok(opened) => (at, reached) = (next, opened),
+                Err(Errno::NOENT) => {
+                    // whoever else makes it: the next look tells what it is
+                    match if is_file {
+                        new_file(&reached, &name)
+                    } else {
+                        new_directory(&reached, &name)
+                    } {
+                        Ok(()) | Err(Errno::EXIST) => left.push(name),
                         Err(error) => return Err(error),
                     }
                 }
-                other => other?,
-            };
+                Err(Errno::LOOP) if links < LINKS => {
+                    links += 1;
+                    let target = rustix::fs::readlinkat(&reached, &name, Vec::new())?;
+                    let target = target.into_string().map_err(|_| Errno::ILSEQ)?;
+                    if target.starts_with('/') {
+                        at = String::from("/");
+                        reached = self.get(&at, OFlags::PATH | OFlags::DIRECTORY)?;
+                    }
+                    left.extend(names(&target).rev());
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(directory)
+        Ok(reached)
     }
 
     /// Reads a small regular file; `None` if it is absent.
@@ -142,13 +150,20 @@ impl AsFd for RootDir {
     }
 }
 
-/// Parent and last name of a path.
-fn split(path: &str) -> (&str, &str) {
-    let path = path.trim_end_matches('/');
-    match path.rsplit_once('/') {
-        Some((parent, name)) => (if parent.is_empty() { "/" } else { parent }, name),
-        None => ("/", path),
-    }
+/// More links on one way than the kernel follows are a circle (path_resolution(7)).
+const LINKS: usize = 40;
+
+fn names(path: &str) -> impl DoubleEndedIterator<Item = String> {
+    path.split('/').filter(|name| !name.is_empty() && *name != ".").map(str::to_owned)
+}
+
+fn new_directory(parent: &OwnedFd, name: &str) -> Result<()> {
+    rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
+}
+
+fn new_file(parent: &OwnedFd, name: &str) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o755)).map(drop)
 }
 
 #[cfg(test)]
@@ -172,10 +187,11 @@ mod tests {
         fsx::create_dir(&directory.path().join("host")).unwrap();
         symlink(directory.path().join("host"), inside.join("absolute")).unwrap();
         symlink("../../../../host", inside.join("relative")).unwrap();
-        assert!(root.mount_point("/absolute/x", true).is_err());
-        fsx::create_dir(&inside.join("host")).unwrap();
         root.mount_point("/relative/made", true).unwrap();
         assert!(inside.join("host/made").is_dir());
+        root.mount_point("/absolute/x", true).unwrap();
+        let own = directory.path().join("host");
+        assert!(inside.join(own.strip_prefix("/").unwrap()).join("x").is_dir());
         assert_eq!(fsx::list(&directory.path().join("host")).unwrap(), Vec::<String>::new());
     }
 
@@ -186,9 +202,19 @@ mod tests {
         root.mount_point("/a//./c/", true).unwrap();
         assert!(directory.path().join("root/a/b/file").is_file());
         assert!(directory.path().join("root/a/c").is_dir());
-        symlink("/nowhere", directory.path().join("root/dangling")).unwrap();
-        assert!(root.mount_point("/dangling", false).is_err());
-        assert!(!directory.path().join("root/nowhere").exists());
+        // links that lead nowhere yet: what they name is made
+        let inside = directory.path().join("root");
+        symlink("/nowhere/file", inside.join("dangling")).unwrap();
+        symlink("b/../../second", inside.join("a/first")).unwrap();
+        symlink("new", inside.join("second")).unwrap();
+        root.mount_point("/dangling", false).unwrap();
+        root.mount_point("/a/first/below", true).unwrap();
+        assert!(inside.join("nowhere/file").is_file());
+        assert!(inside.join("new/below").is_dir());
+        assert!(fsx::list(&inside).unwrap().contains(&"second".to_owned()));
+        symlink("circle", inside.join("circle")).unwrap();
+        assert!(matches!(root.mount_point("/circle/x", true), Err(Errno::LOOP)));
+        assert!(root.mount_point("/a/b/file/below", true).is_err());
     }
 
     #[test]

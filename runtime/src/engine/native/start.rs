@@ -1,16 +1,18 @@
 //! Starting a container.
 
 use super::capabilities::Capabilities;
+use super::devices::{self, Devices};
 use super::error::{Doing, Error};
 use super::launcher::Launcher;
 use super::program::{self, Program, Streams};
 use super::rootdir::RootDir;
-use super::rootfs::{self, Plan};
+use super::rootfs::Plan;
 use super::seccomp::Filter;
 use super::terminal::Terminal;
-use super::{etc, mounts, spawn, sys, user};
+use super::{apparmor, etc, mounts, protect, spawn, sys, user};
 use crate::engine::cgroup::{self, Cgroup, Host, Scope, Version};
 use crate::engine::{Guest, Launch, Stdio, UserNamespaces};
+use crate::net;
 use knarr_core::spec::{ContainerSpec, NetworkMode};
 use knarr_core::sys::is_superuser;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
@@ -24,16 +26,17 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Error> {
     if spec.process.args().is_empty() {
         return Err(Error::NoCommand);
     }
-    let capabilities = Capabilities::of(&spec.security)?;
-    Filter::of(&spec.security, capabilities)?;
-    if spec.outbound.is_some() {
-        let own = matches!(spec.network, NetworkMode::Networks(_) | NetworkMode::None);
-        if !own {
-            return Err(Error::OutboundOfOthers);
-        }
-        if capabilities.has("NET_ADMIN") {
-            return Err(Error::OutboundWithAdministrator);
-        }
+    let outbound = spec.outbound.is_some();
+    if outbound && !matches!(spec.network, NetworkMode::Networks(_) | NetworkMode::None) {
+        return Err(Error::OutboundOfOthers);
+    }
+    let capabilities = Capabilities::of_container(&spec.security, outbound)?;
+    Filter::of(&spec.security, capabilities, outbound)?;
+    if let Some(mount) = spec.mounts.iter().find(|mount| {
+        let target = mounts::clean(&mount.target);
+        !protect::may_be_mounted_over(&target, true)
+    }) {
+        return Err(Error::MountInProc { target: mount.target.clone() });
     }
     program::resource_limits(&spec.limits.ulimits)?;
     Ok(cgroup::check(&Host::detect(is_superuser()), &spec.limits)?)
@@ -49,10 +52,12 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
         return Err(Error::NotInUserNamespace { namespaces: UserNamespaces::detect() });
     }
     let host = Host::detect(superuser);
-    let capabilities = Capabilities::of(&spec.security)?;
+    let outbound = net::is_outbound_limited(root, spec);
+    let capabilities = Capabilities::of_container(&spec.security, outbound)?;
     let tree = RootDir::open(rootfs).doing("open", rootfs.display())?;
     let terminal = matches!(stdio, Stdio::Terminal { .. });
-    let program = program(spec, &tree, capabilities, terminal)?;
+    let filters = Filter::of(&spec.security, capabilities, outbound)?;
+    let program = program(spec, &tree, (capabilities, filters), terminal)?;
     drop(tree);
     let privileged = spec.security.privileged;
     let scope = Scope {
@@ -63,7 +68,9 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     cgroup.write_down(&host, root, &spec.id)?;
     let (streams, master, devpts, console) = streams(stdio, !superuser)?;
     let etc = etc::write(root, spec, network)?;
-    let files = etc::FILES.iter().map(|(name, target)| mounts::of_file(&etc.join(name), target));
+    let read_only = spec.read_only_rootfs;
+    let files =
+        etc::FILES.iter().map(|(name, target)| mounts::of_file(&etc.join(name), target, read_only));
     // joined: made and set up already
     let joined = network.namespace.as_ref().map(AsFd::as_fd);
     let new_network = spec.network == NetworkMode::None;
@@ -77,14 +84,15 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
             mounts::of_user(mounts)?,
         ),
         cgroup_views: mounts::cgroup_views(&cgroup, host.version == Version::V2),
-        devices: if privileged { rootfs::host_devices()? } else { rootfs::default_devices() },
-        bind_devices: !superuser,
-        console,
-        masked: if privileged { &[] } else { rootfs::MASKED },
-        read_only_paths: if privileged { &[] } else { rootfs::READ_ONLY },
-        settings: if own_network { rootfs::NETWORK_SETTINGS } else { &[] },
+        devices: Devices {
+            nodes: if privileged { devices::of_host()? } else { devices::defaults() },
+            bind: !superuser,
+            console,
+        },
+        protect: !privileged,
+        own_network,
         working_directory: program.directory.clone(),
-        read_only: spec.read_only_rootfs,
+        read_only,
     };
     let hostname = etc::hostname(spec);
     let birthplace = cgroup.unified()?;
@@ -97,9 +105,10 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     if new_network {
         namespaces |= libc::CLONE_NEWNET;
     }
-    let pid = spawn::spawn(namespaces, birthplace.as_ref().map(AsFd::as_fd), &program, |report| {
+    let cgroup_fd = birthplace.as_ref().map(AsFd::as_fd);
+    let pid = spawn::spawn(namespaces, cgroup_fd, &program, None, |report| {
         match enter(&plan, &doors, &hostname, (new_network, joined)) {
-            Ok(()) => program.exec(&streams, report),
+            Ok(null) => program.exec(&streams, null, report),
             Err(error) => (error, report),
         }
     })?;
@@ -113,7 +122,7 @@ fn enter(
     doors: &[File],
     hostname: &str,
     (new_network, joined): (bool, Option<BorrowedFd<'_>>),
-) -> Result<(), Error> {
+) -> Result<OwnedFd, Error> {
     // the monitor's memory and program are none of the container's business
     reset_oom_score();
     sys::set_dumpable(false).doing("protect", "the container's process")?;
@@ -153,7 +162,7 @@ pub(super) fn join(doors: &[File]) -> Result<(), Error> {
 pub(super) fn program(
     spec: &ContainerSpec,
     tree: &RootDir,
-    capabilities: Capabilities,
+    (capabilities, seccomp): (Capabilities, Vec<Filter>),
     terminal: bool,
 ) -> Result<Program, Error> {
     let process = &spec.process;
@@ -173,7 +182,8 @@ pub(super) fn program(
         user,
         capabilities,
         no_new_privileges: spec.security.no_new_privileges,
-        seccomp: Filter::of(&spec.security, capabilities)?,
+        seccomp,
+        profile: apparmor::of(&spec.security, superuser)?,
         limits: program::resource_limits(&spec.limits.ulimits)?,
         init: spec.init,
         superuser,
@@ -208,7 +218,7 @@ type Ends = (Streams, Option<OwnedFd>, Option<OwnedFd>, Option<OwnedFd>);
 fn streams(stdio: Stdio, rootless: bool) -> Result<Ends, Error> {
     match stdio {
         Stdio::Pipes { stdin, stdout, stderr } => {
-            Ok((Streams::Pipes([stdin, stdout, stderr]), None, None, None))
+            Ok((Streams::Pipes { stdin, stdout, stderr }, None, None, None))
         }
         Stdio::Terminal { rows, columns } => {
             let (terminal, devpts) = Terminal::new(rows, columns, rootless)?;

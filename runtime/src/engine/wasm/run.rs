@@ -17,6 +17,7 @@ use super::start::report;
 use super::stop::{self, Stop};
 use crate::engine::Launch;
 use crate::net::Attached;
+use crate::sys::process;
 use knarr_core::spec::{ContainerSpec, NetworkMode};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::Pid;
@@ -79,7 +80,7 @@ fn descriptors(
     let wanted = stdio.iter().chain([&pipe]).chain(&network.channel).chain(&network.news);
     let copies: Vec<OwnedFd> =
         wanted.map(|fd| fcntl_dupfd_cloexec(fd, 10)).collect::<Result<_, Errno>>()?;
-    let count = copies.len() as u32;
+    let count = copies.len() as RawFd;
     for (number, copy) in copies.iter().enumerate() {
         // SAFETY: both descriptors are open; what was at `number` is not used by anyone in this process.
         if unsafe { libc::dup2(copy.as_raw_fd(), number as i32) } < 0 {
@@ -87,20 +88,9 @@ fn descriptors(
         }
     }
     std::mem::forget((stdio, pipe, copies));
-    // SAFETY: all these belong to the parent's objects, which this process never touches again: the owners live in
-    // stack frames that the child does not return to.
-    unsafe {
-        let from = match kept.map(RawFd::unsigned_abs) {
-            Some(kept) => {
-                if kept > count {
-                    close(count, kept - 1);
-                }
-                kept + 1
-            }
-            None => count,
-        };
-        close(from, u32::MAX);
-    }
+    // all others belong to the parent's objects, which this process never touches again: the owners live in stack frames
+    // that the child does not return to
+    process::keep_only((0..count).chain(kept));
     if terminal {
         rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
     }
@@ -111,22 +101,6 @@ fn descriptors(
     let questions = network.channel.as_ref().map(|_| next()).transpose()?;
     let news = network.news.as_ref().map(|_| next()).transpose()?;
     Ok((pipe, Channels { questions, news }))
-}
-
-/// Closes descriptors from one number to another.
-///
-/// # Safety
-///
-/// Nobody in this process uses them any more.
-unsafe fn close(first: u32, last: u32) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if libc::close_range(first, last, 0) != 0 {
-            for fd in first..=last.min(1023) {
-                libc::close(fd as i32);
-            }
-        }
-    }
 }
 
 /// Everything that a guest needs, in a confined process.

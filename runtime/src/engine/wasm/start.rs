@@ -5,6 +5,7 @@ use super::load::Loaded;
 use super::message::{self, Message, Ready, Sender};
 use super::{confine, run, terminal};
 use crate::engine::{Guest, Launch, Stdio};
+use rustix::fs::{Mode, OFlags};
 use std::os::fd::OwnedFd;
 
 /// Starts a Wasm guest and returns when it is about to run; servers already listen. `loaded` may be what it runs.
@@ -13,7 +14,12 @@ use std::os::fd::OwnedFd;
 pub fn start(mut launch: Launch<'_>, loaded: Option<Loaded>) -> Result<Guest, Error> {
     let failed = |operation: &'static str| move |e: rustix::io::Errno| Error::system(operation, e);
     let (stdio, master) = match launch.stdio {
-        Stdio::Pipes { stdin, stdout, stderr } => ([stdin, stdout, stderr], None),
+        Stdio::Pipes { stdin, stdout, stderr } => {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let null = || rustix::fs::open("/dev/null", flags, Mode::empty());
+            let stdin = stdin.map_or_else(null, Ok).map_err(failed("open /dev/null"))?;
+            ([stdin, stdout, stderr], None)
+        }
         Stdio::Terminal { rows, columns } => {
             let (master, terminal) =
                 terminal::open_pair(rows, columns).map_err(failed("open a terminal"))?;

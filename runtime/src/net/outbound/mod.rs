@@ -1,6 +1,10 @@
 //! `--allow-outbound` of a native container: a packet filter in the container's own namespace, which a guest without
 //! `NET_ADMIN` cannot touch. So it holds for neighbours on the same bridge as well, and for one container only.
 //!
+//! It sees what programs send by sockets of IPv4 and IPv6. The engine sees to it that there is nothing else: no process of
+//! such a container, one of `exec --privileged` included, has `NET_RAW` (packets past the filter), `NET_ADMIN` (its rules) or
+//! what leads to these, nor sockets of other families (`is_limited`).
+//!
 //! What enforces the list is this filter; [`Gate`] gives refusals of TCP an errno that says more.
 //!
 //! Names are allowed with the addresses that the container's name server finds them to have.
@@ -18,7 +22,10 @@ use super::firewall::ruleset::kind;
 use super::names::{Allowed, Learnt};
 use super::namespace;
 use super::netlink::Socket;
+use crate::state;
 use ipnet::IpNet;
+use knarr_core::root::Root;
+use knarr_core::spec::{ContainerSpec, NetworkMode};
 use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -37,6 +44,18 @@ const HOSTS4: Set = set("hosts4", (kind::IPV4, 4));
 const HOSTS6: Set = set("hosts6", (kind::IPV6, 16));
 const PORTS4: Set = set("ports4", (kind::all([kind::IPV4, kind::PORT]), 8));
 const PORTS6: Set = set("ports6", (kind::all([kind::IPV6, kind::PORT]), 20));
+
+/// Whether `--allow-outbound` limits where a container may connect to: its own, or that of the container whose network it
+/// shares.
+pub fn is_limited(root: &Root, spec: &ContainerSpec) -> bool {
+    match &spec.network {
+        _ if spec.outbound.is_some() => true,
+        // one of whom nothing is known is not there to be joined
+        NetworkMode::Container(other) => state::load_spec(root, other)
+            .is_ok_and(|other| other.id != spec.id && is_limited(root, &other)),
+        _ => false,
+    }
+}
 
 /// Shuts the way out of a namespace but for what the list allows. Whoever learns addresses of names tells what is returned.
 pub fn confine(

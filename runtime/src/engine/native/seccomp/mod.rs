@@ -19,6 +19,10 @@ use serde::Deserialize;
 /// github.com/moby/profiles, version of 2025).
 const DEFAULT: &str = include_str!("default.json");
 
+/// Of a container that may connect to some places only: no socket of a family that its packet filter does not see (packets
+/// of the link, the machine's host, other buses). It holds where the container is otherwise unconfined, too.
+const OUTBOUND: &str = include_str!("outbound.json");
+
 /// A compiled profile.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Filter {
@@ -27,14 +31,23 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The filter for a container with these capabilities; `None` if it is unconfined.
-    pub fn of(security: &Security, capabilities: Capabilities) -> Result<Option<Self>, Error> {
-        match &security.seccomp {
-            _ if security.privileged => Ok(None),
-            Seccomp::Unconfined => Ok(None),
-            Seccomp::Default => Self::compile(DEFAULT, capabilities).map(Some),
-            Seccomp::Profile(text) => Self::compile(text, capabilities).map(Some),
-        }
+    /// The filters for a container with these capabilities; the strictest verdict holds. None if it is unconfined.
+    /// `outbound`: it may connect to some places only.
+    pub fn of(
+        security: &Security,
+        capabilities: Capabilities,
+        outbound: bool,
+    ) -> Result<Vec<Self>, Error> {
+        let own = match &security.seccomp {
+            _ if security.privileged => None,
+            Seccomp::Unconfined => None,
+            Seccomp::Default => Some(DEFAULT),
+            Seccomp::Profile(text) => Some(text.as_str()),
+        };
+        // the container's own last: it may forbid to install more
+        let outbound = outbound.then_some(OUTBOUND);
+        let texts = outbound.into_iter().chain(own);
+        texts.map(|text| Self::compile(text, capabilities)).collect()
     }
 
     fn compile(text: &str, capabilities: Capabilities) -> Result<Self, Error> {

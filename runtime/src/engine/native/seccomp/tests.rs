@@ -112,3 +112,23 @@ fn a_wrong_profile_is_an_error() {
         assert!(matches!(compile(text), Err(Error::SeccompProfile { .. })), "{text}");
     }
 }
+
+#[test]
+fn sockets_that_no_packet_filter_sees() {
+    let (security, own) = (Security::default(), capabilities(&[]));
+    let unconfined = Security { seccomp: Seccomp::Unconfined, ..Security::default() };
+    assert_eq!(Filter::of(&security, own, true).unwrap().len(), 2);
+    assert!(Filter::of(&unconfined, own, false).unwrap().is_empty());
+    let filters = Filter::of(&unconfined, own, true).unwrap();
+    let verdict = |name, arguments: &[u64]| verdict_of(&filters[0], name, arguments);
+    for family in 0..64 {
+        let allowed = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+        let is_allowed = allowed.contains(&(family as i32));
+        assert_eq!(verdict("socket", &[family]) == bpf::ALLOW, is_allowed, "{family}");
+        // the kernel looks at half of it only
+        assert_ne!(verdict("socket", &[family | 1 << 32]), bpf::ALLOW, "{family}");
+    }
+    assert_eq!(verdict("socketpair", &[1]), bpf::ALLOW);
+    assert_eq!(verdict("io_uring_setup", &[]), ENOSYS);
+    assert_eq!(verdict("mount", &[]), bpf::ALLOW);
+}

@@ -8,16 +8,32 @@
 //!
 //! Its arguments are the files to try, an empty one, and the program's own arguments. Descriptor [`REPORT`] closes
 //! when the program starts; else it gets the error number, in four bytes.
+//!
+//! With [`INIT`] before them it is the init of `--init`: it starts the program in a child, a process group of its own,
+//! and stays behind as process 1 that forwards signals and reaps orphans, until the program ends. So nothing of knarr is
+//! in the container but these instructions: no memory, no descriptor.
+//!
+//! Nobody may read its file, and it is executed without the capabilities that would allow that all the same: the kernel
+//! then lets nobody in the container look into the process (ptrace(2), "PTRACE_MODE"), from its first instruction on
+//! until the program starts. Else whoever is root inside could get at [`REPORT`].
+
+mod code;
 
 use super::sys;
-use rustix::fs::{MemfdFlags, SealFlags};
+use code::{MACHINE, code};
+use rustix::fs::{MemfdFlags, Mode, SealFlags};
 use rustix::io::{Errno, Result};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use std::ffi::{CStr, c_char};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// Where errors are reported.
 pub const REPORT: RawFd = 3;
+
+/// The name of the init. With its end it fills the word in which the code looks for it, and no file to try is called so:
+/// each has a slash.
+const INIT: &CStr = c"kn-init";
 
 /// The launcher in memory; `None` where it can't be had (another processor, `vm.memfd_noexec`), and the program is
 /// started directly.
@@ -28,12 +44,18 @@ impl Launcher {
         Self(make().ok().flatten())
     }
 
-    /// Replaces this process's program. Returns only when that failed.
+    /// The descriptor that [`Self::exec`] needs.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.0.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Replaces this process's program. Returns only when that failed. All signals are blocked for an init.
     ///
     /// `candidates` and `arguments` are strings; `report` reports what the launcher meets.
     pub fn exec(
         &self,
         report: BorrowedFd<'_>,
+        is_init: bool,
         candidates: &[&CStr],
         arguments: &[*const c_char],
         environment: &[*const c_char],
@@ -45,10 +67,23 @@ impl Launcher {
         }
         let files = candidates.iter().map(|candidate| candidate.as_ptr());
         let empty = c"".as_ptr();
+        let init = is_init.then_some(INIT.as_ptr());
         let all: Vec<*const c_char> =
-            files.chain([empty]).chain(arguments.iter().copied()).collect();
+            init.into_iter().chain(files).chain([empty]).chain(arguments.iter().copied()).collect();
         debug_assert_eq!(all.last(), Some(&ptr::null()));
-        sys::execve_file(launcher.as_fd(), &all, environment)
+        // a new program gets them anew
+        let reading = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+        let given_up = capabilities(None).and_then(|before| {
+            let effective = before.effective - reading;
+            set_capabilities(None, CapabilitySets { effective, ..before }).map(|()| before)
+        });
+        match given_up {
+            Ok(before) => {
+                let error = sys::execve_file(launcher.as_fd(), &all, environment);
+                set_capabilities(None, before).err().unwrap_or(error)
+            }
+            Err(error) => error,
+        }
     }
 }
 
@@ -67,6 +102,7 @@ fn make() -> Result<Option<OwnedFd>> {
     if rustix::io::write(&file, &image)? != image.len() {
         return Err(Errno::IO);
     }
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(0o111))?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     rustix::fs::fcntl_add_seals(&file, seals)?;
     Ok(Some(file))
@@ -100,136 +136,6 @@ fn elf(code: &[u8]) -> Vec<u8> {
     file
 }
 
-#[cfg(target_arch = "x86_64")]
-const MACHINE: u16 = 62;
-#[cfg(target_arch = "aarch64")]
-const MACHINE: u16 = 183;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const MACHINE: u16 = 0;
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn code() -> Option<&'static [u8]> {
-    None
-}
-
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn code() -> Option<&'static [u8]> {
-    unsafe extern "C" {
-        static knarr_launcher_start: u8;
-        static knarr_launcher_end: u8;
-    }
-    let (start, end) = (&raw const knarr_launcher_start, &raw const knarr_launcher_end);
-    // SAFETY: both are symbols of one section below, the second after the first; what is between them is constant
-    Some(unsafe { std::slice::from_raw_parts(start, end.offset_from(start) as usize) })
-}
-
-// On entry the stack holds: argument count, arguments, null, environment, null.
-// Registers kept: the next file to try, the program's arguments, its environment, the error to report.
-#[cfg(target_arch = "x86_64")]
-std::arch::global_asm!(
-    ".pushsection .rodata.knarr_launcher, \"a\"",
-    ".globl knarr_launcher_start",
-    ".globl knarr_launcher_end",
-    "knarr_launcher_start:",
-    "    lea rbx, [rsp + 8]",
-    "    mov r12, rbx",
-    "2:  mov rax, [r12]", // look for the empty argument
-    "    test rax, rax",
-    "    je 6f", // started by nobody of ours
-    "    add r12, 8",
-    "    cmp byte ptr [rax], 0",
-    "    jne 2b",
-    "    mov r13, r12",
-    "3:  mov rax, [r13]", // look for the end of the arguments
-    "    add r13, 8",
-    "    test rax, rax",
-    "    jne 3b",
-    "    mov edi, 3", // fcntl(REPORT, F_SETFD, FD_CLOEXEC)
-    "    mov esi, 2",
-    "    mov edx, 1",
-    "    mov eax, 72",
-    "    syscall",
-    "    mov r14d, 2", // ENOENT
-    "4:  mov rdi, [rbx]",
-    "    cmp byte ptr [rdi], 0",
-    "    je 5f",
-    "    add rbx, 8",
-    "    mov rsi, r12", // execve(file, arguments, environment)
-    "    mov rdx, r13",
-    "    mov eax, 59",
-    "    syscall",
-    "    neg eax",
-    "    cmp eax, 2", // ENOENT, ENOTDIR: the next one
-    "    je 4b",
-    "    cmp eax, 20",
-    "    je 4b",
-    "    mov r14d, eax",
-    "    cmp eax, 13", // EACCES: the next one, but not forgotten
-    "    je 4b",
-    "5:  push r14", // write(REPORT, &error, 4)
-    "    mov edi, 3",
-    "    mov rsi, rsp",
-    "    mov edx, 4",
-    "    mov eax, 1",
-    "    syscall",
-    "6:  mov edi, 126", // exit_group(126)
-    "    mov eax, 231",
-    "    syscall",
-    "knarr_launcher_end:",
-    ".popsection",
-);
-
-#[cfg(target_arch = "aarch64")]
-std::arch::global_asm!(
-    ".pushsection .rodata.knarr_launcher, \"a\"",
-    ".balign 4",
-    ".globl knarr_launcher_start",
-    ".globl knarr_launcher_end",
-    "knarr_launcher_start:",
-    "    add x19, sp, #8",
-    "    mov x20, x19",
-    "2:  ldr x0, [x20]", // look for the empty argument
-    "    cbz x0, 6f",    // started by nobody of ours
-    "    add x20, x20, #8",
-    "    ldrb w1, [x0]",
-    "    cbnz w1, 2b",
-    "    mov x21, x20",
-    "3:  ldr x0, [x21], #8", // look for the end of the arguments
-    "    cbnz x0, 3b",
-    "    mov x0, #3", // fcntl(REPORT, F_SETFD, FD_CLOEXEC)
-    "    mov x1, #2",
-    "    mov x2, #1",
-    "    mov x8, #25",
-    "    svc #0",
-    "    mov w22, #2", // ENOENT
-    "4:  ldr x0, [x19], #8",
-    "    ldrb w1, [x0]",
-    "    cbz w1, 5f",
-    "    mov x1, x20", // execve(file, arguments, environment)
-    "    mov x2, x21",
-    "    mov x8, #221",
-    "    svc #0",
-    "    neg w0, w0",
-    "    cmp w0, #2", // ENOENT, ENOTDIR: the next one
-    "    b.eq 4b",
-    "    cmp w0, #20",
-    "    b.eq 4b",
-    "    mov w22, w0",
-    "    cmp w0, #13", // EACCES: the next one, but not forgotten
-    "    b.eq 4b",
-    "5:  str w22, [sp, #-16]!", // write(REPORT, &error, 4)
-    "    mov x0, #3",
-    "    mov x1, sp",
-    "    mov x2, #4",
-    "    mov x8, #64",
-    "    svc #0",
-    "6:  mov x0, #126", // exit_group(126)
-    "    mov x8, #94",
-    "    svc #0",
-    "knarr_launcher_end:",
-    ".popsection",
-);
-
 #[cfg(test)]
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod tests {
@@ -260,6 +166,13 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "zero one\n");
         assert_eq!(run(&["/nonexistent", "", "x"]).status.code(), Some(126));
         assert_eq!(run(&["no", "separator"]).status.code(), Some(126));
+    }
+
+    #[test]
+    fn nobody_can_read_it() {
+        let file = make().unwrap().expect("the launcher");
+        let mode = rustix::fs::fstat(&file).unwrap().st_mode;
+        assert_eq!(mode & 0o777, 0o111);
     }
 
     #[test]
