@@ -27,6 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Vec<OsString>) -> commands::Outcome {
+    knarr_runtime::sys::process::note_inherited();
     let Some(cli) = args::usage::parse(arguments)? else { return Ok(0) };
     let Some(verb) = cli.verb else { return Ok(0) };
     let root = match cli.root {
@@ -40,6 +41,7 @@ fn run(arguments: Vec<OsString>) -> commands::Outcome {
                 .hint("set HOME, or choose a directory with --root")
         })?,
     };
+    root.keep_private()?;
     commands::dispatch(verb, &commands::Context { root })
 }
 

@@ -146,3 +146,146 @@ fn a_wasm_guest_reads_nothing_of_the_host() {
         assert!(ended.code == 1 && ended.stdout.is_empty(), "{path}: {}", ended.stdout);
     }
 }
+
+/// Where `/dev` is the image's or the user's, with things called like Knarr's devices in it.
+#[test]
+fn values_that_a_container_s_files_cannot_hold_are_refused() {
+    let knarr = Knarr::new().with_busybox();
+    for options in [
+        ["--dns-search", "a.example\nnameserver 192.0.2.1"],
+        ["--dns-search", "a b"],
+        ["--dns-search", ""],
+        ["--dns-option", "ndots:2\nnameserver 192.0.2.1"],
+        ["--dns-option", "a b"],
+        ["--dns-option", ""],
+        ["--hostname", "a\nb"],
+        ["--hostname", "a b"],
+        ["--hostname", "-a"],
+        ["--add-host", "a\n192.0.2.1 b:10.0.0.1"],
+        ["--add-host", "a b:10.0.0.1"],
+        ["--add-host", "a#b:10.0.0.1"],
+        ["--add-host", "a\tb:10.0.0.1"],
+        ["--network-alias", "a\nb"],
+        ["--network-alias", "a b"],
+        ["--name", "a\nb"],
+    ] {
+        let ended = knarr.run(&[&["run", "--rm"], &options[..], &["busybox", "true"]].concat());
+        assert_eq!(ended.code, 125, "{options:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("error: "), "{options:?}: {}", ended.stderr);
+    }
+    let said = knarr.build("FROM busybox\n", &["--add-host", "a\n192.0.2.1 b:10.0.0.1"]);
+    assert!(said.code != 0 && said.stderr.contains("is not HOST:IP"), "{}", said.stderr);
+    let words = [
+        "run",
+        "--rm",
+        "--dns-search",
+        "corp.example.",
+        "--dns-search",
+        "x_y",
+        "--dns-option",
+        "ndots:2",
+    ];
+    let more = ["--add-host", "db_1.corp:10.0.0.1", "--add-host", "six=::1", "busybox", "sh", "-c"];
+    let script = ["grep -h -e ndots -e corp.example -e db_1 /etc/resolv.conf /etc/hosts"];
+    assert_eq!(knarr.ok(&[&words[..], &more, &script].concat()).lines().count(), 3);
+}
+
+#[test]
+fn an_allow_list_holds_for_every_kind_of_socket() {
+    let knarr = Knarr::new().with_busybox();
+    let free = knarr.ok(&["run", "-d", "busybox", "sleep", "1000"]);
+    let neighbour = knarr.inspect(&free, "{{.NetworkSettings.IPAddress}}");
+    let list = ["run", "-d", "--allow-outbound", "192.0.2.1"];
+    let plain = knarr.ok(&[&list[..], &["busybox", "sleep", "1000"]].concat());
+    let words = ["--security-opt", "seccomp=unconfined", "busybox", "sleep", "1000"];
+    let unconfined = knarr.ok(&[&list[..], &words].concat());
+    knarr.ok(&["network", "create", "--internal", "later"]);
+    // packets of the link: the kernel's own work for whoever is at the neighbour's
+    let packet =
+        |interface: &str| format!("/bin/busybox arping -c 1 -w 5 -I {interface} {neighbour}");
+    let other = knarr.ok(&["run", "-d", "busybox", "sleep", "1000"]);
+    knarr.ok(&["exec", &other, "sh", "-c", &packet("eth0")]);
+    for id in [&plain, &unconfined] {
+        knarr.ok(&["network", "connect", "later", id]);
+        for how in [&["exec"][..], &["exec", "--privileged"]] {
+            let run = |script: &str| knarr.run(&[how, &[id, "sh", "-c", script]].concat());
+            for script in [
+                &*packet("eth0"),
+                &packet("eth1"),
+                "ip route add 198.51.100.0/24 dev eth0",
+                "ip link set eth0 down",
+                "/bin/busybox nc -w 1 198.51.100.1 80",
+                "unshare -n true",
+            ] {
+                let ended = run(script);
+                let said = ["ermission denied", "not permitted", "Address family"];
+                let refused = said.iter().any(|text| ended.stderr.contains(text));
+                assert!(ended.code != 0 && refused, "{how:?} {script}: {}", ended.stderr);
+            }
+            let bound = run("grep CapBnd /proc/self/status").ok();
+            let bound =
+                u64::from_str_radix(bound.trim_start_matches("CapBnd:").trim(), 16).unwrap();
+            // NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN
+            assert_eq!(
+                bound & (1 << 12 | 1 << 13 | 1 << 16 | 1 << 17 | 1 << 19 | 1 << 21),
+                0,
+                "{bound:x}"
+            );
+        }
+    }
+    // whoever shares its network is as limited
+    let shared = format!("container:{plain}");
+    let words = ["run", "--rm", "--network", &shared, "busybox", "sh", "-c", &packet("eth0")];
+    assert!(knarr.run(&words).code != 0);
+    let shares = ["--network", &shared, "--cap-add", "NET_RAW"];
+    let of_its_own = |name| ["--allow-outbound", "none", "--cap-add", name];
+    for options in [shares, of_its_own("NET_RAW"), of_its_own("NET_ADMIN"), of_its_own("SYS_ADMIN")]
+    {
+        let said =
+            knarr.fails(125, &[&["run", "--rm"], &options[..], &["busybox", "true"]].concat());
+        assert!(said.contains("restricts nobody"), "{options:?}: {said}");
+    }
+}
+
+/// The superuser's root is nobody else's to look into, whoever makes it and however it was.
+#[test]
+fn the_root_is_private_whoever_makes_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let first: [&[&str]; 4] = [
+        &["volume", "create", "vol"],
+        &["network", "create", "--internal", "net"],
+        &["ps"],
+        &["images"],
+    ];
+    for command in first {
+        let knarr = Knarr::new();
+        knarr.ok(command);
+        assert_eq!(mode(knarr.root()), 0o700, "{command:?}");
+        // as it may have been left, or made before
+        std::fs::set_permissions(knarr.root(), PermissionsExt::from_mode(0o755)).unwrap();
+        knarr.ok(&["version"]);
+        assert_eq!(mode(knarr.root()), 0o700, "{command:?}");
+        let mut folders = vec![knarr.root().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+                match entry.file_type().unwrap().is_dir() {
+                    true => folders.push(entry.path()),
+                    false if entry.file_name().to_string_lossy().contains("lock") => {
+                        assert_eq!(mode(&entry.path()) & 0o077, 0, "{:?}", entry.path());
+                    }
+                    false => {}
+                }
+            }
+        }
+    }
+    let knarr = Knarr::new();
+    let shared = knarr.files().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::write(shared.join("of-somebody"), "").unwrap();
+    std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o1777)).unwrap();
+    let said = knarr.fails(1, &["--root", shared.to_str().unwrap(), "ps"]);
+    assert!(said.contains("holds other files"), "{said}");
+    assert_eq!(mode(&shared), 0o1777);
+}

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use knarr_core::image::Platform;
 use knarr_core::spec::limits::{Limits, Ulimit, parse_size};
 use knarr_core::spec::port::{self, InvalidPort};
-use knarr_core::spec::{LogConfig, Mount, Port, Seccomp, Security, WasmOptions};
+use knarr_core::spec::{AppArmor, LogConfig, Mount, Port, Seccomp, Security, WasmOptions};
 use knarr_runtime::container::options::{self, RunOptions};
 use std::path::PathBuf;
 
@@ -128,7 +128,7 @@ pub struct Options {
     /// wasm or native; Docker's names of Wasm runtimes (io.containerd.wasmtime.v1) mean wasm
     #[arg(long, value_name = "RUNTIME", value_parser = runtime)]
     pub runtime: Option<Runtime>,
-    /// seccomp=FILE, seccomp=unconfined or no-new-privileges
+    /// seccomp=FILE, seccomp=unconfined, apparmor=PROFILE, apparmor=unconfined, label=disable or no-new-privileges
     #[arg(long, value_name = "OPTION")]
     pub security_opt: Vec<String>,
     /// Size of /dev/shm
@@ -322,6 +322,21 @@ impl Options {
                     let text = knarr_core::fsx::read_to_string(file.as_ref())?;
                     security.seccomp = Seccomp::Profile(text);
                 }
+                ("apparmor", Some("unconfined")) => security.apparmor = AppArmor::Unconfined,
+                ("apparmor", Some("knarr-default" | "docker-default")) => {
+                    security.apparmor = AppArmor::Default;
+                }
+                ("apparmor", Some(name))
+                    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()) =>
+                {
+                    security.apparmor = AppArmor::Profile(name.to_owned());
+                }
+                // containers get no label, as by Docker's default
+                ("label", Some("disable")) => {}
+                ("label", Some(_)) => {
+                    return Err(Failure::usage(format!("{option:?}: containers get no label"))
+                        .hint("leave it out; label=disable is what holds"));
+                }
                 _ => return Err(invalid_security_option(option)),
             }
         }
@@ -354,5 +369,8 @@ fn conflict(message: String) -> Failure {
 
 fn invalid_security_option(option: &str) -> Failure {
     Failure::usage(format!("{option:?} is not a security option"))
-        .hint("write seccomp=FILE, seccomp=unconfined or no-new-privileges")
+        .hint(
+            "write seccomp=FILE, seccomp=unconfined, apparmor=PROFILE, apparmor=unconfined, label=disable or \
+             no-new-privileges",
+        )
 }

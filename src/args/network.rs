@@ -11,7 +11,8 @@ pub struct NetworkArgs {
     /// Add a host-to-IP mapping (HOST:IP) to /etc/hosts; host-gateway stands for this machine's address
     #[arg(long, value_name = "HOST:IP")]
     pub add_host: Vec<String>,
-    /// Connect to nothing but this: HOST[:PORT] (*.example.com, 10.0.0.0/8:5432), several times; none forbids all
+    /// Connect to nothing but this: HOST[:PORT] (*.example.com, 10.0.0.0/8:5432), several times; none forbids all. Native: the
+    /// container is not given NET_RAW, nor sockets other than of IP, Unix and netlink
     #[arg(long, value_name = "HOST[:PORT]")]
     allow_outbound: Vec<String>,
     /// Name servers for names that no network knows

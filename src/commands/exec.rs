@@ -26,7 +26,7 @@ pub struct Args {
     /// Pass standard input on
     #[arg(short, long)]
     interactive: bool,
-    /// Give extended privileges
+    /// Give extended privileges; in a container with --allow-outbound none by which its list could be got round
     #[arg(long)]
     privileged: bool,
     /// Allocate a terminal
