@@ -113,7 +113,7 @@ pub fn null_of(tree: &RootDir, superuser: bool) -> Result<OwnedFd, Error> {
     const NAME: &str = "the null device";
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let found = tree.get("/dev/null", OFlags::PATH | OFlags::NOFOLLOW);
-    let opened = match found.ok().filter(|found| is_null(found)) {
+    let opened = match found.ok().filter(is_null) {
         Some(own) => rustix::fs::open(path_of(&own), flags, Mode::empty()),
         None if superuser => {
             let options = [("size", "4k"), ("mode", "755")];
