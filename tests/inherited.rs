@@ -160,6 +160,9 @@ fn an_init_is_nothing_of_knarr_s() {
     assert!(lines[0].starts_with("/memfd:"), "{shown}");
     assert_eq!(lines[1..3], ["0", "0"], "{shown}");
     assert!(lines[3].starts_with("kn-init"), "{shown}");
+    // the kernel lets nobody look into what is executed so, be it an init or what `exec` starts
+    let hidden = knarr.run(&["run", "--rm", "--init", "busybox", "readlink", "/proc/1/exe"]);
+    assert!(hidden.code != 0 && hidden.stdout.is_empty(), "{}", hidden.stdout);
     // its end is the command's, whose orphans it collects
     let ended = knarr.run(&["run", "--rm", "--init", "busybox", "sh", "-c", "exit 7"]);
     assert_eq!(ended.code, 7, "{}", ended.stderr);
