@@ -1,11 +1,12 @@
 use super::step::Step;
+use crate::sys::port;
 use ipnet::IpNet;
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::id::ContainerId;
 use knarr_core::record;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -118,8 +119,10 @@ impl Hint for Error {
             Self::OtherDriver { .. } => {
                 "'knarr network ls' shows the drivers; a running guest keeps to that of its first network".into()
             }
-            Self::PortTaken { .. } => {
-                "publish on another port, or on a free one: -p CONTAINER_PORT".into()
+            Self::PortTaken { .. } => return port::hint(0, Some(libc::EADDRINUSE)),
+            Self::Port { port, source } => {
+                let address = port.split('/').next()?.parse::<SocketAddr>().ok()?;
+                return port::hint(address.port(), source.raw_os_error());
             }
             Self::Record(e) => return e.hint(),
             Self::File(e) => return e.hint(),

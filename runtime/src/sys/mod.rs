@@ -5,6 +5,7 @@ pub mod interrupt;
 pub mod mount;
 pub mod own;
 pub mod pack;
+pub mod port;
 pub mod process;
 pub mod resolve;
 pub mod seccomp;

@@ -2,8 +2,10 @@
 //! reported by its parent, with kind and fields intact.
 
 use super::cause::Cause;
+use crate::sys::port;
 use knarr_core::hint::Hint;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
@@ -120,11 +122,9 @@ impl Hint for Error {
                 }
             }
             Self::NoSuchUser { .. } => "give a number, or a name in the image's /etc/passwd".into(),
-            Self::Listen { source, .. } if source.code == Some(libc::EADDRINUSE) => {
-                "another program listens there; publish another port with -p HOST:CONTAINER".into()
-            }
-            Self::Listen { source, .. } if source.code == Some(libc::EACCES) => {
-                "ports below 1024 need rights; publish a higher one with -p HOST:CONTAINER".into()
+            Self::Listen { address, source } => {
+                let address = address.parse::<SocketAddr>().ok()?;
+                return port::hint(address.port(), source.code);
             }
             _ => return None,
         })

@@ -16,7 +16,7 @@ struct Port {
     protocol: Protocol,
     container: u16,
     host: SocketAddr,
-    /// Holds a free port that was chosen, until the guest takes it.
+    /// Holds the port until the guest takes it.
     reserved: Mutex<Option<OwnedFd>>,
 }
 
@@ -25,17 +25,14 @@ struct Port {
 pub(in crate::engine::wasm) struct Published(Vec<Port>);
 
 impl Published {
-    /// Chooses the ports that were left to us.
+    /// Takes the ports, and chooses those that were left to us: one that cannot be had is told at the start.
     pub fn reserve(spec: &ContainerSpec) -> Result<Self, Error> {
         let ports = spec.ports.iter().map(|port| {
             let ip = port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
             let wanted = SocketAddr::new(ip, port.host_port.unwrap_or(0));
             let failed =
                 |e: io::Error| Error::Listen { address: wanted.to_string(), source: e.into() };
-            let (host, reserved) = match port.host_port {
-                Some(_) => (wanted, None),
-                None => reserve(wanted, port.protocol).map_err(failed)?,
-            };
+            let (host, reserved) = reserve(wanted, port.protocol).map_err(failed)?;
             let reserved = Mutex::new(reserved);
             Ok(Port { protocol: port.protocol, container: port.container_port, host, reserved })
         });
