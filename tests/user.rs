@@ -146,3 +146,66 @@ fn a_running_wasm_container_of_an_ordinary_user_is_connected_and_disconnected() 
     knarr.ok(&["rm", "-f", "db", "web"]);
     knarr.ok(&["network", "rm", "one", "two"]);
 }
+
+/// A container that is published where this user may not, or where somebody is already.
+#[test]
+fn an_ordinary_user_is_told_how_to_publish() {
+    let user = NewUser::new();
+    let knarr = Knarr::of_user(user.0.clone()).on_host_with(&["pasta"]).with_busybox();
+    for (name, module) in [("tcpd", "tcpd.p2.wasm"), ("httpd", "httpd.p2.wasm")] {
+        let mut tar = Tar::new();
+        tar.file("app.wasm", 0o755, &guest(module));
+        let config = [r#"ENTRYPOINT ["/app.wasm"]"#, "EXPOSE 80"];
+        knarr.import(name, "wasi/wasm", &config, &tar.finish());
+    }
+    knarr.ok(&["network", "create", "--driver", "loopback", "near"]);
+    let taken = knarr.host().inside(|| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let taken = taken.local_addr().map(|at| (at.port(), taken)).unwrap();
+    let low = ["net.ipv4.ip_unprivileged_port_start=80", "-p 8080:"];
+    let used = ["publish on another port"];
+    let occupied = format!("127.0.0.1:{}:80", taken.0);
+    for (words, expected) in [
+        (&["-p", "80:80", "busybox", "true"][..], &low[..]),
+        (&["-p", "80:80/udp", "busybox", "true"], &low),
+        (&["-p", "127.0.0.1:80:80", "httpd"], &low),
+        (&["-p", "[::1]:80:80", "tcpd", "0.0.0.0:80"], &low),
+        (&["--network", "near", "-p", "80:80", "httpd"], &low),
+        (&["--network", "near", "-p", "80:80", "tcpd", "0.0.0.0:80"], &low),
+        (&["--network", "host", "-p", "80:80", "httpd"], &low),
+        (&["-p", &occupied, "busybox", "true"], &used),
+        (&["--network", "near", "-p", &occupied, "httpd"], &used),
+        (&["--network", "near", "-p", &occupied, "tcpd", "0.0.0.0:80"], &used),
+        (&["--network", "host", "-p", &occupied, "httpd"], &used),
+    ] {
+        let said = knarr.fails(125, &[&["run", "--rm"], words].concat());
+        for text in expected {
+            assert!(said.contains(text), "{words:?}: {said}");
+        }
+    }
+    knarr.ok(&["network", "rm", "near"]);
+}
+
+#[test]
+fn limits_that_an_ordinary_user_may_not_set_are_named_as_they_were_written() {
+    let user = NewUser::new();
+    let knarr = Knarr::of_user(user.0.clone()).with_busybox().with_kit();
+    for (option, value) in [
+        ("--cpus", "0.5"),
+        ("--memory", "100m"),
+        ("--memory-reservation", "1g"),
+        ("--pids-limit", "20"),
+        ("--cpu-shares", "512"),
+        ("--cpuset-cpus", "0"),
+    ] {
+        let said = knarr.fails(125, &["run", "--rm", option, value, "busybox", "true"]);
+        let expected = format!("{option} {value} cannot be enforced: ");
+        assert!(said.contains(&expected) && said.contains("Delegate=yes"), "{said}");
+    }
+    let said = knarr.fails(125, &["run", "--rm", "--cpus", "0.5", "kit", "echo", "hi"]);
+    assert!(said.contains("--cpus 0.5 cannot be enforced"), "{said}");
+    assert_eq!(knarr.ok(&["run", "--rm", "-m", "100m", "kit", "echo", "hi"]), "hi");
+    let said = knarr.fails(125, &["run", "--rm", "-m", "100k", "busybox", "true"]);
+    assert!(said.contains("--memory 100k is below the smallest limit of 6m"), "{said}");
+    let said = knarr.build("FROM busybox\nRUN true", &["--memory", "100m"]).code(1).stderr;
+    assert!(said.contains("--memory 100m cannot be enforced"), "{said}");
+}

@@ -24,13 +24,14 @@ pub struct Options {
     /// Write the container's id to this file, which must not exist
     #[arg(long, value_name = "FILE")]
     pub cidfile: Option<PathBuf>,
-    /// CPU shares (relative weight; 1024 is normal)
+    /// CPU shares (relative weight; 1024 is normal); an ordinary user's as --cpus
     #[arg(short = 'c', long, value_name = "SHARES")]
     pub cpu_shares: Option<u64>,
-    /// Number of processors, for example 1.5
+    /// Number of processors, for example 1.5; an ordinary user needs a delegated cgroup for it (systemd-run --user --scope -p
+    /// Delegate=yes knarr run …)
     #[arg(long, value_name = "NUMBER", value_parser = cpus)]
     pub cpus: Option<u64>,
-    /// Processors to run on (0-3, 0,1)
+    /// Processors to run on (0-3, 0,1); an ordinary user's as --cpus
     #[arg(long, value_name = "LIST")]
     pub cpuset_cpus: Option<String>,
     /// Override the key sequence for detaching
@@ -78,13 +79,13 @@ pub struct Options {
     /// Options of the log: max-size=20m, max-file=3
     #[arg(long, value_name = "NAME=VALUE")]
     pub log_opt: Vec<String>,
-    /// Memory limit, for example 512m
+    /// Memory limit, for example 512m; of a Wasm container anybody's, of a native one an ordinary user's as --cpus
     #[arg(short = 'm', long, value_name = "BYTES", value_parser = size)]
     pub memory: Option<u64>,
-    /// Soft memory limit
+    /// Soft memory limit, of a native container; an ordinary user's as --cpus
     #[arg(long, value_name = "BYTES", value_parser = size)]
     pub memory_reservation: Option<u64>,
-    /// Memory plus swap; -1 is unlimited swap
+    /// Memory plus swap, of a native container; -1 is unlimited swap; an ordinary user's as --cpus
     #[arg(long, value_name = "BYTES", value_parser = swap, allow_hyphen_values = true)]
     pub memory_swap: Option<i64>,
     /// Mount a directory, a volume or memory: type=bind|volume|tmpfs,source=…,target=…
@@ -95,7 +96,7 @@ pub struct Options {
     pub name: Option<String>,
     #[command(flatten)]
     pub network: NetworkArgs,
-    /// Limit the number of processes; -1 is unlimited
+    /// Limit the number of processes of a native container; -1 is unlimited; an ordinary user's as --cpus
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
     /// Choose the variant for this platform, for example wasi/wasm or linux/amd64

@@ -76,6 +76,20 @@ pub const ULIMITS: &[&str] = &[
     "stack",
 ];
 
+/// Bytes in the notation of [`parse_size`], as short as it is exact: `100m`.
+pub fn show_size(bytes: u64) -> String {
+    let fits = |shift: u32| bytes > 0 && bytes % (1 << shift) == 0;
+    match [(40, 't'), (30, 'g'), (20, 'm'), (10, 'k')].into_iter().find(|(shift, _)| fits(*shift)) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => format!("{bytes}b"),
+    }
+}
+
+/// Billionths of a processor as a number of processors: `0.5`.
+pub fn show_cpus(nano_cpus: u64) -> String {
+    (nano_cpus as f64 / 1e9).to_string()
+}
+
 /// Bytes from Docker's notation: a number and `b`, `k`, `m`, `g`, `t` (with or without `b`/`ib`), powers of 1024.
 pub fn parse_size(text: &str) -> Result<u64, InvalidLimit> {
     let invalid = || InvalidLimit::Size(text.to_owned());

@@ -2,6 +2,7 @@
 
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
+use knarr_core::spec::limits::show_size;
 use std::io;
 use std::path::PathBuf;
 
@@ -17,9 +18,13 @@ pub enum Error {
     TooManyCpus { asked: f64, available: usize },
     #[error("--cpus {asked} is less than the smallest share of 0.01")]
     TooFewCpus { asked: f64 },
-    #[error("{option} {value} is below the smallest limit of {minimum} bytes")]
+    #[error("{option} {} is below the smallest limit of {}", show_size(*value), show_size(*minimum))]
     TooLittleMemory { option: &'static str, value: u64, minimum: u64 },
-    #[error("--memory-swap counts memory and swap together: {swap} is less than --memory {memory}")]
+    #[error(
+        "--memory-swap counts memory and swap together: {} is less than --memory {}",
+        show_size(swap.unsigned_abs()),
+        show_size(*memory)
+    )]
     SwapBelowMemory { swap: i64, memory: u64 },
     #[error("--memory-swap needs --memory")]
     SwapWithoutMemory,
@@ -58,19 +63,24 @@ impl std::fmt::Display for Reason {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Unenforceable { option, reason: Reason::Missing(controller), .. } => Some(format!(
-                "leave {option} out, or boot a kernel with the controller {controller:?} enabled"
-            )),
-            Self::Unenforceable { reason: Reason::NotDelegated(_), .. } => Some(
-                "start it through 'systemd-run --user --scope -p Delegate=yes knarr …', or as the superuser"
-                    .into(),
-            ),
+            Self::Unenforceable { option, reason: Reason::Missing(controller), .. } => {
+                Some(format!(
+                    "leave {option} out, or boot a kernel with the controller {controller:?} enabled"
+                ))
+            }
+            Self::Unenforceable { option, reason: Reason::NotDelegated(_), .. } => {
+                let way = "start it through 'systemd-run --user --scope -p Delegate=yes knarr …', or as the superuser";
+                Some(match *option {
+                    "--memory" => format!("{way}; a Wasm variant's memory is limited without"),
+                    _ => way.to_owned(),
+                })
+            }
             Self::Limit { option: "--cpuset-cpus", .. } => {
                 Some("look at /sys/devices/system/cpu/online for the processors there are".into())
             }
-            Self::SwapWithoutMemory | Self::SwapBelowMemory { .. } => {
-                Some("give --memory as well, and --memory-swap at least as much (-1: unlimited)".into())
-            }
+            Self::SwapWithoutMemory | Self::SwapBelowMemory { .. } => Some(
+                "give --memory as well, and --memory-swap at least as much (-1: unlimited)".into(),
+            ),
             _ => None,
         }
     }

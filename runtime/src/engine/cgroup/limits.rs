@@ -6,13 +6,15 @@
 use super::Error;
 use knarr_core::fsx;
 use knarr_core::spec::Limits;
+use knarr_core::spec::limits::{show_cpus, show_size};
 use std::path::Path;
 
 /// One file of a controller, and what is written to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// The option it comes from.
+    /// The option it comes from, and its value as users write it.
     pub option: &'static str,
+    pub asked: String,
     pub controller: &'static str,
     pub file: &'static str,
     pub value: String,
@@ -45,66 +47,94 @@ fn swap(limits: &Limits, memory: u64) -> Option<u64> {
 
 /// What `limits` ask of a cgroup of version 2.
 pub fn v2(limits: &Limits) -> Vec<Setting> {
-    let mut settings = Vec::new();
-    let mut set = |option, controller, file, value: String, optional| {
-        settings.push(Setting { option, controller, file, value, optional });
-    };
+    let mut settings = Settings::default();
     if let Some(memory) = limits.memory {
-        set("--memory", "memory", "memory.max", memory.to_string(), false);
+        let asked = show_size(memory);
+        settings.add("--memory", &asked, "memory", "memory.max", memory.to_string());
         let swap = swap(limits, memory).map_or("max".into(), |bytes| bytes.to_string());
-        let default = limits.memory_swap.is_none();
-        set("--memory-swap", "memory", "memory.swap.max", swap, default);
+        settings.add_swap(limits, &asked, "memory.swap.max", swap);
     }
     if let Some(reservation) = limits.memory_reservation {
-        set("--memory-reservation", "memory", "memory.low", reservation.to_string(), false);
+        let asked = show_size(reservation);
+        let value = reservation.to_string();
+        settings.add("--memory-reservation", &asked, "memory", "memory.low", value);
     }
     if let Some(cpus) = limits.nano_cpus {
-        set("--cpus", "cpu", "cpu.max", format!("{} {PERIOD}", quota(cpus)), false);
+        let value = format!("{} {PERIOD}", quota(cpus));
+        settings.add("--cpus", &show_cpus(cpus), "cpu", "cpu.max", value);
     }
     if let Some(shares) = limits.cpu_shares.filter(|shares| *shares > 0) {
-        set("--cpu-shares", "cpu", "cpu.weight", weight(shares).to_string(), false);
+        let value = weight(shares).to_string();
+        settings.add("--cpu-shares", &shares.to_string(), "cpu", "cpu.weight", value);
     }
     if let Some(cpus) = &limits.cpuset_cpus {
-        set("--cpuset-cpus", "cpuset", "cpuset.cpus", cpus.clone(), false);
+        settings.add("--cpuset-cpus", cpus, "cpuset", "cpuset.cpus", cpus.clone());
     }
     if let Some(pids) = limits.pids {
-        set("--pids-limit", "pids", "pids.max", pids.to_string(), false);
+        settings.add("--pids-limit", &pids.to_string(), "pids", "pids.max", pids.to_string());
     }
-    settings
+    settings.0
 }
 
 /// What `limits` ask of cgroups of version 1.
 pub fn v1(limits: &Limits) -> Vec<Setting> {
-    let mut settings = Vec::new();
-    let mut set = |option, controller, file, value: String, optional| {
-        settings.push(Setting { option, controller, file, value, optional });
-    };
+    let mut settings = Settings::default();
     if let Some(memory) = limits.memory {
         // the sum may never be below the memory alone: memory first
-        set("--memory", "memory", "memory.limit_in_bytes", memory.to_string(), false);
+        let asked = show_size(memory);
+        settings.add("--memory", &asked, "memory", "memory.limit_in_bytes", memory.to_string());
         let both =
             swap(limits, memory).map_or("-1".into(), |s| (memory.saturating_add(s)).to_string());
-        let default = limits.memory_swap.is_none();
-        set("--memory-swap", "memory", "memory.memsw.limit_in_bytes", both, default);
+        settings.add_swap(limits, &asked, "memory.memsw.limit_in_bytes", both);
     }
     if let Some(reservation) = limits.memory_reservation {
+        let asked = show_size(reservation);
         let value = reservation.to_string();
-        set("--memory-reservation", "memory", "memory.soft_limit_in_bytes", value, false);
+        settings.add("--memory-reservation", &asked, "memory", "memory.soft_limit_in_bytes", value);
     }
     if let Some(cpus) = limits.nano_cpus {
-        set("--cpus", "cpu", "cpu.cfs_period_us", PERIOD.to_string(), false);
-        set("--cpus", "cpu", "cpu.cfs_quota_us", quota(cpus).to_string(), false);
+        let asked = show_cpus(cpus);
+        settings.add("--cpus", &asked, "cpu", "cpu.cfs_period_us", PERIOD.to_string());
+        settings.add("--cpus", &asked, "cpu", "cpu.cfs_quota_us", quota(cpus).to_string());
     }
     if let Some(shares) = limits.cpu_shares.filter(|shares| *shares > 0) {
-        set("--cpu-shares", "cpu", "cpu.shares", shares.clamp(2, 262_144).to_string(), false);
+        let value = shares.clamp(2, 262_144).to_string();
+        settings.add("--cpu-shares", &shares.to_string(), "cpu", "cpu.shares", value);
     }
     if let Some(cpus) = &limits.cpuset_cpus {
-        set("--cpuset-cpus", "cpuset", "cpuset.cpus", cpus.clone(), false);
+        settings.add("--cpuset-cpus", cpus, "cpuset", "cpuset.cpus", cpus.clone());
     }
     if let Some(pids) = limits.pids {
-        set("--pids-limit", "pids", "pids.max", pids.to_string(), false);
+        settings.add("--pids-limit", &pids.to_string(), "pids", "pids.max", pids.to_string());
     }
-    settings
+    settings.0
+}
+
+#[derive(Default)]
+struct Settings(Vec<Setting>);
+
+impl Settings {
+    fn add(
+        &mut self,
+        option: &'static str,
+        asked: &str,
+        controller: &'static str,
+        file: &'static str,
+        value: String,
+    ) {
+        let asked = asked.to_owned();
+        self.0.push(Setting { option, asked, controller, file, value, optional: false });
+    }
+
+    /// Without a wish for swap this is a part of what `--memory` means.
+    fn add_swap(&mut self, limits: &Limits, memory: &str, file: &'static str, value: String) {
+        let (option, asked) = match limits.memory_swap {
+            None => ("--memory", memory.to_owned()),
+            Some(swap) => ("--memory-swap", u64::try_from(swap).map_or("-1".into(), show_size)),
+        };
+        let optional = limits.memory_swap.is_none();
+        self.0.push(Setting { option, asked, controller: "memory", file, value, optional });
+    }
 }
 
 impl Setting {
@@ -113,7 +143,7 @@ impl Setting {
         let path = cgroup.join(self.file);
         let failed = |source: fsx::Error| Error::Limit {
             option: self.option,
-            value: self.value.clone(),
+            value: self.asked.clone(),
             file: path.clone(),
             source,
         };
@@ -130,7 +160,7 @@ impl Setting {
         } else {
             Err(Error::NotApplied {
                 option: self.option,
-                value: self.value.clone(),
+                value: self.asked.clone(),
                 found: found.to_owned(),
                 file: path,
             })

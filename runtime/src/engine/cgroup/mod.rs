@@ -82,7 +82,7 @@ fn place<'h>(
     }
     host.v1_of(setting.controller).map(Some).ok_or_else(|| Error::Unenforceable {
         option: setting.option,
-        value: setting.value.clone(),
+        value: setting.asked.clone(),
         controller: setting.controller,
         reason: if host.superuser {
             Reason::Missing(setting.controller)
@@ -206,7 +206,7 @@ impl Cgroup {
                 {
                     return Err(Error::Limit {
                         option: setting.option,
-                        value: setting.value.clone(),
+                        value: setting.asked.clone(),
                         file: control,
                         source,
                     });
