@@ -22,6 +22,7 @@ mod logs;
 mod mistakes;
 mod mounts;
 mod network;
+mod owners;
 mod ps;
 mod publish;
 mod restart;

@@ -217,21 +217,41 @@ fn a_run_of_an_ordinary_user_is_on_the_networks_of_that_user() {
 }
 
 #[test]
-fn without_a_way_out_the_defaults_are_the_loopback_and_the_network_of_the_host() {
+fn without_a_way_out_nobody_gets_the_network_of_the_host() {
     let user = NewUser::new();
-    defaults_are_others(&beginning(&user, &[]));
+    leads_nowhere(&beginning(&user, &[]), "install pasta (package passt) or slirp4netns");
 }
 
-/// Those of the host and the loopback.
-fn defaults_are_others(knarr: &Knarr) {
-    let native = knarr.run(&["run", "--rm", "busybox", "ip", "-o", "addr"]).code(0);
-    assert!(native.stdout.contains(&ADDRESS.to_string()), "{}", native.stdout);
-    assert_eq!(native.stderr, "");
+/// What runs without a word about its network, and is told why that leads nowhere.
+fn leads_nowhere(knarr: &Knarr, reason: &str) {
+    let warning = format!("warning: nothing leads out of this user's networks: {reason}");
+    let addresses = ["busybox", "ip", "-o", "addr"];
+    let native = knarr.run(&[&["run", "--rm"], &addresses[..]].concat()).code(0);
+    assert!(!native.stdout.contains(&ADDRESS.to_string()), "{}", native.stdout);
+    assert!(native.stderr.contains(&warning), "{}", native.stderr);
+    // each start tells it, and so does a build
+    let detached = knarr.run(&[&["run", "-d", "--name", "native"], &addresses[..]].concat());
+    assert!(detached.code(0).stderr.contains(&warning));
+    knarr.ok(&["wait", "native"]);
+    assert!(knarr.run(&["start", "native"]).code(0).stderr.contains(&warning));
+    let said = knarr.built("FROM busybox\nRUN ip -o addr >/seen\nRUN true", &[]);
+    assert_eq!(said.matches(&warning).count(), 1, "{said}");
+    let seen = knarr.run(&["run", "--rm", "--network", "none", "app", "cat", "/seen"]).code(0);
+    assert!(!seen.stdout.contains(&ADDRESS.to_string()), "{}", seen.stdout);
+    assert_eq!(seen.stderr, "");
+    // who asks for the host's gets it
+    let on_host = knarr.run(&[&["run", "--rm", "--network", "host"], &addresses[..]].concat());
+    assert!(on_host.code(0).stdout.contains(&ADDRESS.to_string()));
+
     knarr.ok(&["create", "--name", "wasm", "tcpd"]);
     let template = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}";
     assert_eq!(knarr.inspect("wasm", template), "loopback");
     let wasm = knarr.run(&["run", "--rm", "kit", "echo", "hi"]).code(0);
     assert_eq!((wasm.stdout.as_str(), wasm.stderr.as_str()), ("hi\n", ""));
+
+    let info = knarr.run(&["info"]).code(0).stdout;
+    assert!(info.contains(&format!("Network: bridge, with no way out: {reason}")), "{info}");
+    assert!(info.contains(&format!("Wasm Network: loopback: {reason}")), "{info}");
 }
 
 #[test]
@@ -239,7 +259,7 @@ fn where_an_ordinary_user_can_make_no_interface_a_network_leads_nowhere_and_why_
     let user = NewUser::new();
     let knarr = beginning(&user, &["pasta", "slirp4netns"]);
     knarr.host().forbid_interfaces();
-    defaults_are_others(&knarr);
+    leads_nowhere(&knarr, "this user may not use /dev/net/tun");
     knarr.ok(&["network", "create", "mine"]);
     let on = ["run", "-d", "--network", "mine"];
     for guest in [&["busybox", "true"][..], &["kit", "echo", "hi"]] {

@@ -126,6 +126,11 @@ impl Root {
         self.data.join("layers")
     }
 
+    /// Those of an ordinary user with subordinate ids: their files belong to these.
+    pub fn mapped_layers(&self) -> PathBuf {
+        self.data.join("layers-mapped")
+    }
+
     // --- packager::build
 
     pub fn build_cache(&self) -> PathBuf {

@@ -33,6 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     }
     let Asked { mut options, push, input: _input } = args.asked(environment)?;
     let store = context.store()?;
+    context.among_owners_for_start();
     let agents = Agents::start(args.agents(environment)?)?;
     options.ssh.clone_from(&agents.sockets);
     let runner = Runner::new(&context.root);

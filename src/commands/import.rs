@@ -40,6 +40,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         message: args.message.clone(),
     };
     let store = context.store()?;
+    context.among_owners();
     let image = match args.file.as_str() {
         "-" if std::io::stdin().is_terminal() => {
             return Err(Failure::usage("there is no tarball on standard input"));

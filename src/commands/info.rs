@@ -3,8 +3,10 @@
 use super::{Context, Outcome};
 use crate::ui::{self, listing, units};
 use crate::wiring::variant;
+use knarr_core::sys;
 use knarr_runtime::container::list::{self, Filters, ListOptions};
 use knarr_runtime::engine::{HostSupport, UserNamespaces, host_support};
+use knarr_runtime::net::rootless;
 use knarr_runtime::state::Status;
 use serde::Serialize;
 
@@ -48,6 +50,18 @@ struct Info {
     landlock: Option<u32>,
     rootless: bool,
     user_namespaces: bool,
+    /// How many users and groups an ordinary user's containers have besides that user.
+    subordinate_ids: Option<SubordinateIds>,
+    /// What a native container gets that asks for no network, and why; a Wasm container.
+    network: String,
+    wasm_network: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SubordinateIds {
+    users: u64,
+    groups: u64,
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
@@ -74,6 +88,7 @@ fn gather(context: &Context) -> Result<Info, crate::error::Failure> {
     ids.dedup();
     let system = rustix::system::uname();
     let runnable = variant::runnable();
+    let [network, wasm_network] = rootless::defaults();
     let wasm = runnable.wasm.then(knarr_core::image::Platform::wasm);
     Ok(Info {
         containers: containers.len(),
@@ -102,7 +117,18 @@ fn gather(context: &Context) -> Result<Info, crate::error::Failure> {
         landlock: host.landlock,
         rootless: host.rootless,
         user_namespaces: host.user_namespaces == UserNamespaces::Available,
+        subordinate_ids: host.rootless.then(subordinate_ids),
+        network,
+        wasm_network,
     })
+}
+
+fn subordinate_ids() -> SubordinateIds {
+    let count = |ids: &sys::Ids| ids.ranges.iter().map(|range| u64::from(range.count)).sum();
+    match sys::subordinate() {
+        Ok(all) => SubordinateIds { users: count(&all.uids), groups: count(&all.gids) },
+        Err(_) => SubordinateIds { users: 0, groups: 0 },
+    }
 }
 
 fn memory_total() -> u64 {
@@ -146,14 +172,24 @@ fn warnings(host: &HostSupport) -> Vec<String> {
             warnings
                 .push(format!("native containers need more rights here ({remedy}); Wasm does not"));
         }
+        if let Some(lacking) = sys::lacking_ids() {
+            warnings.push(format!("native containers have one user and one group: {lacking}"));
+        }
         if host.cgroup_controllers.is_empty() {
-            warnings.push("this user may not set limits (--memory, --cpus, --pids-limit)".into());
+            warnings.push(
+                "this user may not set limits (--memory, --cpus, --pids-limit), but for --memory of Wasm".into(),
+            );
         }
     }
     warnings
 }
 
 fn text(info: &Info) -> String {
+    let ids = match &info.subordinate_ids {
+        None => "all".to_owned(),
+        Some(SubordinateIds { users: 0, .. }) => "none".to_owned(),
+        Some(ids) => format!("{} users, {} groups", ids.users, ids.groups),
+    };
     let yes = |present: bool| if present { "yes" } else { "no" }.to_owned();
     let landlock = info.landlock.map_or("no".to_owned(), |abi| format!("yes (ABI {abi})"));
     let lines = [
@@ -172,6 +208,9 @@ fn text(info: &Info) -> String {
         ("Seccomp", yes(info.seccomp)),
         ("Landlock", landlock),
         ("User Namespaces", yes(info.user_namespaces)),
+        ("Subordinate Ids", ids),
+        ("Network", info.network.clone()),
+        ("Wasm Network", info.wasm_network.clone()),
         ("Security Options", info.security_options.join(" ")),
         ("Kernel Version", info.kernel_version.clone()),
         ("OS/Arch", format!("{}/{}", info.os_type, info.architecture)),

@@ -3,9 +3,11 @@
 use crate::error::Failure;
 use crate::ui;
 use knarr_core::hint::Hint;
+use knarr_core::sys;
 use knarr_runtime::net::rootless;
 use knarr_runtime::{monitor, oneshot};
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs `knarr internal …`; `None` if this is something else.
@@ -21,10 +23,18 @@ pub fn entry(arguments: &[OsString]) -> Option<ExitCode> {
             };
             Some(monitor::entry(rest.iter().cloned(), &mut complain))
         }
+        "remove" => Some(remove(rest)),
         "step" => Some(oneshot::entry(rest.iter().cloned())),
         "networks" | "namespaces" | "detach" => {
             Some(rootless::entry(name.to_str()?, rest.iter().cloned()))
         }
         _ => None,
     }
+}
+
+/// Removes a tree whose files belong to the user's subordinate ids.
+fn remove(arguments: &[OsString]) -> ExitCode {
+    let [path] = arguments else { return ExitCode::from(2) };
+    let removed = sys::enter_user_namespace().and_then(|()| sys::remove_tree(Path::new(path)));
+    if removed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

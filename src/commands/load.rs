@@ -20,6 +20,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
+    context.among_owners();
     let images = match &args.input {
         Some(path) => archive::load_path(&store, path)?,
         None if std::io::stdin().is_terminal() => {

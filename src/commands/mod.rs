@@ -50,6 +50,7 @@ use crate::error::Failure;
 use crate::ui;
 use knarr_core::root::Root;
 use knarr_core::store::Store;
+use knarr_runtime::net::rootless;
 
 /// What every command works on.
 #[derive(Debug)]
@@ -63,6 +64,17 @@ pub type Outcome = Result<u8, Failure>;
 impl Context {
     pub fn store(&self) -> Result<Store, Failure> {
         Ok(Store::open(&self.root)?)
+    }
+
+    /// For what makes, changes or measures files of images, containers and volumes: an ordinary user's may belong to
+    /// subordinate ids. Before there is any thread.
+    pub fn among_owners(&self) {
+        rootless::among_owners(&self.root, false);
+    }
+
+    /// [`Self::among_owners`] for what starts containers as well.
+    pub fn among_owners_for_start(&self) {
+        rootless::among_owners(&self.root, true);
     }
 }
 

@@ -70,6 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
             .hint("add one with --linux PATH"));
     }
     let store = context.store()?;
+    context.among_owners();
     let packaged = package(&store, &asked, &references)?;
     compile::warn_of_missing(&args.module.display().to_string(), &packaged.module.imports);
     compile::image(&store, &packaged.image, args.quiet);

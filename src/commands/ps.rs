@@ -66,6 +66,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         // a template that shows it needs it measured
         size: args.size || args.format.as_deref().is_some_and(|f| f.contains(".Size")),
     };
+    if options.size {
+        context.among_owners();
+    }
     let found = list::list(&store, &Filters::parse(&args.filter)?, &options)?;
     for damaged in &found.damaged {
         ui::warning(format_args!("the record of container {} is damaged", damaged.id.short()));

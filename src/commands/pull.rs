@@ -29,6 +29,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     }
     let reference: Reference = args.image.parse()?;
     let store = context.store()?;
+    context.among_owners();
     let options = PullOptions {
         platform: args.platform.clone(),
         runnable: variant::runnable(),

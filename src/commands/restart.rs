@@ -1,6 +1,7 @@
 //! Restart containers.
 
 use super::{Context, Outcome, each_at_once};
+use crate::wiring::warn_of_shortcomings;
 use knarr_runtime::container::{self, stop::Stop};
 
 #[derive(Debug, clap::Args)]
@@ -25,7 +26,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let options = Stop { signal: args.signal.clone(), timeout: args.timeout };
     each_at_once(&args.containers, |name| {
-        container::restart(&store, &container::find(&store, name)?, &options)?;
+        let id = container::find(&store, name)?;
+        warn_of_shortcomings(&context.root, &id);
+        container::restart(&store, &id, &options)?;
         Ok(Some(name.to_owned()))
     })
 }

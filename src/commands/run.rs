@@ -5,6 +5,7 @@ use crate::args::container::Options;
 use crate::error::{Failure, KNARR_FAILED};
 use crate::ui;
 use crate::wiring::create::create;
+use crate::wiring::warn_of_shortcomings;
 use knarr_runtime::container::remove::Remove;
 use knarr_runtime::container::{self, run};
 use knarr_runtime::monitor::{Attach, End};
@@ -43,6 +44,7 @@ fn attempt(args: &Args, context: &Context) -> Outcome {
         forward_signals: args.sig_proxy,
     };
     let (store, id) = create(&args.options, context, true)?;
+    warn_of_shortcomings(&context.root, &id);
     let ended = match args.detach {
         true => container::start(&store, &id).map(|()| End::Detached),
         false => run::run(&store, &id, &attach),

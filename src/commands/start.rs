@@ -3,6 +3,7 @@
 use super::{Context, Outcome, each};
 use crate::error::Failure;
 use crate::ui;
+use crate::wiring::warn_of_shortcomings;
 use knarr_core::store::Store;
 use knarr_runtime::container::list::{Filters, ListOptions, list};
 use knarr_runtime::container::{self, run};
@@ -42,6 +43,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
             forward_signals: true,
         };
         let id = container::find(&store, name)?;
+        warn_of_shortcomings(&context.root, &id);
         return Ok(super::attach::status(&run::start_attached(&store, &id, &options)?));
     }
     let names = match args.all {
@@ -49,7 +51,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         false => args.containers.clone(),
     };
     each(&names, |name| {
-        container::start(&store, &container::find(&store, name)?)?;
+        let id = container::find(&store, name)?;
+        warn_of_shortcomings(&context.root, &id);
+        container::start(&store, &id)?;
         Ok(Some(name.to_owned()))
     })
 }

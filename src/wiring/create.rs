@@ -38,14 +38,14 @@ pub fn create(
         runnable: variant::runnable(),
         all_platforms: false,
     };
-    let ensured = ensure(&store, options, &pull)?;
+    let ensured = ensure(&store, options, &pull, context)?;
     if options.explain {
         explain(&ensured);
     }
     let Ensured { image, choice, .. } = ensured;
     let manifest = store.manifest(&choice.variant.manifest)?;
     let config = store.config(&manifest)?;
-    let layers = store.unpack(&manifest, &config)?;
+    let layers = store.unpack_after(&manifest, &config, || context.among_owners_for_start())?;
     let spec = SpecImage {
         reference: options.image().to_owned(),
         id: image.id().clone(),
@@ -68,7 +68,12 @@ pub fn create(
     Ok((store, id))
 }
 
-fn ensure(store: &Store, options: &Options, pull: &PullOptions) -> Result<Ensured, Failure> {
+fn ensure(
+    store: &Store,
+    options: &Options,
+    pull: &PullOptions,
+    context: &Context,
+) -> Result<Ensured, Failure> {
     let policy = match options.pull {
         Pull::Always => PullPolicy::Always,
         Pull::Missing => PullPolicy::Missing,
@@ -77,7 +82,11 @@ fn ensure(store: &Store, options: &Options, pull: &PullOptions) -> Result<Ensure
     let text = options.image();
     let loaded = policy != PullPolicy::Always && builtin::provide(store, text)?;
     let progress = progress::choose(options.quiet);
-    let ensured = registry::ensure_with(store, text, policy, pull, Config::load, &*progress)?;
+    let load = || {
+        context.among_owners_for_start();
+        Config::load()
+    };
+    let ensured = registry::ensure_with(store, text, policy, pull, load, &*progress)?;
     if loaded || ensured.pulled {
         compile::image(store, &ensured.image, options.quiet);
     }

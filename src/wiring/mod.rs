@@ -9,8 +9,10 @@ pub mod step;
 pub mod variant;
 
 use knarr_core::fsx;
+use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::store::Usage;
+use knarr_runtime::net::rootless;
 use knarr_runtime::volume::{Backing, Volume};
 use std::error::Error;
 use std::os::unix::fs::MetadataExt;
@@ -23,6 +25,18 @@ pub fn host_architecture() -> String {
 
 pub fn is_superuser() -> bool {
     knarr_core::sys::is_superuser()
+}
+
+/// Tells of what a container that is about to start lacks.
+pub fn warn_of_shortcomings(root: &Root, id: &ContainerId) {
+    if is_superuser() {
+        return;
+    }
+    // a record that cannot be read is an error of the start
+    let network = knarr_runtime::state::load_spec(root, id).map(|spec| spec.network);
+    if let Some(shortcoming) = network.ok().and_then(|mode| rootless::shortcoming(root, &mode)) {
+        crate::ui::warning(shortcoming);
+    }
 }
 
 /// What containers use, for the store's collector.

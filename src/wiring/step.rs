@@ -11,10 +11,13 @@ use knarr_packager::build::{
 };
 use knarr_runtime::net;
 use knarr_runtime::oneshot::{self, Cancel, Ended, Source, Step};
+use std::sync::Once;
 
 /// Runs each step in a process of its own.
 pub struct Runner<'a> {
     root: &'a Root,
+    /// What a step's network lacks is said once.
+    warned: Once,
 }
 
 impl<'a> Runner<'a> {
@@ -27,7 +30,7 @@ impl<'a> Runner<'a> {
                 failure.messages.join(": ")
             ));
         }
-        Self { root }
+        Self { root, warned: Once::new() }
     }
 }
 
@@ -37,6 +40,10 @@ impl StepRunner for Runner<'_> {
         step: &RunStep,
         output: &mut dyn FnMut(Stream, &[u8]),
     ) -> Result<Exit, StepError> {
+        let translated = translate(self.root, step)?;
+        if let Some(shortcoming) = net::rootless::shortcoming(self.root, &translated.network) {
+            self.warned.call_once(|| ui::warning(shortcoming));
+        }
         let cancel = Cancel::new()?;
         let canceller = cancel.clone();
         let _listening = step.cancellation.on_cancel(move || canceller.cancel());
@@ -44,14 +51,11 @@ impl StepRunner for Runner<'_> {
             oneshot::Stream::Stdout => output(Stream::Stdout, bytes),
             oneshot::Stream::Stderr => output(Stream::Stderr, bytes),
         };
-        Ok(
-            match oneshot::run(self.root, &translate(self.root, step)?, Some(&cancel), &mut output)?
-            {
-                Ended::Code(code) => Exit::Code(code),
-                Ended::Signal(signal) => Exit::Signal(signal),
-                Ended::OutOfMemory => Exit::OutOfMemory,
-            },
-        )
+        Ok(match oneshot::run(self.root, &translated, Some(&cancel), &mut output)? {
+            Ended::Code(code) => Exit::Code(code),
+            Ended::Signal(signal) => Exit::Signal(signal),
+            Ended::OutOfMemory => Exit::OutOfMemory,
+        })
     }
 }
 
@@ -77,7 +81,7 @@ fn translate(root: &Root, step: &RunStep) -> Result<Step, net::Error> {
     })
 }
 
-/// As `knarr run` has it: a bridge for the superuser, the host's own network for others.
+/// As `knarr run` has it.
 fn network(
     root: &Root,
     engine: EngineKind,
@@ -87,7 +91,9 @@ fn network(
         StepNetwork::Host => None,
         StepNetwork::None => return Ok(NetworkMode::None),
         StepNetwork::Named(name) if name != DEFAULT_NETWORK => Some(net::find(root, name)?),
-        StepNetwork::Named(_) | StepNetwork::Default => net::default_network(root, engine, None)?,
+        StepNetwork::Named(_) | StepNetwork::Default => {
+            Some(net::default_network(root, engine, None)?)
+        }
     };
     Ok(joined.map_or(NetworkMode::Host, |network| {
         let wish = Attachment { network: network.name, ..Attachment::default() };

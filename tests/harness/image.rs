@@ -73,6 +73,16 @@ impl Tar {
         self.0.append_data(&mut header, path, content).unwrap();
     }
 
+    /// A file of somebody else than root.
+    pub fn file_of(&mut self, (uid, gid): (u64, u64), path: &str, mode: u32, content: &[u8]) {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(mode);
+        header.set_uid(uid);
+        header.set_gid(gid);
+        header.set_size(content.len() as u64);
+        self.0.append_data(&mut header, path, content).unwrap();
+    }
+
     pub fn directory(&mut self, path: &str, mode: u32) {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Directory);

@@ -271,13 +271,23 @@ fn shown<S: AsRef<OsStr>>(arguments: &[S]) -> String {
 pub struct NewUser(pub User);
 
 impl NewUser {
+    /// With subordinate ids.
     pub fn new() -> Self {
+        Self::made(&[])
+    }
+
+    /// Without subordinate ids.
+    pub fn alone() -> Self {
+        Self::made(&["-K", "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0"])
+    }
+
+    fn made(options: &[&str]) -> Self {
         // tests may be threads of one process
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("knarr{}-{count}", std::process::id());
-        let made = Command::new("useradd").args(["--no-create-home", &name]).status().unwrap();
-        assert!(made.success(), "useradd {name}");
+        let made = Command::new("useradd").args(options).args(["--no-create-home", &name]).status();
+        assert!(made.unwrap().success(), "useradd {name}");
         let id = Command::new("id").args(["-u", &name]).output().unwrap();
         let id = String::from_utf8(id.stdout).unwrap().trim().parse().unwrap();
         Self(User { name, id })

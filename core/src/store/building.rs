@@ -93,10 +93,10 @@ impl LayerBuild {
         let diff_id = hashing.hasher.finish();
         let chain = chain_above(below, &diff_id);
         let info = LayerInfo {
-            diff_id,
             size: exported.bytes,
             entries: exported.entries,
-            skipped_devices: 0,
+            other_owners: exported.other_owners,
+            ..LayerInfo::of(diff_id)
         };
         let folder = self.store.layer_folder(&chain);
         if !self.store.has_layer(&chain) {

@@ -35,6 +35,8 @@ pub(super) struct Exported {
     pub entries: u64,
     /// Of file content.
     pub bytes: u64,
+    /// Entries of others than root.
+    pub other_owners: u64,
 }
 
 fn write(path: &Path, out: &mut dyn Write, changes: bool) -> Result<Exported> {
@@ -126,6 +128,8 @@ impl Exporter<'_> {
         } else {
             attributes.gid.into()
         });
+        let is_root = matches!((header.uid(), header.gid()), (Ok(0), Ok(0)));
+        self.exported.other_owners += u64::from(!is_root);
         header.set_mtime(u64::try_from(attributes.mtime.0).unwrap_or(0));
         header.set_size(0);
         let xattrs = &attributes.xattrs;

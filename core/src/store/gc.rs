@@ -3,14 +3,15 @@
 //! Two steps make this safe beside other processes: under `content.lock`, which nobody who adds content holds
 //! then, what is garbage is found and loses its name; what takes long (deleting trees) comes after.
 
-use super::{Error, Image, Result, Store, images};
+use super::{Error, Image, LayerInfo, Result, Store, images};
 use crate::fsx;
 use crate::image::{Descriptor, Digest, Reference};
 use crate::lock::Lock;
+use crate::record;
 use crate::sys;
 use std::collections::HashSet;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// That a container uses an image, whatever became of the image's names.
@@ -128,17 +129,19 @@ impl Store {
         })?;
         let used: HashSet<&Digest> = usages.iter().flat_map(|usage| &usage.layers).collect();
         for chain in chains.iter().filter(|chain| !used.contains(chain) && self.has_layer(chain)) {
-            sys::remove_tree(&self.take_layer_away(chain)?)?;
+            sys::remove_tree(&take_away(&self.layer_folder(chain))?)?;
         }
         Ok(())
     }
 
-    /// Takes a layer's name away; nobody finds it any more, and its tree can be deleted at leisure.
-    fn take_layer_away(&self, chain: &Digest) -> Result<PathBuf> {
-        let folder = self.layer_folder(chain);
-        let doomed = folder.with_extension(format!("removed-{}", sys::random_name()));
-        fsx::rename(&folder, &doomed)?;
-        Ok(doomed)
+    /// Both kinds of layers' folders, and what is in them: a user's ids may have changed.
+    fn everything_in_layers(&self) -> Result<Vec<(PathBuf, String)>> {
+        let mut found = Vec::new();
+        for folder in [self.root.layers(), self.root.mapped_layers()] {
+            let names = fsx::list(&folder)?;
+            found.extend(names.into_iter().map(|name| (folder.clone(), name)));
+        }
+        Ok(found)
     }
 
     fn refuse_if_used(&self, image: &Image, usages: &[Usage], force: bool) -> Result<()> {
@@ -257,7 +260,7 @@ impl Store {
     /// Takes the names of layers away; the trees themselves are for the caller to delete.
     fn collect_layers(&self, live: &Live, removed: &mut Vec<Removed>) -> Result<Vec<PathBuf>> {
         let mut trees = Vec::new();
-        for name in fsx::list(&self.root.layers())? {
+        for (folder, name) in self.everything_in_layers()? {
             let digests = ["sha256", "sha512"].map(|a| format!("{a}:{name}").parse::<Digest>());
             let Some(chain) = digests.into_iter().find_map(std::result::Result::ok) else {
                 continue;
@@ -265,8 +268,10 @@ impl Store {
             if live.layers.contains(&chain) {
                 continue;
             }
-            let bytes = self.layer_info(&chain).ok().flatten().map_or(0, |info| info.size);
-            trees.push(self.take_layer_away(&chain)?);
+            let folder = folder.join(&name);
+            let info = record::read::<LayerInfo>(&folder.join("layer.json"));
+            let bytes = info.ok().flatten().map_or(0, |info| info.size);
+            trees.push(take_away(&folder)?);
             removed.push(Removed::Layer { chain, bytes });
         }
         Ok(trees)
@@ -275,10 +280,9 @@ impl Store {
     /// Finds what processes that died left: unfinished layers that nobody has locked, and trees whose deletion
     /// was broken off. Removes stale partial downloads and temporary files.
     fn sweep(&self) -> Result<Vec<PathBuf>> {
-        let layers = self.root.layers();
         let mut trees = Vec::new();
-        for name in fsx::list(&layers)? {
-            let path = layers.join(&name);
+        for (folder, name) in self.everything_in_layers()? {
+            let path = folder.join(&name);
             if name.contains(".removed-") {
                 trees.push(path);
             } else if name.contains(".incomplete-") {
@@ -307,6 +311,13 @@ impl Store {
         }
         Ok(trees)
     }
+}
+
+/// Takes a layer's name away; nobody finds it any more, and its tree can be deleted at leisure.
+fn take_away(folder: &Path) -> Result<PathBuf> {
+    let doomed = folder.with_extension(format!("removed-{}", sys::random_name()));
+    fsx::rename(folder, &doomed)?;
+    Ok(doomed)
 }
 
 #[derive(Default)]

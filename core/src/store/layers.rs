@@ -9,14 +9,14 @@
 //! long as the machine runs the page cache has the rest, and after a power cut the layer is unpacked again. One
 //! syncfs(2) at the end of an image takes the marks away; measured, it adds a third to the time of unpacking.
 
+use super::layer::{LayerInfo, UNSYNCED, chain_ids, is_lost};
 use super::unpack::{self, Unpacked};
-use super::{Error, Result, Store, artifact, digest_of};
+use super::{Error, Result, Store, artifact};
 use crate::fsx::{self, Durability};
 use crate::image::{Descriptor, Digest, ImageConfig, ImageManifest};
 use crate::lock::Lock;
-use crate::record::{self, Record};
+use crate::record;
 use crate::sys;
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,73 +26,29 @@ pub use super::unpack::Error as UnpackError;
 /// More threads than this wait for the same disk.
 const PARALLEL_LAYERS: usize = 4;
 
-/// In a layer's folder: the boot during which it was unpacked, until it is known to be on disk.
-const UNSYNCED: &str = "unsynced";
-
-/// Whether a layer was unpacked before this boot, and never known to be on disk.
-fn is_lost(folder: &Path) -> bool {
-    let boot = fsx::read_optional(&folder.join(UNSYNCED));
-    boot.is_ok_and(|boot| boot.is_some_and(|boot| boot != sys::boot_id().as_bytes()))
-}
-
-/// What is known of an unpacked layer (`layer.json`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LayerInfo {
-    pub diff_id: Digest,
-    /// Bytes of file content, as its archive has them.
-    pub size: u64,
-    pub entries: u64,
-    /// Device nodes left out, since an ordinary user may not make any.
-    #[serde(default)]
-    pub skipped_devices: u64,
-}
-
-impl Record for LayerInfo {
-    const KIND: &'static str = "layer";
-    const VERSION: u32 = 1;
-}
-
-/// The chain ids of layers (OCI image-spec, config.md "Layer ChainID"), bottom first.
-pub fn chain_ids(diff_ids: &[Digest]) -> Vec<Digest> {
-    let mut chain: Vec<Digest> = Vec::with_capacity(diff_ids.len());
-    for diff_id in diff_ids {
-        let next = match chain.last() {
-            None => diff_id.clone(),
-            Some(below) => digest_of(format!("{below} {diff_id}").as_bytes()),
-        };
-        chain.push(next);
-    }
-    chain
-}
-
 impl Store {
-    /// The root of an unpacked layer's tree.
-    pub fn layer_path(&self, chain: &Digest) -> PathBuf {
-        self.layer_folder(chain).join("fs")
-    }
-
-    pub fn has_layer(&self, chain: &Digest) -> bool {
-        let folder = self.layer_folder(chain);
-        folder.exists() && !is_lost(&folder)
-    }
-
-    pub fn layer_info(&self, chain: &Digest) -> Result<Option<LayerInfo>> {
-        record::read(&self.layer_folder(chain).join("layer.json")).map_err(Error::Layer)
-    }
-
-    pub(super) fn layer_folder(&self, chain: &Digest) -> PathBuf {
-        self.root.layers().join(chain.digest())
-    }
-
     /// Makes all layers of a variant ready, several at a time, and returns their chain ids, bottom first.
     /// Costs one look for each layer that is ready already.
     pub fn unpack(&self, manifest: &ImageManifest, config: &ImageConfig) -> Result<Vec<Digest>> {
+        self.unpack_after(manifest, config, || {})
+    }
+
+    /// [`Self::unpack`] that does something before, if there is anything to unpack.
+    pub fn unpack_after(
+        &self,
+        manifest: &ImageManifest,
+        config: &ImageConfig,
+        prepare: impl FnOnce(),
+    ) -> Result<Vec<Digest>> {
         let unpacker = self.unpacker(manifest, config)?;
-        let missing: Vec<usize> =
-            (0..unpacker.layers.len()).filter(|at| !unpacker.is_present(*at)).collect();
-        if missing.is_empty() {
+        let missing = |unpacker: &LayerUnpacker| -> Vec<usize> {
+            (0..unpacker.layers.len()).filter(|at| !unpacker.is_present(*at)).collect()
+        };
+        if missing(&unpacker).is_empty() {
             return Ok(unpacker.chains());
         }
+        prepare();
+        let missing = missing(&unpacker);
         let _hold = self.hold()?;
         let next = AtomicUsize::new(0);
         let failure = Mutex::new(None);
@@ -124,7 +80,7 @@ impl Store {
             .filter(|mark| mark.exists())
             .collect();
         if !marks.is_empty() {
-            sys::sync_file_system(&self.root.layers())?;
+            sys::sync_file_system(&self.layers())?;
         }
         for mark in marks {
             fsx::remove_file(&mark)?;
@@ -220,6 +176,8 @@ impl LayerUnpacker {
         if self.is_present(at) {
             return Ok(());
         }
+        // of a store that was laid out before the user had others
+        sys::create_private_dir_all(&self.store.layers())?;
         let work_lock = folder.with_extension("lock");
         let _work = Lock::exclusive(&work_lock)?;
         if self.is_present(at) {
@@ -330,7 +288,7 @@ impl Unfinished {
     pub(super) fn create(store: &Store, stem: &str) -> Result<Self> {
         loop {
             let name = format!("{stem}.incomplete-{}", sys::random_name());
-            let folder = store.root.layers().join(name);
+            let folder = store.layers().join(name);
             sys::create_private_dir_all(&folder)?;
             let path = folder.join("lock");
             let lock = match Lock::exclusive(&path) {

@@ -6,6 +6,7 @@
 //!        blobs/sha256/<hex>       verified before they get this name, never changed afterwards
 //!        incoming/<hex>.partial   a blob that is arriving; its lock is held while somebody writes
 //!        layers/<hex>/fs          an unpacked layer, under its chain id; never changed once it has this name
+//!        layers-mapped/<hex>/fs   the same with the owners that an ordinary user's subordinate ids stand for
 //!        layers/<hex>/layer.json  what is known of it (size, diff id)
 //!        layers/*.incomplete-*    being unpacked, and locked by who does it; unlocked ones are leftovers
 //!        content.lock             shared: nothing may be collected now; exclusive: the collector
@@ -26,6 +27,7 @@ mod export;
 pub mod gc;
 mod hash;
 mod images;
+mod layer;
 mod layers;
 mod layout;
 pub mod merged;
@@ -41,7 +43,8 @@ pub use export::{export, export_changes};
 pub use gc::{Removed, Usage, Usages};
 pub use hash::{Hasher, digest_of};
 pub use images::{Image, Size};
-pub use layers::{LayerInfo, LayerUnpacker, UnpackError, chain_ids};
+pub use layer::{LayerInfo, chain_ids};
+pub use layers::{LayerUnpacker, UnpackError};
 pub use stage::Staged;
 pub use unpack::unpack_archive;
 

@@ -5,6 +5,7 @@ use knarr_core::hint::Hint;
 use knarr_core::image::Platform;
 use knarr_core::image::platform::InvalidPlatform;
 use knarr_core::image::reference::InvalidReference;
+use knarr_core::sys;
 use knarr_core::{record, store};
 use std::io;
 use std::path::PathBuf;
@@ -123,6 +124,10 @@ impl Hint for Error {
             Self::Trigger { source, .. } => return source.hint(),
             Self::Step { exit: Exit::OutOfMemory, .. } => {
                 "allow the step more with --memory".into()
+            }
+            Self::Step { .. } => {
+                let lacking = sys::lacking_ids()?;
+                format!("if it needs other users or groups than yours: {lacking}")
             }
             Self::NoDockerfile { .. } => "name it with -f, or create it there".into(),
             Self::NoStage { stages, .. } if stages.is_empty() => {

@@ -42,20 +42,6 @@ fn default(
     backend: Option<Driver>,
     wish: Attachment,
 ) -> Result<NetworkMode> {
-    let plain = wish == Attachment::default();
-    match net::default_network(store.root(), engine, backend)? {
-        Some(network) => {
-            Ok(NetworkMode::Networks(vec![Attachment { network: network.name, ..wish }]))
-        }
-        None if plain => Ok(NetworkMode::Host),
-        None => {
-            let option = match wish.aliases.is_empty() {
-                true => "--ip",
-                false => "--network-alias",
-            };
-            let network = "host, which is this user's default".to_owned();
-            Err(options::Error::from(options::InvalidNetwork::Meaningless { option, network })
-                .into())
-        }
-    }
+    let network = net::default_network(store.root(), engine, backend)?.name;
+    Ok(NetworkMode::Networks(vec![Attachment { network, ..wish }]))
 }

@@ -15,7 +15,7 @@ use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::store::Store;
 use knarr_core::store::snapshot::{self, Mounted};
-use knarr_core::sys;
+use knarr_core::sys::{self, Owners};
 use rustix::fs::{Mode, OFlags, fstat, stat};
 use rustix::mount::{MountAttrFlags, MoveMountFlags, move_mount};
 use std::os::fd::OwnedFd;
@@ -88,6 +88,7 @@ impl View {
                 source: e.into(),
             })
         };
+        among_owners_of(monitor);
         let mut routes = Vec::new();
         let paths = store.root().container(container.id());
         let in_monitor = PathBuf::from(format!("/proc/{monitor}/root"))
@@ -197,6 +198,17 @@ fn bind(root: &OwnedFd, mount: &ResolvedMount) -> Result<(), BindError> {
         move_mount(&source.tree, c"", &target, c"", flags)
     };
     place().map_err(|e| BindError::Open { path: bind.path.clone(), source: e.into() })
+}
+
+/// An ordinary user sees what belongs to subordinate ids from the container's user namespace. Where it cannot be entered, that
+/// is said of the file that cannot be read.
+fn among_owners_of(monitor: u32) {
+    if rustix::process::geteuid().is_root() || sys::owners() != Owners::Mapped {
+        return;
+    }
+    if let Ok(namespace) = fsx::open(Path::new(&format!("/proc/{monitor}/ns/user"))) {
+        let _ = sys::join_user_namespace(namespace);
+    }
 }
 
 fn is_our_root(root: &OwnedFd) -> bool {

@@ -5,7 +5,7 @@ use super::attach::{self, Attach, End};
 use super::client::Connection;
 use super::guest::Guarded;
 use super::server::Client;
-use super::session::Session;
+use super::session::{OneId, Session};
 use super::sink::Sink;
 use super::spawn::{DEFAULT_SIZE, Helper};
 use super::{Error, streams};
@@ -153,10 +153,12 @@ fn execute(
         names: None,
         networks: None,
         denials: None,
+        one_id: OneId::watch(spec),
         publication: Default::default(),
         _rootless: None,
     };
     let code = session.run().map_err(|source| Error::Watch { source })?;
+    session.remark(code);
     let exit = Exit { code, oom_killed: false, error: None };
     session.announce(&exit);
     session.farewell();

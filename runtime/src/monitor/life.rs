@@ -6,7 +6,7 @@ use super::log::Log;
 use super::networks::{Ear, Networks};
 use super::ownership::{self, Owned};
 use super::server::Client;
-use super::session::Session;
+use super::session::{OneId, Session};
 use super::sink::Sink;
 use super::{client, mounts, streams};
 use crate::engine::{Guest, Launch, cgroup, native, wasm};
@@ -176,7 +176,7 @@ impl<'a> Life<'a> {
             _ => None,
         };
         if layer.is_none() {
-            net::rootless::separate(entered.as_ref())?;
+            net::rootless::separate(entered.as_ref(), || has_other_owners(self.store, spec))?;
         }
         observe(Step::Separated);
         if layer.is_none() && snapshot::mount(&snapshot, spec.auto_remove)? == Mounted::Overlay {
@@ -262,6 +262,7 @@ impl<'a> Life<'a> {
             names,
             networks: Some(Networks { root, spec, guest: ear.transpose()? }),
             denials: attached.denials,
+            one_id: OneId::watch(spec),
             publication: net::Publication::new(held, &attached.endpoints),
             _rootless: entered,
         })
@@ -277,6 +278,7 @@ impl<'a> Life<'a> {
         let spec = &self.container.spec;
         let code = session.run().map_err(|source| Error::Watch { source })?;
         observe(Step::Ended);
+        session.remark(code);
         let exit = Exit { code, oom_killed: self.was_oom_killed(), error: None };
         // a container that vanishes now needs no record of its end
         let recorded = match spec.auto_remove {
@@ -392,6 +394,14 @@ pub(crate) fn snapshot_of(store: &Store, spec: &ContainerSpec) -> Snapshot {
         work: paths.work(),
         target: paths.rootfs(),
     }
+}
+
+/// Whether a guest may meet or make files of others than root. Where it does not, an ordinary user's namespace is made faster.
+fn has_other_owners(store: &Store, spec: &ContainerSpec) -> bool {
+    spec.engine == EngineKind::Native
+        || !matches!(&*spec.process.user, "" | "0" | "root" | "0:0" | "root:root")
+        || !spec.mounts.is_empty()
+        || spec.image.layers.iter().any(|layer| store.has_other_owners(layer))
 }
 
 /// In our own mount namespace; what cannot be unmounted goes when we end.

@@ -12,22 +12,23 @@ use knarr_core::sys;
 const LOOPBACK_NETWORK: &str = "loopback";
 
 /// Made on first use: a bridge for the superuser, and for an ordinary user whose networks can have a way out. Else the
-/// loopback for Wasm, and `None`, the host's own network, for native containers.
+/// loopback for Wasm; and for native containers, which nothing but a network of their own keeps from what is the host's, a
+/// bridge all the same, although nothing leads out of it. Nobody gets the host's network without asking.
 pub fn default_network(
     root: &Root,
     engine: EngineKind,
     backend: Option<Driver>,
-) -> Result<Option<NetworkSpec>> {
+) -> Result<NetworkSpec> {
     match (backend, engine) {
-        (Some(Driver::Bridge), _) => store::ensure_default(root).map(Some),
-        (None, _) if sys::is_superuser() || rootless::is_at_hand() => {
-            store::ensure_default(root).map(Some)
-        }
+        (Some(Driver::Bridge), _) => store::ensure_default(root),
         (Some(Driver::Loopback), EngineKind::Native) => {
             Err(Error::OnlyWasm { network: LOOPBACK_NETWORK.to_owned() })
         }
-        (None, EngineKind::Native) => Ok(None),
-        (_, EngineKind::Wasm) => loopback(root).map(Some),
+        (None, EngineKind::Native) => store::ensure_default(root),
+        (None, EngineKind::Wasm) if sys::is_superuser() || rootless::is_at_hand() => {
+            store::ensure_default(root)
+        }
+        (_, EngineKind::Wasm) => loopback(root),
     }
 }
 

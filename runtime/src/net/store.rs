@@ -64,7 +64,8 @@ pub fn ensure_default(root: &Root) -> Result<NetworkSpec> {
     if let Some(network) = load(root, DEFAULT_NETWORK)? {
         return Ok(network);
     }
-    let new = NewNetwork { name: DEFAULT_NETWORK.to_owned(), ..NewNetwork::default() };
+    let name = DEFAULT_NETWORK.to_owned();
+    let new = NewNetwork { name, driver: Some(Driver::Bridge), ..NewNetwork::default() };
     match create(root, new) {
         // somebody else was faster
         Err(Error::NameTaken { .. }) => load(root, DEFAULT_NETWORK)?

@@ -97,7 +97,7 @@ fn live(
     let mut network = net::attach(networks, &spec, id.short(), &mut |_| Ok(()))?;
     let mut names = net::names::serve(networks, &spec, &mut network)
         .map_err(|e| Error::system("answer the step's questions for names", e))?;
-    net::rootless::separate(entered.as_ref())?;
+    net::rootless::separate(entered.as_ref(), || true)?;
     // before what is mounted is unmounted, whatever was started has ended
     overlay(&step.rootfs)?;
     undo.push(|| unmount(rootfs));

@@ -4,6 +4,7 @@ use super::{Result, lookup, names};
 use knarr_core::fsx;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
+use knarr_core::sys;
 
 /// Deletes folders without a `spec.json` and names without an owner. Does nothing while a container is being
 /// made: the next command sweeps.
@@ -32,8 +33,8 @@ fn sweep_under(root: &Root, _alone: &Lock) -> Result<()> {
         // a remover that is still at work holds this lock; losing the folder under our feet is fine
         match Lock::try_exclusive_directory(paths.data()) {
             Ok(Some(_lock)) => {
-                fsx::remove_dir_all(paths.run())?;
-                fsx::remove_dir_all(paths.data())?;
+                sys::remove_tree(paths.run())?;
+                sys::remove_tree(paths.data())?;
             }
             Ok(None) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}

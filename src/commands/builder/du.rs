@@ -37,6 +37,7 @@ const LISTING: Listing = Listing {
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
+    context.among_owners();
     let (_, mut entries, _) = entries(&store)?;
     entries.retain(matching(&args.filter)?);
     let now = Timestamp::now();

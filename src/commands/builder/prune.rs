@@ -33,6 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let filters =
         Filters { unused_for: unused_for(&args.filter)?, keep: args.keep_storage, all: args.all };
     let store = context.store()?;
+    context.among_owners();
     let (cache, _, used) = entries(&store)?;
     let mut doomed = candidates(&cache, &filters, &used)?;
     doomed.retain(matching);

@@ -54,7 +54,13 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         labels: pairs(&args.label),
         options: pairs(&args.opt),
     };
-    ui::line(net::create(&context.root, new)?.id)?;
+    let network = net::create(&context.root, new)?;
+    if args.driver.is_none() && network.driver == Driver::Loopback {
+        ui::warning(
+            "this user can make no bridge: the network is on the host's loopback, for Wasm containers only",
+        );
+    }
+    ui::line(network.id)?;
     Ok(0)
 }
 

@@ -42,6 +42,7 @@ struct Line(&'static str, usize, usize, u64, u64);
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let (store, root) = (context.store()?, &context.root);
+    context.among_owners();
     if args.verbose {
         return details::run(&store, root);
     }
@@ -86,7 +87,10 @@ fn images(store: &Store, root: &Root) -> Result<Line, Failure> {
         }
         active += usize::from(is_active);
     }
-    let size = size_of(&root.blobs()) + size_of(&root.layers()) + size_of(&root.incoming());
+    let size = [root.blobs(), root.layers(), root.mapped_layers(), root.incoming()]
+        .iter()
+        .map(|folder| size_of(folder))
+        .sum::<u64>();
     Ok(Line("Images", ids.len(), active, size, size.saturating_sub(in_use)))
 }
 

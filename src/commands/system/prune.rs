@@ -28,6 +28,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let _inside = crate::commands::network::inside(context)?;
     let store = context.store()?;
+    context.among_owners();
     let root = &context.root;
     let stopped = prune::candidates(&store, &Filters::default())?;
     if !args.force {

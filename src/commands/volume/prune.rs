@@ -34,6 +34,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         ui::line("Total reclaimed space: 0B")?;
         return Ok(0);
     }
+    context.among_owners();
     if !args.force {
         show(root, &unused);
         if !terminal::confirm("Remove them?")? {

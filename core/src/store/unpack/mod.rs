@@ -20,7 +20,7 @@ pub use settle::settle;
 
 use super::Hasher;
 use super::error::storage_hint;
-use super::layers::LayerInfo;
+use super::layer::LayerInfo;
 use crate::hint::Hint;
 use crate::image::Digest;
 use crate::sys::{self, Attributes, Tree};
@@ -50,6 +50,10 @@ pub enum Error {
     InvalidWhiteout { name: String },
     #[error("cannot {operation} {name:?}")]
     Entry { operation: &'static str, name: String, source: io::Error },
+    #[error(
+        "{name:?} has an owner that only the user's namespace knows, and this process is outside"
+    )]
+    OutsideNamespace { name: String },
     #[error("it unpacks to more than the limit of {limit} bytes")]
     TooLarge { limit: u64 },
 }
@@ -95,7 +99,7 @@ impl Unpacked {
 
     /// A layer with nothing but a Wasm binary.
     pub fn module(diff_id: Digest, size: u64) -> Self {
-        let info = LayerInfo { diff_id, size, entries: 1, skipped_devices: 0 };
+        let info = LayerInfo { size, entries: 1, ..LayerInfo::of(diff_id) };
         Self { info, implied: Vec::new(), links: Vec::new(), opaque_root: false }
     }
 }

@@ -5,8 +5,8 @@ use super::spill::{Late, Spill};
 use super::tar::{Entry, Kind, Reader, lossy};
 use super::{Error, Options, Unpacked};
 use crate::image::Digest;
-use crate::store::layers::LayerInfo;
-use crate::sys::{Attributes, Folder, NodeKind, Special, Tree};
+use crate::store::layer::LayerInfo;
+use crate::sys::{self, Attributes, Folder, NodeKind, Owners, Special, Tree};
 use std::collections::HashSet;
 use std::io::{self, BufRead, ErrorKind};
 use std::os::unix::fs::FileExt;
@@ -33,6 +33,8 @@ pub struct Placer<'a> {
     size: u64,
     entries: u64,
     skipped_devices: u64,
+    other_owners: u64,
+    unknown_owners: u64,
 }
 
 impl<'a> Placer<'a> {
@@ -49,6 +51,8 @@ impl<'a> Placer<'a> {
             size: 0,
             entries: 0,
             skipped_devices: 0,
+            other_owners: 0,
+            unknown_owners: 0,
         })
     }
 
@@ -86,7 +90,6 @@ impl<'a> Placer<'a> {
 
     /// Sets the times of directories, last of all.
     pub fn finish(mut self, diff_id: &Digest) -> Result<Unpacked, Error> {
-        let superuser = self.options.superuser;
         self.current = None;
         let tree = self.tree;
         self.times.for_each(|late| {
@@ -97,7 +100,7 @@ impl<'a> Placer<'a> {
                 Err(e) => return Err(e).during("open", &late.path),
             };
             // an ordinary user needed the right to write; to read is kept, for copies
-            if !superuser && late.mode & 0o200 == 0 {
+            if !tree.keeps_owners() && late.mode & 0o200 == 0 {
                 folder.set_mode(late.mode | 0o500).during("set the mode of", &late.path)?;
             }
             folder.set_mtime(late.mtime).during("set the time of", &late.path)
@@ -110,6 +113,8 @@ impl<'a> Placer<'a> {
                 size: self.size,
                 entries: self.entries,
                 skipped_devices: self.skipped_devices,
+                other_owners: self.other_owners,
+                unknown_owners: self.unknown_owners,
             },
             implied,
             links: self.links,
@@ -118,10 +123,33 @@ impl<'a> Placer<'a> {
     }
 
     fn root(&mut self, entry: &Entry) -> Result<(), Error> {
+        let attributes = self.attributes(entry, false)?;
         self.tree
-            .set_attributes(self.tree.root(), &attributes(entry, false))
+            .set_attributes(self.tree.root(), &attributes)
             .during("set the attributes of", b"/")?;
         self.late(&[], entry)
+    }
+
+    /// Whom this user's namespace does not have, root stands for.
+    fn attributes<'e>(
+        &mut self,
+        entry: &'e Entry,
+        with_time: bool,
+    ) -> Result<Attributes<'e>, Error> {
+        let (mut uid, mut gid) = (entry.uid, entry.gid);
+        if (uid, gid) != (0, 0) {
+            self.other_owners += 1;
+            if self.tree.keeps_owners() {
+                let [has_user, has_group] = sys::is_mapped(uid, gid);
+                self.unknown_owners += u64::from(!has_user || !has_group);
+                uid = if has_user { uid } else { 0 };
+                gid = if has_group { gid } else { 0 };
+            } else if sys::owners() == Owners::Mapped {
+                return Err(Error::OutsideNamespace { name: lossy(&entry.name) });
+            }
+        }
+        let mtime = with_time.then_some(entry.mtime);
+        Ok(Attributes { mode: entry.mode, uid, gid, mtime, xattrs: &entry.xattrs })
     }
 
     fn late(&mut self, path: &[u8], entry: &Entry) -> Result<(), Error> {
@@ -150,9 +178,8 @@ impl<'a> Placer<'a> {
             other => other.during("create the directory", path)?,
         }
         let folder = parent.open(name).during("open the directory", path)?;
-        self.tree
-            .set_attributes(&folder, &attributes(entry, false))
-            .during("set the attributes of", path)?;
+        let attributes = self.attributes(entry, false)?;
+        self.tree.set_attributes(&folder, &attributes).during("set the attributes of", path)?;
         if hides {
             self.opaque(&folder, path)?;
         }
@@ -168,7 +195,7 @@ impl<'a> Placer<'a> {
         entry: &Entry,
         reader: &mut Reader<R>,
     ) -> Result<(), Error> {
-        let attributes = attributes(entry, true);
+        let attributes = self.attributes(entry, true)?;
         match entry.kind {
             Kind::File => {
                 let file = self
@@ -335,14 +362,4 @@ fn write_sparse(
         offset += piece.len() as u64;
     }
     Ok(())
-}
-
-fn attributes(entry: &Entry, with_time: bool) -> Attributes<'_> {
-    Attributes {
-        mode: entry.mode,
-        uid: entry.uid,
-        gid: entry.gid,
-        mtime: with_time.then_some(entry.mtime),
-        xattrs: &entry.xattrs,
-    }
 }

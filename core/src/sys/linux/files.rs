@@ -5,9 +5,12 @@ use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::ffi::CStr;
 use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// Creates a directory and its missing parents so that only their owner may enter (mode 0700).
 pub fn create_private_dir_all(path: &Path) -> fsx::Result<()> {
@@ -26,7 +29,7 @@ pub fn open_to_others(path: &Path) -> fsx::Result<Option<u32>> {
     match std::fs::metadata(path) {
         Ok(found) if found.uid() != rustix::process::geteuid().as_raw() => Ok(None),
         Ok(found) => Ok(Some(found.mode() & 0o7777).filter(|mode| mode & 0o077 != 0)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).at("inspect", path),
     }
 }
@@ -44,7 +47,7 @@ pub fn is_same_file(file: &File, path: &Path) -> fsx::Result<bool> {
     let open = file.metadata().at("inspect", path)?;
     match path.metadata() {
         Ok(named) => Ok(open.dev() == named.dev() && open.ino() == named.ino()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e).at("inspect", path),
     }
 }
@@ -65,7 +68,7 @@ pub fn rename_new(from: &Path, to: &Path) -> fsx::Result<()> {
 pub fn age(path: &Path) -> fsx::Result<std::time::Duration> {
     match path.metadata().and_then(|metadata| metadata.modified()) {
         Ok(changed) => Ok(changed.elapsed().unwrap_or_default()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Default::default()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Default::default()),
         Err(e) => Err(e).at("inspect", path),
     }
 }
@@ -93,7 +96,35 @@ pub fn random_name() -> String {
 ///
 /// Never follows a symbolic link, and opens each directory relative to its parent: a tree that somebody
 /// changes meanwhile leads nowhere else.
+///
+/// What belongs to an ordinary user's subordinate ids is removed by a process of ours among those.
 pub fn remove_tree(path: &Path) -> fsx::Result<()> {
+    match remove_own_tree(path) {
+        Err(e)
+            if e.kind() == ErrorKind::PermissionDenied
+                && super::owners() == super::Owners::Mapped
+                && !super::gives_owners()
+                && remove_inside(path) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+fn remove_inside(path: &Path) -> bool {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("knarr").args(["internal", "remove"]).arg(path);
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|ended| ended.success()) && is_gone(path)
+}
+
+fn is_gone(path: &Path) -> bool {
+    fs::lstat(path).err() == Some(Errno::NOENT)
+}
+
+fn remove_own_tree(path: &Path) -> fsx::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Errno::INVAL).at("remove", path);
     };
@@ -127,7 +158,7 @@ pub fn tree_size(path: &Path) -> fsx::Result<u64> {
         }
         match super::names(&path) {
             Ok(names) => waiting.extend(names.iter().map(|name| path.join(super::os_path(name)))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(e).at("list", &path),
         }
     }

@@ -2,6 +2,7 @@ mod files;
 mod inspect;
 mod namespace;
 mod overlay;
+mod subordinate;
 mod tree;
 
 pub use files::{
@@ -13,8 +14,12 @@ pub use inspect::{
     is_portable_xattr, is_unknown_file_system, look, names, node_kind, open_itself, os_path,
     read_link, symlink_loop, xattrs_of, xattrs_of_open,
 };
-pub use namespace::{enter_mount_namespace, enter_user_namespace, is_superuser, ordinary_user};
+pub use namespace::{
+    Owners, enter_mount_namespace, enter_user_namespace, enter_user_namespace_alone, gives_owners,
+    is_mapped, is_superuser, join_user_namespace, ordinary_user, owners,
+};
 pub use overlay::{Overlay, mount_overlay};
+pub use subordinate::{Ids, Lacking, Range, Subordinate, lacking_ids, subordinate};
 pub use tree::{Attributes, Folder, NodeKind, Special, Tree};
 
 use std::os::fd::{AsFd, AsRawFd};

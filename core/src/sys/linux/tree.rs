@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub struct Tree {
     root: Folder,
     superuser: bool,
+    owners: bool,
 }
 
 /// An open directory of a [`Tree`].
@@ -58,10 +59,16 @@ pub struct Attributes<'a> {
 pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Tree {
-    /// Opens a directory that exists. As `superuser`, owners, privileged attributes and devices are set; for
-    /// an ordinary user everything belongs to that user.
+    /// Opens a directory that exists. As `superuser`, owners, privileged attributes and devices are set; an ordinary user
+    /// sets owners where that is possible ([`super::gives_owners`]), elsewhere everything belongs to that user.
     pub fn open(path: &Path, superuser: bool) -> io::Result<Self> {
-        Ok(Self { root: Folder(fs::open(path, DIRECTORY, Mode::empty())?), superuser })
+        let root = Folder(fs::open(path, DIRECTORY, Mode::empty())?);
+        Ok(Self { root, superuser, owners: superuser || super::gives_owners() })
+    }
+
+    /// Whether files get the owners that they should have.
+    pub fn keeps_owners(&self) -> bool {
+        self.owners
     }
 
     pub fn root(&self) -> &Folder {
@@ -103,7 +110,7 @@ impl Tree {
 
     fn set(&self, fd: impl AsFd, attributes: &Attributes, owner: u32) -> io::Result<()> {
         let mut mode = attributes.mode;
-        if self.superuser {
+        if self.owners {
             let (uid, gid) = ids(attributes);
             fs::fchown(&fd, uid, gid)?;
         } else {
@@ -128,7 +135,7 @@ impl Tree {
         kind: NodeKind,
         attributes: &Attributes,
     ) -> io::Result<()> {
-        if self.superuser {
+        if self.owners {
             let (uid, gid) = ids(attributes);
             fs::chownat(&folder.0, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
         }
@@ -151,7 +158,7 @@ impl Tree {
     }
 
     fn wants(&self, xattr: &[u8]) -> bool {
-        is_portable_xattr(xattr) && (self.superuser || xattr.starts_with(b"user."))
+        is_portable_xattr(xattr) && (self.owners || xattr.starts_with(b"user."))
     }
 
     /// As Docker: a file system without such attributes loses them.

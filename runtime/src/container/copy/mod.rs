@@ -38,8 +38,9 @@ pub fn from_container(
 ) -> Result<()> {
     // before this process may change its namespaces
     let host = Tree::host(target)?;
-    let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let view = View::of(store, id)?;
+    // this user, as the namespace has it
+    let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let source = Source::open(&Tree::container(&view, source)?, source, options.follow_link)?;
     let owner = if options.archive { None } else { Some(owner) };
     source.copy_to(&host, &target.to_string_lossy(), Policy { owner, merge: true })

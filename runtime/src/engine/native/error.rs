@@ -3,6 +3,7 @@
 use crate::engine::{BindError, UserNamespaces, cgroup};
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
+use knarr_core::sys::lacking_ids;
 use std::io;
 
 /// A native container that could not be started, entered or cleared away.
@@ -54,7 +55,7 @@ pub enum Error {
         "native containers of an ordinary user need a user namespace, and this process is in none"
     )]
     NotInUserNamespace { namespaces: UserNamespaces },
-    #[error("{user} of the image does not exist in a user namespace of one user")]
+    #[error("{user} of the image does not exist in this user's namespace")]
     UserNotMapped { user: String },
     #[error("the container has stopped")]
     NotRunning { source: io::Error },
@@ -130,9 +131,10 @@ impl Hint for Error {
             Self::NotInUserNamespace { namespaces } => {
                 Some(namespaces.remedy().unwrap_or("run knarr as the superuser").into())
             }
-            Self::UserNotMapped { .. } => {
-                Some("run it as root inside, which is you outside (--user 0), or run knarr as the superuser".into())
-            }
+            Self::UserNotMapped { .. } => Some(match lacking_ids() {
+                Some(lacking) => format!("{lacking}; or run it as root inside, which is you outside (--user 0)"),
+                None => "give this user more ids in /etc/subuid and /etc/subgid, or run it as root inside (--user 0)".into(),
+            }),
             Self::Setup { operation, source, .. } => setup_hint(operation, source),
             Self::Cgroup(error) => error.hint(),
             Self::Bind(error) => error.hint(),

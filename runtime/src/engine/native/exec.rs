@@ -16,7 +16,7 @@ use crate::sys::process;
 use crate::sys::signal::SignalQueue;
 use knarr_core::root::Root;
 use knarr_core::spec::ContainerSpec;
-use knarr_core::sys::is_superuser;
+use knarr_core::sys::{is_superuser, join_user_namespace};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -55,7 +55,11 @@ pub fn exec(
     // before anything of ours can be seen in the container
     sys::set_dumpable(false).doing("protect", "this process")?;
     if !same_namespace(&proc, "user")? {
-        sys::setns(init.as_fd(), libc::CLONE_NEWUSER)
+        let namespace =
+            rustix::fs::open(proc.join("ns/user"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        namespace
+            .map_err(Into::into)
+            .and_then(join_user_namespace)
             .doing("join", "the container's user namespace")?;
     }
     let tree = RootDir::open(&proc.join("root"))

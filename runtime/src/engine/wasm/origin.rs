@@ -19,9 +19,10 @@ pub(super) struct Origin {
 impl Origin {
     /// Files in `layers/` never change; nobody else may be trusted for that.
     pub fn of(root: &Root, path: &Path, metadata: Metadata) -> Option<Self> {
-        let layers = std::path::absolute(root.layers()).ok()?;
         let path = std::path::absolute(path).ok()?;
-        let layer = path.strip_prefix(layers).ok()?.components().next()?;
+        let layers = [root.layers(), root.mapped_layers()].map(std::path::absolute);
+        let below = layers.iter().flatten().find_map(|layers| path.strip_prefix(layers).ok())?;
+        let layer = below.components().next()?;
         Some(Self { layer: layer.as_os_str().to_str()?.to_owned(), metadata })
     }
 }

@@ -3,6 +3,7 @@
 //! The guest's output goes to the log, to the monitor's own standard streams (in the foreground) and to attached
 //! clients; it is read only as fast as the slowest of them takes it, as with any pipe.
 
+mod ids;
 mod ready;
 
 use super::control::{Request, Response};
@@ -18,6 +19,7 @@ use crate::net::{Denials, Publication};
 use crate::state::Exit;
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
+pub(super) use ids::OneId;
 use ready::Source;
 pub(super) use ready::timeout;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -74,6 +76,8 @@ pub(super) struct Session<'a> {
     pub networks: Option<Networks<'a>>,
     /// Tells what the container was refused.
     pub denials: Option<Denials>,
+    /// Looks whether it fails for want of ids.
+    pub one_id: Option<OneId>,
     /// The published ports of the host.
     pub publication: Publication,
     /// An ordinary user's networks are there as long as somebody has this.
@@ -207,6 +211,9 @@ impl Session<'_> {
     }
 
     fn pass_on(&mut self, stream: Stream, bytes: &[u8]) {
+        if let Some(one_id) = &mut self.one_id {
+            one_id.look(bytes);
+        }
         if let Some(log) = &mut self.log {
             // a full disk must not take the guest down: the log has a gap then
             let _ = log.write(stream, bytes);

@@ -64,7 +64,11 @@ fn keep(root: &Root) -> Result<(), Error> {
     reset_signals();
     rustix::process::setsid().doing("leave the session")?;
     let Place { namespaces, mut inside, users } = Place::take(root)?;
-    let mut way = Way::open(root, inside.id());
+    let mut way = Way::new(root, inside.id());
+    if !users.is_empty() {
+        // they had one
+        way.open();
+    }
     let listener = listen_at(root)?;
     // whoever started us waits for the end of this output
     let said = write!(std::io::stdout(), "{READY}").and_then(|()| std::io::stdout().flush());
@@ -124,7 +128,7 @@ fn listen_at(root: &Root) -> Result<OwnedFd, Error> {
     Ok(socket)
 }
 
-/// Hands out the namespaces, and sockets of the host's, until nobody has used them for a while. An uplink that ends is
+/// Hands out the namespaces, a way out of them, and sockets of the host's, until nobody has used them for a while. An uplink that ends is
 /// replaced, a few times if none lasts.
 fn serve(
     listener: &OwnedFd,
@@ -157,10 +161,12 @@ fn serve(
         }
         way.tick();
         let mut ready = ready.into_iter();
-        users.retain(|user| !ready.next().unwrap_or(false) || outside::lend(user).is_some());
+        users.retain(|user| {
+            !ready.next().unwrap_or(false) || outside::answer(user, || way.open()).is_some()
+        });
         if arrived && let Ok(user) = accept_with(listener, SocketFlags::CLOEXEC) {
             // one that went away at once is none
-            if namespaces.send(&user, way.name()).is_ok() {
+            if namespaces.send(&user).is_ok() {
                 users.push(user);
             }
         }

@@ -17,7 +17,8 @@
 //! When the keeper is killed, the namespaces live on with those inside ([`survivors`]). Whoever comes next starts another keeper,
 //! which goes on with them.
 //!
-//! The user is root in that user namespace, and nobody else is mapped into it.
+//! The user is root in that user namespace, and the user's subordinate ids are the others in it. A build, which writes their files
+//! and starts containers, is in that one as well, and not in its networks.
 
 mod clients;
 mod error;
@@ -35,18 +36,21 @@ pub(super) use outside::Outside;
 
 use super::ports::{self, Held};
 use crate::engine::UserNamespaces;
+use crate::engine::native::sys::owner_of;
 use error::Doing;
+use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
 use knarr_core::spec::network::Driver;
 use knarr_core::spec::{ContainerSpec, NetworkMode, Port, Protocol};
-use knarr_core::sys;
+use knarr_core::sys::{self, Owners};
 use namespaces::Namespaces;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A user's networks are there as long as somebody has this.
@@ -70,10 +74,39 @@ impl Entered {
     }
 }
 
-/// For the log of a container without an uplink.
+/// For a container without an uplink.
 pub fn no_uplink() -> String {
     let reason = uplink::lacking().unwrap_or("neither pasta nor slirp4netns works here");
     format!("nothing leads out of this user's networks: {reason}")
+}
+
+/// What to tell before a start on networks: that they lead nowhere although they were made to, and why.
+pub fn shortcoming(root: &Root, network: &NetworkMode) -> Option<String> {
+    let NetworkMode::Networks(wishes) = network else { return None };
+    let should_lead_out = |name: &str| {
+        let found = super::store::load(root, name).ok().flatten();
+        found.is_some_and(|network| network.driver == Driver::Bridge && !network.internal)
+    };
+    let concerns = !sys::is_superuser()
+        && wishes.iter().any(|wish| should_lead_out(&wish.network))
+        && uplink::lacking().is_some();
+    concerns.then(no_uplink)
+}
+
+/// Which network a container gets that asks for none, and why, for [`knarr info`]: of native and of Wasm containers.
+pub fn defaults() -> [String; 2] {
+    let bridge = || "bridge".to_owned();
+    if sys::is_superuser() {
+        return [bridge(), bridge()];
+    }
+    let namespaces = UserNamespaces::detect();
+    match (namespaces.remedy(), uplink::lacking()) {
+        (None, None) => ["bridge, with pasta or slirp4netns as the way out".to_owned(), bridge()],
+        (None, Some(reason)) => {
+            [format!("bridge, with no way out: {reason}"), format!("loopback: {reason}")]
+        }
+        (Some(remedy), _) => [format!("none: {remedy}"), format!("loopback: {remedy}")],
+    }
 }
 
 /// How often a keeper may be on its way out just when we come.
@@ -81,7 +114,16 @@ const ATTEMPTS: usize = 5;
 
 /// Whether this process has to enter an ordinary user's networks before it can change them.
 pub fn is_outside() -> bool {
-    !rustix::process::geteuid().is_root()
+    !rustix::process::geteuid().is_root() || !sys::is_superuser() && !owns_network()
+}
+
+/// Whether the network namespace belongs to the user namespace of this process.
+fn owns_network() -> bool {
+    let identity = |fd: &dyn AsFd| rustix::fs::fstat(fd.as_fd()).map(|s| (s.st_dev, s.st_ino)).ok();
+    let open = |name: &str| fsx::open(&Path::new("/proc/self/ns").join(name)).ok();
+    let (Some(network), Some(user)) = (open("net"), open("user")) else { return false };
+    // it does not tell of a namespace further out
+    owner_of(&network).ok().is_some_and(|owner| identity(&owner) == identity(&user))
 }
 
 /// Whether an ordinary user can have networks with a way out.
@@ -99,20 +141,49 @@ pub fn enter(root: &Root, spec: &ContainerSpec) -> Result<Option<Entered>, super
         return Ok(None);
     }
     let held = held(root, &spec.ports)?;
-    let (connection, namespaces, uplink) = connected(root)?;
+    let (connection, namespaces) = connected(root)?;
+    let uplink = outside::ask_way(&connection).doing("ask for a way out of the networks")?;
     namespaces.enter()?;
     // with the networks that were made by those who had no need to enter
     super::reload(root)?;
     Ok(Some(Entered { _connection: connection, uplink, held }))
 }
 
-/// Gives this process a mount namespace of its own, unless it got one when it entered.
-pub fn separate(entered: Option<&Entered>) -> Result<(), super::Error> {
+/// Gives this process a mount namespace of its own, unless it got one when it entered. `others`: whether an ordinary user needs
+/// more ids there than that user's own.
+pub fn separate(
+    entered: Option<&Entered>,
+    others: impl FnOnce() -> bool,
+) -> Result<(), super::Error> {
     match (sys::is_superuser(), entered) {
         (true, _) => Ok(sys::enter_mount_namespace()?),
-        (false, None) => Ok(sys::enter_user_namespace().map_err(Error::Separate)?),
+        (false, None) if others() => Ok(sys::enter_user_namespace().map_err(Error::Separate)?),
+        (false, None) => Ok(sys::enter_user_namespace_alone().map_err(Error::Separate)?),
         (false, Some(_)) => Ok(()),
     }
+}
+
+/// Moves this process, which must have a single thread, to where it can make files of the user's subordinate ids, and change
+/// and look into those of containers. Nothing happens where that is so already, or where the user has one id only, as
+/// [`sys::owners`] says afterwards too if it turns out that the others cannot be had. `for_start`: it is going to start
+/// containers, so that it must be where their networks are.
+pub fn among_owners(root: &Root, for_start: bool) {
+    if rustix::process::geteuid().is_root() || sys::owners() != Owners::Mapped {
+        return;
+    }
+    let keeper = match for_start {
+        true => connected(root).map(Some),
+        false => ask(root),
+    };
+    if let Ok(Some((connection, namespaces))) = keeper
+        && namespaces.join_user().is_ok()
+    {
+        // the namespaces are there as long as this process is
+        std::mem::forget(connection);
+        return;
+    }
+    // where no networks can be had, files can
+    let _ = sys::enter_user_namespace();
 }
 
 fn belongs(root: &Root, spec: &ContainerSpec) -> Result<bool, super::Error> {
@@ -140,9 +211,9 @@ fn held(root: &Root, wishes: &[Port]) -> Result<Vec<Held>, super::Error> {
 
 /// Enters the user's networks if there are any just now: for those who only change what is there.
 pub fn enter_existing(root: &Root) -> Result<Option<Entered>, Error> {
-    let Some((connection, namespaces, uplink)) = existing(root)? else { return Ok(None) };
+    let Some((connection, namespaces)) = existing(root)? else { return Ok(None) };
     namespaces.enter()?;
-    Ok(Some(Entered { _connection: connection, uplink, held: Vec::new() }))
+    Ok(Some(Entered { _connection: connection, uplink: None, held: Vec::new() }))
 }
 
 /// [`super::detach`] for a process that is not inside, by one that is. `false`: there are no networks any more.
@@ -159,7 +230,7 @@ pub(super) fn detach(root: &Root, id: &ContainerId) -> Result<bool, Error> {
     }
 }
 
-type Answer = (OwnedFd, Namespaces, Option<String>);
+type Answer = (OwnedFd, Namespaces);
 
 /// `None`: there are no networks just now.
 fn existing(root: &Root) -> Result<Option<Answer>, Error> {
@@ -199,7 +270,7 @@ fn ask(root: &Root) -> Result<Option<Answer>, Error> {
         Err(e) => return Err(e).doing("reach the keeper of the networks"),
     }
     let received = Namespaces::receive(&socket).doing("take the namespaces of the networks")?;
-    Ok(received.map(|(namespaces, uplink)| (socket, namespaces, uplink)))
+    Ok(received.map(|namespaces| (socket, namespaces)))
 }
 
 /// Starts a keeper, and waits until it listens.

@@ -79,7 +79,7 @@ impl Namespaces {
     /// the same as there.
     fn rejoin(&self, root: &Root) -> Result<(), Error> {
         const DOING: &str = "enter the networks of a keeper that was killed";
-        move_into(&self.user, LinkNameSpaceType::User).doing(DOING)?;
+        self.join_user()?;
         move_into(&self.network, LinkNameSpaceType::Network).doing(DOING)?;
         sys::enter_mount_namespace()?;
         let base = fsx::open(Path::new("/proc/self/ns/mnt"))?;
@@ -98,11 +98,10 @@ impl Namespaces {
     pub fn enter(&self) -> Result<(), Error> {
         // entering a mount namespace loses it
         let directory = rustix::process::getcwd(Vec::new());
-        for (namespace, kind) in [
-            (&self.user, LinkNameSpaceType::User),
-            (&self.network, LinkNameSpaceType::Network),
-            (&self.mount, LinkNameSpaceType::Mount),
-        ] {
+        self.join_user()?;
+        for (namespace, kind) in
+            [(&self.network, LinkNameSpaceType::Network), (&self.mount, LinkNameSpaceType::Mount)]
+        {
             move_into(namespace, kind).doing("enter the namespaces of the networks")?;
         }
         // SAFETY: NEWNS touches neither memory nor descriptors; the process has a single thread.
@@ -114,21 +113,29 @@ impl Namespaces {
         Ok(())
     }
 
-    /// Sends them over a connection.
-    pub fn send(&self, socket: impl AsFd, uplink: Option<&str>) -> io::Result<()> {
-        let all = [self.user.as_fd(), self.network.as_fd(), self.mount.as_fd()];
-        packet::send(socket, format!("={}", uplink.unwrap_or_default()).as_bytes(), &all)
+    /// Enters the user namespace alone, unless this process is there.
+    pub fn join_user(&self) -> Result<(), Error> {
+        const DOING: &str = "enter the user namespace of the networks";
+        let own = fsx::open(Path::new("/proc/self/ns/user"))?;
+        let identity = |fd: &dyn AsFd| rustix::fs::fstat(fd.as_fd()).map(|s| (s.st_dev, s.st_ino));
+        if identity(&own).doing(DOING)? == identity(&self.user).doing(DOING)? {
+            return Ok(());
+        }
+        sys::join_user_namespace(&self.user).doing(DOING)
     }
 
-    /// Takes them from a connection, with the name of the uplink. `None`: the other end has ended.
-    pub fn receive(socket: impl AsFd) -> io::Result<Option<(Self, Option<String>)>> {
-        let Some(Packet { text, descriptors }) = packet::receive(socket)? else { return Ok(None) };
+    /// Sends them over a connection.
+    pub fn send(&self, socket: impl AsFd) -> io::Result<()> {
+        packet::send(socket, b"=", &[self.user.as_fd(), self.network.as_fd(), self.mount.as_fd()])
+    }
+
+    /// Takes them from a connection. `None`: the other end has ended.
+    pub fn receive(socket: impl AsFd) -> io::Result<Option<Self>> {
+        let Some(Packet { descriptors, .. }) = packet::receive(socket)? else { return Ok(None) };
         let Ok([user, network, mount]) = <[OwnedFd; 3]>::try_from(descriptors) else {
             return Ok(None);
         };
-        let name = text.strip_prefix(b"=").unwrap_or_default();
-        let name = String::from_utf8_lossy(name).into_owned();
-        Ok(Some((Self { user, network, mount }, (!name.is_empty()).then_some(name))))
+        Ok(Some(Self { user, network, mount }))
     }
 }
 

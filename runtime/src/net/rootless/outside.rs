@@ -76,9 +76,24 @@ fn request(family: AddressFamily, kind: SocketType) -> [u8; 2] {
     ]
 }
 
+/// The request for a way out of the networks.
+const WAY: &[u8] = b"way";
+
+/// Asks the keeper for a way out; what it is. `None`: there is none.
+pub fn ask_way(keeper: impl AsFd) -> io::Result<Option<String>> {
+    packet::send(&keeper, WAY, &[])?;
+    let text = packet::receive(&keeper)?.map(|packet| packet.text).unwrap_or_default();
+    let name = String::from_utf8_lossy(text.strip_prefix(b"=").unwrap_or_default()).into_owned();
+    Ok((!name.is_empty()).then_some(name))
+}
+
 /// The keeper's side: answers one request of a user. `None`: the user has ended, or is none that could be understood.
-pub fn lend(user: impl AsFd) -> Option<()> {
+pub fn answer(user: impl AsFd, way: impl FnOnce() -> Option<&'static str>) -> Option<()> {
     let packet = packet::receive(&user).ok()??;
+    if packet.text == WAY {
+        let name = format!("={}", way().unwrap_or_default());
+        return packet::send(&user, name.as_bytes(), &[]).ok();
+    }
     let families = [AddressFamily::INET, AddressFamily::INET6];
     let kinds = [SocketType::DGRAM, SocketType::STREAM];
     let mut wishes = families.iter().flat_map(|family| kinds.iter().map(|kind| (*family, *kind)));
@@ -103,7 +118,7 @@ mod tests {
             for kind in [SocketType::DGRAM, SocketType::STREAM] {
                 let (keeper, user) = pair();
                 packet::send(&user, &request(family, kind), &[]).unwrap();
-                lend(&keeper).unwrap();
+                answer(&keeper, || None).unwrap();
                 let [socket] = &packet::receive(&user).unwrap().unwrap().descriptors[..] else {
                     panic!("{family:?} {kind:?}")
                 };
@@ -114,11 +129,14 @@ mod tests {
         for nonsense in [&b"4"[..], b"7d", b"4d4d", &[0xff; 200]] {
             let (keeper, user) = pair();
             packet::send(&user, nonsense, &[]).unwrap();
-            assert_eq!(lend(&keeper), None, "{nonsense:?}");
+            assert_eq!(answer(&keeper, || None), None, "{nonsense:?}");
         }
         let (keeper, user) = pair();
+        packet::send(&user, WAY, &[]).unwrap();
+        answer(&keeper, || Some("pasta")).unwrap();
+        assert_eq!(packet::receive(&user).unwrap().unwrap().text, b"=pasta");
         drop(user);
-        assert_eq!(lend(&keeper), None);
+        assert_eq!(answer(&keeper, || None), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::sys::process::Process;
 use crate::sys::signal::Signal;
 use knarr_core::fsx;
 use knarr_core::root::Root;
-use rustix::fs::{Access, CWD, FileType, Mode, OFlags, mknodat, open};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::io::fcntl_getfd;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -40,18 +40,22 @@ pub struct Way<'a> {
     uplink: Option<Uplink>,
     pauses: std::slice::Iter<'static, Duration>,
     next: Option<Instant>,
+    is_wanted: bool,
 }
 
 impl<'a> Way<'a> {
     /// For the namespaces of a process.
-    pub fn open(root: &'a Root, inside: u32) -> Self {
-        let mut way = Self { root, inside, uplink: None, pauses: PAUSES.iter(), next: None };
-        way.start();
-        way
+    pub fn new(root: &'a Root, inside: u32) -> Self {
+        let (uplink, pauses, next) = (None, PAUSES.iter(), None);
+        Self { root, inside, uplink, pauses, next, is_wanted: false }
     }
 
-    /// What leads out just now.
-    pub fn name(&self) -> Option<&'static str> {
+    /// Somebody wants it, from now on until the end. What leads out just now.
+    pub fn open(&mut self) -> Option<&'static str> {
+        if !self.is_wanted {
+            self.is_wanted = true;
+            self.start();
+        }
         self.uplink.as_ref().map(|uplink| uplink.name)
     }
 
@@ -214,7 +218,8 @@ pub fn lacking() -> Option<&'static str> {
     if !std::env::split_paths(&path).any(|folder| has(&folder)) {
         return Some("install pasta (package passt) or slirp4netns");
     }
-    let interfaces = rustix::fs::access("/dev/net/tun", Access::READ_OK | Access::WRITE_OK);
+    // rights are not enough: the kernel may lack the driver
+    let interfaces = open("/dev/net/tun", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     let remedy = "this user may not use /dev/net/tun; as the superuser: modprobe tun, chmod 666 /dev/net/tun";
     interfaces.err().map(|_| remedy)
 }

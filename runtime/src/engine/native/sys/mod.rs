@@ -100,6 +100,16 @@ pub fn setns(from: BorrowedFd<'_>, namespaces: c_int) -> Result<()> {
     check(unsafe { libc::setns(from.as_raw_fd(), namespaces) }.into()).map(drop)
 }
 
+/// The user namespace that a namespace belongs to; one further out than this process's cannot be had (ioctl_ns(2)).
+pub fn owner_of(namespace: impl AsFd) -> Result<OwnedFd> {
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    let number = namespace.as_fd().as_raw_fd();
+    // SAFETY: the request takes no argument, and gives a new descriptor
+    let owner = check(unsafe { libc::ioctl(number, NS_GET_USERNS as _) }.into())?;
+    // SAFETY: it is open, and nobody else's
+    Ok(unsafe { OwnedFd::from_raw_fd(owner as RawFd) })
+}
+
 /// Leaves namespaces (`CLONE_NEW*`).
 pub fn unshare(namespaces: c_int) -> Result<()> {
     // SAFETY: no memory is passed; none of the flags used (NEWCGROUP) separates what other threads rely on

@@ -43,7 +43,7 @@ pub fn prune(root: &Root) -> Result<u64, Error> {
     let mut kept = HashSet::new();
     for layer in fsx::list(&layers).map_err(failed)? {
         let folder = layers.join(&layer);
-        if !root.layers().join(&layer).exists() {
+        if ![root.layers(), root.mapped_layers()].iter().any(|all| all.join(&layer).exists()) {
             sys::remove_tree(&folder).map_err(failed)?;
             continue;
         }
