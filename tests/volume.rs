@@ -418,6 +418,13 @@ fn mounts_come_and_go_through_a_shared_one() {
         let left = unmount(format!("{source}/inside"), UnmountFlags::empty());
         assert_eq!(left.is_ok(), up, "{word}");
     }
+    // a Wasm guest sees the same, with any of them
+    std::fs::write(Path::new(&source).join("file"), "text").unwrap();
+    for word in ["rshared", "shared", "rslave", "slave", "rprivate", "private"] {
+        let bind = format!("{source}:/m:{word}");
+        let run = ["run", "--rm", "-v", &bind, "-v", "plain:/p", "kit", "cat", "/m/file"];
+        assert_eq!(knarr.ok(&run), "text", "{word}");
+    }
     assert_eq!(mounts_under(&memory.0).len(), 1);
 }
 

@@ -166,6 +166,10 @@ pub struct Options {
     #[arg(long)]
     pub wasm_isolate_requests: bool,
     /// Working directory
+    ///
+    /// WASI does not tell a Wasm guest's relative paths from its absolute ones. Knarr takes './x' and '../x', and what an
+    /// argument or a variable spells as a relative path, from here; of the rest, what exists in the root is meant there, then
+    /// what exists here, and new files go to the place that has more of their directories
     #[arg(short = 'w', long, value_name = "DIRECTORY")]
     pub workdir: Option<String>,
 

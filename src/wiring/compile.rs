@@ -28,7 +28,8 @@ pub fn image(store: &Store, image: &Image, quiet: bool) {
 
 fn warn(image: &Image, failure: &Failure) {
     let name = image.display_name();
-    ui::warning(format_args!("cannot compile {name} yet: {}", failure.messages.join(": ")));
+    let hint = failure.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    ui::warning(format_args!("cannot compile {name} yet: {}{hint}", failure.messages.join(": ")));
 }
 
 fn compile(store: &Store, variant: &Variant, quiet: bool) -> Result<(), Failure> {

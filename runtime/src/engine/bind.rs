@@ -4,12 +4,16 @@ use crate::sys::{mount, resolve};
 use knarr_core::hint::Hint;
 use knarr_core::spec::{IdMap, Submounts};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The first number of a descriptor that no engine gives to something else in the guest's process, where the first ones are
+/// streams and channels.
+pub(crate) const FREE: RawFd = 6;
 
 /// A file or directory of the host, and how it is to be seen.
 #[derive(Debug, Clone, Default)]
@@ -82,10 +86,11 @@ impl Bind {
         }
     }
 
-    /// Takes a copy of the mounts there now: what [`Self::detach`] restricts later. The copy of a shared mount gets and gives
+    /// Takes a copy of the mounts there now, which the guest's process keeps: what [`Self::detach`] restricts later. The copy of a shared mount gets and gives
     /// mounts only if it is taken where that mount is shared: in the host's mount namespace.
     pub fn take(&mut self) -> Result<(), BindError> {
-        self.taken = Some(Arc::new(self.copy()?));
+        let copy = fcntl_dupfd_cloexec(self.copy()?, FREE).map_err(|e| self.failed(e))?;
+        self.taken = Some(Arc::new(copy));
         Ok(())
     }
 
@@ -111,7 +116,7 @@ impl Bind {
         attributes: MountAttrFlags,
     ) -> Result<Detached, BindError> {
         let tree = match &self.taken {
-            Some(taken) => rustix::io::fcntl_dupfd_cloexec(taken, 0).map_err(|e| self.failed(e))?,
+            Some(taken) => fcntl_dupfd_cloexec(taken, 0).map_err(|e| self.failed(e))?,
             None => self.copy()?,
         };
         let kind = fstat(&tree).map_err(|e| self.failed(e))?.st_mode;

@@ -16,7 +16,7 @@ use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::spec::ContainerSpec;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// Everything an engine needs to start a guest. Made by the monitor, in the monitor's own mount namespace,
@@ -33,6 +33,16 @@ pub struct Launch<'a> {
     pub stdio: Stdio,
     /// The namespace to join, and the addresses in it that are the guest's own.
     pub network: &'a Attached,
+}
+
+impl Launch<'_> {
+    /// What is open for the guest's process, beside its streams and the network.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Path(bind) => bind.taken.as_ref().map(|taken| taken.as_raw_fd()),
+            MountSource::Tmpfs { .. } => None,
+        })
+    }
 }
 
 /// A mount whose source is a path of the host.

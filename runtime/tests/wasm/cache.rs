@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = &[
     ("cache::compiled_ahead_of_time", ahead_of_time),
     ("cache::prune_keeps_what_a_layer_needs", pruned),
     ("cache::a_compiler_that_dies_takes_nobody_along", compiler_dies),
+    ("cache::a_compiler_has_limits", compiler_limits),
 ];
 
 fn broken_cache() {
@@ -167,4 +168,41 @@ fn compiler_dies() {
     assert_eq!(names, ["by-layer"]);
     precompile(&root, &module, &mut |_| ()).unwrap();
     assert_eq!(compiled(&root).len(), 1);
+}
+
+/// What is allowed, and not what the module may need: any module needs more than a kilobyte.
+fn compiler_limits() {
+    // SAFETY: a test has a single thread
+    let set = |name: &str, value: &str| unsafe { std::env::set_var(name, value) };
+    let module = |count: usize| {
+        let body = "local.get 0 i32.const 7 i32.mul i32.const 3 i32.add local.set 0 ".repeat(400);
+        let function = format!("(func (param i32) (result i32) {body} local.get 0)");
+        format!(
+            "(module {} (func (export \"_start\")) (; {} ;))",
+            function.repeat(count),
+            std::process::id()
+        )
+    };
+    set("KNARR_COMPILE_MEMORY", "1k");
+    let mut container = text(&module(40), &[]);
+    let error = container.start().map(|_| ()).unwrap_err();
+    assert!(error.to_string().ends_with("takes more than 1 MiB of memory"), "{error}");
+    assert_eq!(error.exit_code(), 126);
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("KNARR_COMPILE_MEMORY=") && hint.contains("--memory "), "{hint}");
+    // a container's own memory is allowed to its compiler
+    container.spec.limits.memory = Some(512 << 20);
+    assert_eq!(container.run().code(), 0);
+
+    set("KNARR_COMPILE_MEMORY", "");
+    set("KNARR_COMPILE_TIME", "1");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.wasm");
+    fs::write(&path, module(4000)).unwrap();
+    let error = precompile(&Root::at(directory.path()), &path, &mut |_| ()).unwrap_err();
+    assert!(error.to_string().ends_with("takes more than 1 s of processor time"), "{error}");
+    assert!(error.hint().unwrap().contains("KNARR_COMPILE_TIME=4"));
+    set("KNARR_COMPILE_TIME", "soon");
+    let error = precompile(&Root::at(directory.path()), &path, &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("KNARR_COMPILE_TIME"), "{error}");
 }

@@ -2,9 +2,11 @@
 
 use super::Test;
 use super::container::{Container, Outcome};
+use knarr_core::hint::Hint;
 
 pub const TESTS: &[Test] = &[
     ("programs::arguments_and_environment", arguments_and_environment),
+    ("programs::proposals_are_there_or_named", proposals),
     ("programs::streams", streams),
     ("programs::an_interactive_program_answers_each_line", interactive),
     ("programs::clocks_and_randomness", clocks_and_randomness),
@@ -41,7 +43,53 @@ fn arguments_and_environment() {
         assert_eq!(out, "Some(\"/app.wasm\") [\"one\", \"two words\", \"\"]\n");
         let mut container = Container::with(guest, &["env"]);
         container.spec.process.env = vec!["A=1".into(), "B=two=2".into(), "EMPTY=".into()];
-        assert_eq!(container.run().stdout(), "A=1\nB=two=2\nEMPTY=\n");
+        container.spec.hostname = Some("me".into());
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let expected = format!("{path}\nHOSTNAME=me\nA=1\nB=two=2\nEMPTY=\nHOME=/\n");
+        assert_eq!(container.run().stdout(), expected);
+        // the user's own directory, and what the image or the user says instead
+        let root = container.rootfs();
+        std::fs::create_dir(root.join("etc")).unwrap();
+        let passwd = "root:x:0:0::/root:/bin/sh\napp:x:7:7::/home/app:/bin/sh\n";
+        std::fs::write(root.join("etc/passwd"), passwd).unwrap();
+        for (user, given, home) in
+            [("", "X=1", "/root"), ("app", "X=1", "/home/app"), ("app", "HOME=/x", "/x")]
+        {
+            container.spec.process.user = user.into();
+            container.spec.process.env = vec![given.into()];
+            let out = container.run().stdout();
+            assert!(out.lines().any(|line| line == format!("HOME={home}")), "{user}: {out}");
+        }
+    }
+}
+
+/// WebAssembly 3.0 and what wasmtime has finished; of the rest the name is told.
+fn proposals() {
+    let start = "(func (export \"_start\"))";
+    for has in [
+        "(func (param i64 i64 i64 i64) (result i64 i64) local.get 0 local.get 1 local.get 2 local.get 3 i64.add128)",
+        "(memory i64 1)",
+        "(memory 1) (memory 1)",
+        "(tag) (func (throw 0))",
+        "(type (struct (field i32)))",
+    ] {
+        let out = text(&format!("(module {has} {start})"), &[]).run();
+        assert_eq!(out.code(), 0, "{has}: {out:?}");
+    }
+    for (lacks, name) in [
+        ("(memory 1 1 shared)", "threads"),
+        ("(import \"env\" \"memory\" (memory 1 1 shared))", "threads"),
+        ("(memory 1 (pagesize 1))", "custom-page-sizes"),
+        ("(func try catch_all end)", "legacy-exceptions"),
+    ] {
+        let error =
+            text(&format!("(module {lacks} {start})"), &[]).start().map(|_| ()).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains(&format!("the proposal {name} of")), "{said}");
+        assert!(said.contains("wasmtime 48.") && error.exit_code() == 126, "{said}");
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains("wasm-opt") || hint.contains("build"))
+        );
     }
 }
 
@@ -106,6 +154,11 @@ fn traps_are_explained() {
             let frames = out.stderr.lines().filter(|l| l.starts_with("  ")).count();
             assert!((1..=17).contains(&frames), "{out:?}");
             assert!(out.stderr.contains("kit::"), "{out:?}");
+            // and only the guest's own
+            for foreign in ["std::", "core::", "_start", "::h"] {
+                assert!(!out.stderr.contains(&format!(": {foreign}")), "{foreign}: {out:?}");
+            }
+            assert!(frames < 8 || command == "overflow", "{out:?}");
         }
     }
     let out =
@@ -124,7 +177,8 @@ fn memory_limit() {
         container.spec.limits.memory = Some(32 << 20);
         let out = container.run();
         assert_eq!(out.code(), 134, "{out:?}");
-        assert!(out.stderr.contains("refused memory"), "{out:?}");
+        let line = out.stderr.lines().find(|l| l.starts_with("error: ")).unwrap();
+        assert!(line.contains("refused memory"), "{out:?}");
     }
 }
 
@@ -190,7 +244,7 @@ fn found() {
 }
 
 fn hint(error: &knarr_runtime::engine::wasm::Error) -> String {
-    knarr_core::hint::Hint::hint(error).unwrap_or_default()
+    Hint::hint(error).unwrap_or_default()
 }
 
 fn what_cannot_run() {

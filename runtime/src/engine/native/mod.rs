@@ -33,6 +33,7 @@ mod user;
 use error::Doing;
 pub use error::Error;
 pub use exec::{ExecProcess, exec};
+pub(crate) use start::environment;
 pub use start::{check, start};
 
 use crate::engine::cgroup::{self, Host, Stats};

@@ -192,8 +192,8 @@ pub(super) fn program(
     })
 }
 
-/// Docker's defaults, then the container's variables, then `more`.
-pub(super) fn environment(
+/// Docker's defaults, then the container's variables, then `more`: for guests of both engines.
+pub(crate) fn environment(
     spec: &ContainerSpec,
     more: &[String],
     home: &str,

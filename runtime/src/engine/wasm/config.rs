@@ -3,13 +3,14 @@
 use super::kinds::Format;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
+use wasmparser::WasmFeatures;
 use wasmtime::{Config, Engine, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
 
 /// The exact wasmtime that compiles. wasmtime itself takes files of any 48, but a fixed compiler must not leave the
 /// code of a faulty one in use.
-const WASMTIME: &str = "48.0.8";
+pub(super) const WASMTIME: &str = "48.0.8";
 /// Raised when a setting below changes what is compiled.
-const SETTINGS: u32 = 2;
+const SETTINGS: u32 = 3;
 
 /// What an engine is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,15 @@ pub(super) fn engine(purpose: Purpose, code: Code) -> wasmtime::Result<Engine> {
     Engine::new(&config(purpose, code))
 }
 
+/// The proposals that [`config`] comes to: WebAssembly 3.0 (wasmtime's default without its threads) and what is added.
+pub(super) fn features(code: Code) -> WasmFeatures {
+    let mut features =
+        WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL | WasmFeatures::WIDE_ARITHMETIC;
+    features.remove(WasmFeatures::THREADS);
+    features.set(WasmFeatures::CM_ASYNC, code == Code::Async);
+    features
+}
+
 fn config(purpose: Purpose, code: Code) -> Config {
     let mut config = Config::new();
     if purpose == Purpose::Compile {
@@ -89,6 +99,8 @@ fn config(purpose: Purpose, code: Code) -> Config {
     }
     config
         .epoch_interruption(true)
+        // finished in wasmtime 48, and on by itself in 49
+        .wasm_wide_arithmetic(true)
         .wasm_component_model(true)
         .concurrency_support(code == Code::Async)
         .wasm_component_model_async(code == Code::Async)

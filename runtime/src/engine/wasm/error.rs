@@ -2,6 +2,8 @@
 //! reported by its parent, with kind and fields intact.
 
 use super::cause::Cause;
+use super::compile::Resource;
+use super::config::WASMTIME;
 use crate::sys::port;
 use knarr_core::hint::Hint;
 use serde::{Deserialize, Serialize};
@@ -21,8 +23,15 @@ pub enum Error {
     Precompiled { path: String },
     #[error("{path} is not a valid WebAssembly module")]
     Invalid { path: String, source: Cause },
+    #[error(
+        "{path} uses {} of WebAssembly, which wasmtime {WASMTIME} does not have here",
+        named(proposals)
+    )]
+    Proposals { path: String, proposals: Vec<String>, source: Cause },
+    #[error("compiling {path} takes more than {limit}")]
+    CompilerLimit { path: String, limit: Resource },
     #[error("{path} crashed the compiler ({how})")]
-    CompilerCrashed { path: String, how: String },
+    CompilerCrashed { path: String, how: String, source: Option<Cause> },
     #[error("{path} imports {import}, which Knarr does not offer")]
     MissingImport { path: String, import: String, nearest: Option<String>, remedy: Option<String> },
     #[error("{path} needs {what}")]
@@ -69,6 +78,8 @@ impl Error {
             | Self::NotWasm { .. }
             | Self::Precompiled { .. }
             | Self::Invalid { .. }
+            | Self::Proposals { .. }
+            | Self::CompilerLimit { .. }
             | Self::CompilerCrashed { .. }
             | Self::MissingImport { .. }
             | Self::Unlinkable { .. }
@@ -77,6 +88,29 @@ impl Error {
             | Self::WrongArguments { .. } => 126,
             _ => 125,
         }
+    }
+}
+
+/// `the proposal threads`, `the proposals threads and gc`.
+fn named(proposals: &[String]) -> String {
+    match proposals {
+        [one] => format!("the proposal {one}"),
+        [first @ .., last] => format!("the proposals {} and {last}", first.join(", ")),
+        [] => "a proposal".to_owned(),
+    }
+}
+
+/// How to build a program that does without these proposals.
+fn without(proposals: &[String]) -> String {
+    let uses = |name: &str| proposals.iter().any(|proposal| proposal == name);
+    if uses("threads") {
+        "build it for one thread, with neither shared memory nor atomics (without -pthread and \
+         -C target-feature=+atomics)"
+            .into()
+    } else if uses("legacy-exceptions") {
+        "build it with the exceptions of WebAssembly 3.0, or translate it: wasm-opt --translate-to-exnref".into()
+    } else {
+        "build it for WebAssembly 3.0, without what that does not have".into()
     }
 }
 
@@ -102,8 +136,10 @@ impl Hint for Error {
                 "ship the .wasm itself; Knarr compiles it once for this machine and keeps the result".into()
             }
             Self::Invalid { .. } => {
-                "validate it with 'wasm-tools validate'; it may use a proposal this engine lacks".into()
+                "build it again, and check that the file is complete ('wasm-tools validate' tells more)".into()
             }
+            Self::Proposals { proposals, .. } => without(proposals),
+            Self::CompilerLimit { limit, .. } => limit.remedy(),
             Self::CompilerCrashed { .. } => {
                 "that is a bug in the compiler, please report the module; nothing else was harmed".into()
             }

@@ -5,7 +5,8 @@ use super::host::files::Tree;
 use super::host::names::Names;
 use super::host::sockets::Place;
 use super::host::stdio::{Input, Output};
-use knarr_core::spec::NetworkMode;
+use crate::engine::native;
+use knarr_core::spec::{ContainerSpec, NetworkMode};
 use std::net::TcpListener;
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtxBuilder;
@@ -24,6 +25,8 @@ pub(super) struct View {
     pub place: Arc<Place>,
     /// For a core module that accepts connections: its listeners, with their ports.
     pub listening: Arc<Vec<(u16, TcpListener)>>,
+    /// Until the guest wants it otherwise.
+    pub listeners_block: bool,
 }
 
 impl View {
@@ -57,9 +60,10 @@ impl View {
     }
 }
 
-/// The environment of the spec as WASI has it; `PWD` tells programs that look (Go's do) where they are.
-pub(super) fn environment(env: &[String], cwd: &str) -> Vec<(String, String)> {
-    let mut pairs: Vec<(String, String)> = env
+/// The environment as a native guest has it; `PWD` tells programs that look (Go's do) where they are.
+pub(super) fn environment(spec: &ContainerSpec, home: &str, cwd: &str) -> Vec<(String, String)> {
+    let variables = native::environment(spec, &[], home, spec.process.tty);
+    let mut pairs: Vec<(String, String)> = variables
         .iter()
         .filter_map(|v| v.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -45,6 +45,13 @@ pub(super) fn format(head: &[u8], name: &str) -> Format {
     }
 }
 
+/// Whether Go's linker made a module: what it writes first is a section with the build's name.
+pub(super) fn is_go(head: &[u8]) -> bool {
+    const NAME: &[u8] = b"go:buildid";
+    head.starts_with(b"\0asm\x01\0\0\0\0")
+        && head[..head.len().min(64)].windows(NAME.len()).any(|w| w == NAME)
+}
+
 /// Whether a text starts a component (true) or a module (false): comments, a parenthesis, one of the two keywords.
 fn keyword(head: &[u8]) -> Option<bool> {
     let mut rest = head.trim_ascii_start();

@@ -12,9 +12,9 @@ use super::kinds::{self, Format};
 use super::link::imports;
 use super::locate::{self, Entrypoint, Found};
 use super::origin::{self, Origin};
-use super::run::FREE;
 use super::serve;
 use crate::engine::Launch;
+use crate::engine::bind::FREE;
 use crate::engine::native::sys::landlock_generation;
 use knarr_core::fsx;
 use knarr_core::root::Root;
@@ -147,7 +147,8 @@ pub(super) fn load(
         }
     }
     let entry = entry.by_content(&found.file)?;
-    let (path, code) = compile::compile(&cache, &entry, found, &mut |_| {})?;
+    let memory = launch.spec.limits.memory;
+    let (path, code) = compile::compile(&cache, &entry, found, memory, &mut |_| {})?;
     map_for(&path, code, found.format)
 }
 

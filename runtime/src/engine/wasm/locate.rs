@@ -31,6 +31,9 @@ pub(super) struct Found {
     /// Absolute path in the container.
     pub path: String,
     pub format: Format,
+    /// Go's library has ways of its own: it takes `PWD` for its working directory and passes absolute paths only, and waits
+    /// only for listeners that it finds not to block.
+    pub is_go: bool,
 }
 
 /// Opens the module: a name with a slash is relative to the working directory, one without is searched in PATH and
@@ -60,7 +63,7 @@ pub(super) fn examine(file: File, path: String) -> Result<Found, Error> {
     match kinds::format(&head[..length], &path) {
         Format::Other(found) => Err(Error::NotWasm { path, found: found.to_owned() }),
         Format::Precompiled => Err(Error::Precompiled { path }),
-        format => Ok(Found { file, path, format }),
+        format => Ok(Found { file, path, format, is_go: kinds::is_go(&head[..length]) }),
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) fn child(
     parent: Pid,
 ) -> i32 {
     let entered = network::enter(launch.network);
-    let kept = loaded.as_ref().map(Loaded::descriptor);
+    let loading = loaded.as_ref().map(Loaded::descriptor);
+    let kept = launch.descriptors().chain(loading);
     let descriptors = descriptors(stdio, terminal, pipe, launch.network, kept);
     let Ok((pipe, channels)) = descriptors else { return 125 };
     let mut pipe = Sender::new(pipe);
@@ -62,17 +63,14 @@ pub(super) fn child(
     }
 }
 
-/// The first number that [`descriptors`] gives to nothing.
-pub(super) const FREE: RawFd = 6;
-
 /// Puts the streams at 0 to 2, the pipe at 3 and the channels to the monitor, if there are any, behind; closes everything
-/// else that the monitor has open, but what is to be kept.
+/// else that the monitor has open, but what is to be kept, whose numbers are [`crate::engine::bind::FREE`] or above.
 fn descriptors(
     stdio: [OwnedFd; 3],
     terminal: bool,
     pipe: OwnedFd,
     network: &Attached,
-    kept: Option<RawFd>,
+    kept: impl Iterator<Item = RawFd>,
 ) -> Result<(OwnedFd, Channels), Errno> {
     stop::reset_signals();
     let _ = rustix::process::setsid();
@@ -82,7 +80,8 @@ fn descriptors(
         wanted.map(|fd| fcntl_dupfd_cloexec(fd, 10)).collect::<Result<_, Errno>>()?;
     let count = copies.len() as RawFd;
     for (number, copy) in copies.iter().enumerate() {
-        // SAFETY: both descriptors are open; what was at `number` is not used by anyone in this process.
+        // SAFETY: both descriptors are open; what was at `number`, below `FREE`, is none of those that are kept and not
+        // used by anyone in this process.
         if unsafe { libc::dup2(copy.as_raw_fd(), number as i32) } < 0 {
             return Err(Errno::BADF);
         }
@@ -168,7 +167,8 @@ fn prepare(
         Some(server) => server.listeners.everywhere.clone(),
         None => listeners.everywhere.clone(),
     };
-    let mut env = environment(&spec.process.env, cwd);
+    let identity = confine::Identity::of(&tree, &spec.process.user)?;
+    let mut env = environment(spec, &identity.home, cwd);
     if !listeners.sockets.is_empty() {
         let count = host::sockets::p1::count(&listeners.sockets);
         env.retain(|(name, _)| name != "LISTEN_FDS");
@@ -186,12 +186,17 @@ fn prepare(
     getrandom::fill(&mut [0; 1]).map_err(|e| {
         Error::system("open the source of random numbers", io::Error::other(e.to_string()))
     })?;
-    let confined = confine::guest(launch, &tree, parent)?;
+    let confined = confine::guest(launch, &tree, &identity, parent)?;
     let preopens = tree.preopens(confined.changed_root);
-    let files = host::files::Tree::open(&preopens, cwd)
+    // a variable that names the root says nothing of what the guest means by it
+    let values = env.iter().map(|(_, value)| value.as_str());
+    let values = values.filter(|value| !value.trim_matches(['/', '.']).is_empty());
+    let words = args.iter().skip(1).map(String::as_str).chain(values);
+    let files = host::files::Tree::open(&preopens, cwd, words)
         .map_err(|e| Error::system("open the container's directories", e))?;
+    let files = if found.is_go { files.without_cwd() } else { files };
     let view = View {
-        tree: files,
+        tree: Arc::new(files),
         args,
         env,
         cwd: cwd.to_owned(),
@@ -200,6 +205,7 @@ fn prepare(
         names,
         place: network.place,
         listening: Arc::new(listeners.sockets),
+        listeners_block: !found.is_go,
     };
     Ok(Prepared {
         runtime,

@@ -11,7 +11,8 @@ mod privileges;
 mod seccomp;
 mod user;
 
-pub(super) use end::{leave, wait};
+pub(super) use end::{End, leave, wait};
+pub(super) use user::Identity;
 
 use super::error::Error;
 use super::files::Tree;
@@ -31,12 +32,16 @@ pub(super) struct Confined {
 
 /// Confines the guest's process. Afterwards it opens nothing outside the tree: whatever else it needs (the compiled
 /// module, listeners, the message pipe) is open already.
-pub(super) fn guest(launch: &Launch<'_>, tree: &Tree, parent: Pid) -> Result<Confined, Error> {
-    let identity = user::resolve(tree, &launch.spec.process.user)?;
+pub(super) fn guest(
+    launch: &Launch<'_>,
+    tree: &Tree,
+    identity: &Identity,
+    parent: Pid,
+) -> Result<Confined, Error> {
     limits::apply(&launch.spec.limits)?;
     let rules = landlock::Rules::open(tree)?;
     let changed_root = tree.is_whole() && change_root(tree)?;
-    privileges::drop(&identity)?;
+    privileges::drop(identity)?;
     die_with(parent)?;
     let network = launch.spec.network != NetworkMode::None;
     let lacking = rules.enforce(network)?.into_iter().collect();
@@ -47,7 +52,7 @@ pub(super) fn guest(launch: &Launch<'_>, tree: &Tree, parent: Pid) -> Result<Con
 /// Confines a compiler process, which needs nothing but memory and the descriptors it has open.
 pub(super) fn compiler(parent: Pid) -> Result<(), Error> {
     limits::apply(&Default::default())?;
-    privileges::drop(&user::Identity::default())?;
+    privileges::drop(&Identity::default())?;
     die_with(parent)?;
     landlock::Rules::none().enforce(false)?;
     seccomp::guest(false)
@@ -55,7 +60,7 @@ pub(super) fn compiler(parent: Pid) -> Result<(), Error> {
 
 /// The system call filter alone.
 pub(super) fn filter(network: bool) -> Result<(), Error> {
-    privileges::drop(&user::Identity::default())?;
+    privileges::drop(&Identity::default())?;
     seccomp::guest(network)
 }
 

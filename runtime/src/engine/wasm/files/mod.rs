@@ -150,7 +150,11 @@ impl Tree {
 }
 
 /// Opens a hostile path as a process with this root would: absolute symlinks and `..` stay inside.
-fn open_in_root(root: impl AsFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open_in_root(
+    root: impl AsFd,
+    path: &str,
+    flags: OFlags,
+) -> rustix::io::Result<OwnedFd> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let path = if path.is_empty() { "." } else { path };
     openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)

@@ -28,6 +28,7 @@ pub(super) struct Host {
     place: Arc<sockets::Place>,
     tree: Arc<files::Tree>,
     opened: files::Opened,
+    streams: files::Streams,
     pub limits: Limits,
 }
 
@@ -42,6 +43,7 @@ impl Host {
             place: view.place.clone(),
             tree: view.tree.clone(),
             opened: files::Opened::default(),
+            streams: files::Streams::default(),
             limits,
         })
     }
@@ -57,6 +59,7 @@ impl Host {
             },
             tree: &self.tree,
             opened: &mut self.opened,
+            streams: &mut self.streams,
         }
     }
 }
@@ -90,6 +93,7 @@ pub(super) struct Host1 {
     pub wasi: WasiP1Ctx,
     tree: Arc<files::Tree>,
     opened: files::Opened,
+    listings: files::Listings,
     sockets: sockets::p1::Sockets,
     pub limits: Limits,
 }
@@ -100,7 +104,8 @@ impl Host1 {
             wasi: view.context()?.build_p1(),
             tree: view.tree.clone(),
             opened: files::Opened::preopened(&view.tree),
-            sockets: sockets::p1::Sockets::new(&view.listening, &view.place)?,
+            listings: files::Listings::default(),
+            sockets: sockets::p1::Sockets::new(view)?,
             limits,
         })
     }

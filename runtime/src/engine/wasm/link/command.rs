@@ -2,6 +2,7 @@
 
 use super::super::error::Error;
 use super::super::host::limits::Limits;
+use super::super::host::sockets::p1::reserve;
 use super::super::host::{Host, Host1};
 use super::super::kinds::World;
 use super::super::stop::Stop;
@@ -47,6 +48,7 @@ pub(super) async fn module(
     Stop::interrupt(subject.engine);
     announce();
     let call = async {
+        reserve(store.data_mut()).await?;
         let instance = pre.instantiate_async(&mut store).await?;
         // a library is told to initialise itself; a program does that in `_start`
         if function.is_some()

@@ -3,6 +3,7 @@
 use crate::{Done, Words};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 pub fn run(command: &str, words: &Words) -> Option<Done> {
     let first = words.text(0);
@@ -23,6 +24,8 @@ pub fn run(command: &str, words: &Words) -> Option<Done> {
         "lstat" => fs::symlink_metadata(first).map(show),
         "ls" => ls(if first.is_empty() { "." } else { first }),
         "at" => at(first, words.text(1)),
+        "fill" => fill(first, words.number(1, 1000)),
+        "empty" => empty(Path::new(first)),
         _ => return None,
     })
 }
@@ -74,6 +77,33 @@ fn ls(path: &str) -> Done {
     }
     names.sort();
     names.iter().for_each(|name| println!("{name}"));
+    Ok(())
+}
+
+/// Makes files, and a directory with a few of them after each hundredth.
+fn fill(path: &str, count: u64) -> Done {
+    for i in 0..count {
+        File::create(format!("{path}/file-{i:06}"))?;
+        if i % 100 == 0 {
+            let below = format!("{path}/directory-{i:06}");
+            fs::create_dir(&below)?;
+            (0..9).try_for_each(|i| File::create(format!("{below}/{i}")).map(drop))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a directory holds while going through it, as `rm -r` does.
+fn empty(path: &Path) -> Done {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            empty(&entry.path())?;
+            fs::remove_dir(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
 }
 

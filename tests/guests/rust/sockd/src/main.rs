@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use wasi::{Errno, Event, Subscription};
 
 const LISTENER: u64 = 1 << 32;
@@ -64,9 +64,16 @@ fn poll(name: &str, count: u32) -> io::Result<()> {
     for fd in 3..3 + count {
         // SAFETY: plain calls; see below for the pointers
         unsafe { wasi::fd_fdstat_set_flags(fd, wasi::FDFLAGS_NONBLOCK) }.map_err(failed)?;
+        // of a listener's kind, and not blocking: what Go's library asks before it uses one
+        let status = unsafe { wasi::fd_fdstat_get(fd) }.map_err(failed)?;
+        assert_eq!(status.fs_filetype, wasi::FILETYPE_SOCKET_STREAM);
+        assert_eq!(status.fs_flags, wasi::FDFLAGS_NONBLOCK);
         // nobody has connected yet
         assert_eq!(unsafe { wasi::sock_accept(fd, 0) }, Err(wasi::ERRNO_AGAIN));
     }
+    // files are found all the same, and get no listener's number
+    let file = std::fs::File::open("/app.wasm")?;
+    assert!(file.as_raw_fd() as u32 >= 3 + count && std::fs::read_dir("/")?.count() > 0);
     println!("{count} listeners");
     loop {
         let mut wanted: Vec<Subscription> =

@@ -1,21 +1,26 @@
 //! The container's files: wasmtime-wasi's implementation, with absolute symbolic links resolved inside the root and
 //! relative paths taken from the working directory.
 
+mod descriptors;
+mod listing;
 mod p1;
 mod p2;
 mod p3;
+mod relative;
 mod view;
 mod walk;
 
+pub(in crate::engine::wasm::host) use descriptors::close;
+pub(in crate::engine::wasm) use listing::{Listings, Streams};
 pub(in crate::engine::wasm) use p1::shadow as shadow_preview1;
 pub(in crate::engine::wasm) use view::{Files, View};
 
-use super::super::files::{Preopen, open_below};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, readlinkat, statat};
-use std::collections::HashMap;
+use super::super::files::{Preopen, open_below, open_in_root};
+use relative::WorkingDirectory;
+use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
@@ -23,8 +28,8 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 #[derive(Debug)]
 pub(in crate::engine::wasm) struct Tree {
     directories: Vec<Directory>,
-    /// The working directory relative to the root, unless it is the root.
-    cwd: Option<String>,
+    /// Unless it is the root.
+    cwd: Option<WorkingDirectory>,
 }
 
 /// A preopened directory.
@@ -46,29 +51,49 @@ struct Place {
 /// What the guest opened its directories as, by the number it knows them by: paths relative to the root. A directory
 /// that was renamed since then is not found where it was; that is the worst this can do.
 #[derive(Debug, Clone, Default)]
-pub(in crate::engine::wasm) struct Opened(HashMap<u32, String>);
+pub(in crate::engine::wasm) struct Opened {
+    directories: HashMap<u32, String>,
+    /// The root as it was preopened, from which relative paths start as well as absolute ones.
+    starts: HashSet<u32>,
+}
 
 impl Tree {
-    pub fn open(preopens: &[Preopen], cwd: &str) -> std::io::Result<Arc<Self>> {
+    /// `words` are those in which the guest may have been told of paths: its arguments and variables.
+    pub fn open<'a>(
+        preopens: &[Preopen],
+        cwd: &str,
+        words: impl Iterator<Item = &'a str>,
+    ) -> std::io::Result<Self> {
         let directories = preopens.iter().map(|preopen| {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let handle = openat(CWD, &preopen.host, flags, Mode::empty())?;
             let guest = preopen.guest.trim_matches('/').to_owned();
             Ok(Directory { guest, handle, permissions: preopen.permissions })
         });
-        let cwd = cwd.trim_matches('/');
-        let cwd = (!cwd.is_empty()).then(|| cwd.to_owned());
-        Ok(Arc::new(Self { directories: directories.collect::<std::io::Result<_>>()?, cwd }))
+        let directories = directories.collect::<std::io::Result<_>>()?;
+        let mut tree = Self { directories, cwd: None };
+        let written = cwd.trim_matches('/');
+        let cwd = walk::walk("", written, true, |path| tree.read_link(path));
+        let cwd = cwd.unwrap_or_else(|| written.to_owned());
+        if !matches!(cwd.as_str(), "" | ".") {
+            tree.cwd = Some(WorkingDirectory::new(cwd, words));
+        }
+        Ok(tree)
     }
 
-    /// The working directory's path for one below the root. wasi-libc tells a relative path from an absolute one no
-    /// more than we can: both reach us below `/`. Where the first name is not in the root, it is a relative one.
-    fn in_cwd(&self, directory: &str, path: &str) -> Option<String> {
-        let cwd = self.cwd.as_ref().filter(|_| directory.is_empty())?;
-        let first = path.split('/').find(|part| !matches!(*part, "" | "."))?;
-        let handle = &self.directories[0].handle;
-        let absent = first != ".." && statat(handle, first, AtFlags::SYMLINK_NOFOLLOW).is_err();
-        absent.then(|| format!("{cwd}/{path}"))
+    /// Of a guest that knows its working directory, and passes absolute paths only.
+    pub fn without_cwd(self) -> Self {
+        Self { cwd: None, ..self }
+    }
+
+    /// The path from the root that a path below the root is meant to be, if it is a relative one.
+    fn in_cwd(&self, path: &str, seems_absolute: bool) -> Option<String> {
+        let exists = |path: &str| {
+            let Place { directory, path } = self.place(path);
+            let flags = OFlags::PATH | OFlags::NOFOLLOW;
+            open_in_root(&self.directories[directory].handle, &path, flags).is_ok()
+        };
+        self.cwd.as_ref()?.path(path, seems_absolute, exists)
     }
 
     /// The place that a path comes to when its links are followed.
@@ -124,41 +149,57 @@ impl Tree {
 impl Opened {
     /// As preview 1 numbers what is preopened.
     pub fn preopened(tree: &Tree) -> Self {
-        let names = tree.directories.iter().map(|directory| directory.guest.clone());
-        Self((3..).zip(names).collect())
+        let mut opened = Self::default();
+        for (number, directory) in (3..).zip(&tree.directories) {
+            opened.insert_preopened(number, directory.guest.clone());
+        }
+        opened
     }
 
     pub fn is_directory(&self, number: u32) -> bool {
-        self.0.contains_key(&number)
+        self.directories.contains_key(&number)
+    }
+
+    /// The root was opened, from which nothing but what is below it starts.
+    pub fn insert_root(&mut self, number: u32) {
+        self.directories.insert(number, String::new());
+    }
+
+    fn is_start(&self, number: u32) -> bool {
+        self.starts.contains(&number)
     }
 
     fn path(&self, number: u32) -> Option<&str> {
-        self.0.get(&number).map(String::as_str)
+        self.directories.get(&number).map(String::as_str)
     }
 
-    fn insert(&mut self, number: u32, path: String) {
-        self.0.insert(number, path);
+    fn insert_preopened(&mut self, number: u32, path: String) {
+        if path.is_empty() {
+            self.starts.insert(number);
+        }
+        self.directories.insert(number, path);
     }
 
     /// A directory was opened below another one.
     fn insert_below(&mut self, parent: u32, path: &str, number: u32) {
-        match self.path(parent) {
-            Some(parent) => {
-                let path = walk::join(parent, path);
-                self.insert(number, path);
-            }
-            None => self.remove(number),
-        }
+        let joined = self.path(parent).map(|parent| walk::join(parent, path));
+        self.remove(number);
+        self.directories.extend(joined.map(|path| (number, path)));
     }
 
     fn renumber(&mut self, from: u32, to: u32) {
-        match self.0.remove(&from) {
-            Some(path) => self.insert(to, path),
-            None => self.remove(to),
+        let is_start = self.starts.contains(&from);
+        let path = self.directories.get(&from).cloned();
+        self.remove(from);
+        self.remove(to);
+        self.directories.extend(path.map(|path| (to, path)));
+        if is_start {
+            self.starts.insert(to);
         }
     }
 
     fn remove(&mut self, number: u32) {
-        self.0.remove(&number);
+        self.directories.remove(&number);
+        self.starts.remove(&number);
     }
 }

@@ -29,6 +29,19 @@ struct Path {
     length: i32,
 }
 
+impl Path {
+    /// Whether the path looks like the rest of an absolute one: C's library passes what comes after the slash of the string
+    /// that the program gave it. Others pass a copy, and linkers merge strings that end alike.
+    fn seems_absolute(self, memory: &[u8]) -> bool {
+        let before = |bytes: usize| {
+            let at = (self.start as u32 as usize).checked_sub(bytes)?;
+            memory.get(at).copied()
+        };
+        // not the last name of a longer path
+        before(1) == Some(b'/') && matches!(before(2), None | Some(0))
+    }
+}
+
 /// A function with the arguments that are neither paths nor results.
 #[derive(Debug, Clone, Copy)]
 enum Function {
@@ -141,33 +154,7 @@ pub(in crate::engine::wasm) fn shadow(
         "path_unlink_file" (fd: i32, start: i32, length: i32) =>
             Call { function: Function::UnlinkFile, path: at(fd, start, length), second: NONE, result: 0 };
     }
-    // a container always has a preopened directory, where a bare runtime has nothing open
-    linker.func_wrap(
-        module,
-        "sock_shutdown",
-        |mut caller: Caller<'_, Host1>, fd: i32, how: i32| {
-            let host = caller.data_mut();
-            if host.opened.path(fd as u32).is_some() {
-                return Ok(Errno::Badf as i32);
-            }
-            wasi::sock_shutdown(&mut host.wasi, &mut GuestMemory::Unshared(&mut []), fd, how)
-        },
-    )?;
-    linker.func_wrap_async(
-        module,
-        "fd_renumber",
-        move |mut caller: Caller<'_, Host1>, (from, to): (i32, i32)| {
-            Box::new(async move {
-                let host = caller.data_mut();
-                let memory = &mut GuestMemory::Unshared(&mut []);
-                let errno = wasi::fd_renumber(&mut host.wasi, memory, from, to).await?;
-                if errno == Errno::Success as i32 {
-                    host.opened.renumber(from as u32, to as u32);
-                }
-                Ok(errno)
-            })
-        },
-    )?;
+    super::descriptors::shadow(linker, module)?;
     Ok(())
 }
 
@@ -259,9 +246,10 @@ impl Call {
         host.tree.cwd.as_ref()?;
         let mut other = Other::of(self, memory)?;
         let mut changed = false;
-        for (directory, path) in [&mut other.path, &mut other.second] {
-            if let Some(parent) = host.opened.path(*directory as u32)
-                && let Some(placed) = host.tree.in_cwd(parent, path)
+        let paths = [(&mut other.path, self.path), (&mut other.second, self.second)];
+        for ((directory, path), at) in paths {
+            if host.opened.is_start(*directory as u32)
+                && let Some(placed) = host.tree.in_cwd(path, at.seems_absolute(memory))
             {
                 *path = placed;
                 changed = true;
@@ -421,7 +409,7 @@ impl Resolve for (i32, String) {
 }
 
 /// Copies a result to where the guest wants it.
-fn copy(memory: &mut [u8], start: i32, bytes: &[u8]) -> wasmtime::Result<()> {
+pub(super) fn copy(memory: &mut [u8], start: i32, bytes: &[u8]) -> wasmtime::Result<()> {
     let start = start as u32 as usize;
     match memory.get_mut(start..start.saturating_add(bytes.len())) {
         Some(to) => {

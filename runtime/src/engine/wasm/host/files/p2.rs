@@ -1,5 +1,6 @@
 //! `wasi:filesystem/types@0.2`.
 
+use super::listing::Stream;
 use super::view::{Fd, View, borrow};
 use super::walk::is_itself;
 use wasmtime::component::Resource;
@@ -229,7 +230,19 @@ impl HostDescriptor for View<'_> {
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
-        self.inner.read_directory(fd).await
+        let number = fd.rep();
+        let whole = self.inner.read_directory(fd).await?;
+        let mut entries = Vec::new();
+        while let Some(entry) =
+            self.inner.read_directory_entry(Resource::new_borrow(whole.rep())).await?
+        {
+            entries.push(entry);
+        }
+        HostDirectoryEntryStream::drop(&mut self.inner, whole).map_err(FsError::trap)?;
+        let stream = self.streams.begin(number, entries).ok_or(ErrorCode::InsufficientMemory)?;
+        let stream = self.inner.table.push(stream).map_err(FsError::trap)?;
+        // the guest knows the number alone, and the functions below are all that it can pass it to
+        Ok(Resource::new_own(stream.rep()))
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
@@ -262,6 +275,7 @@ impl HostDescriptor for View<'_> {
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
         self.opened.remove(fd.rep());
+        self.streams.remove(fd.rep());
         HostDescriptor::drop(&mut self.inner, fd)
     }
 }
@@ -271,10 +285,13 @@ impl HostDirectoryEntryStream for View<'_> {
         &mut self,
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        self.inner.read_directory_entry(stream).await
+        let stream = Resource::<Stream>::new_borrow(stream.rep());
+        let stream = self.inner.table.get_mut(&stream).map_err(FsError::trap)?;
+        Ok(self.streams.next(stream))
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        HostDirectoryEntryStream::drop(&mut self.inner, stream)
+        self.inner.table.delete(Resource::<Stream>::new_own(stream.rep()))?;
+        Ok(())
     }
 }

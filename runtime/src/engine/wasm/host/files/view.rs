@@ -1,6 +1,6 @@
 //! What the file functions of components work on, of both generations.
 
-use super::{Opened, Tree};
+use super::{Opened, Streams, Tree};
 use std::sync::Arc;
 use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
@@ -17,6 +17,7 @@ pub(in crate::engine::wasm) struct View<'a> {
     pub inner: WasiFilesystemCtxView<'a>,
     pub tree: &'a Arc<Tree>,
     pub opened: &'a mut Opened,
+    pub streams: &'a mut Streams,
 }
 
 /// An open file or directory of the guest.
@@ -38,8 +39,8 @@ pub(super) struct Subject {
 impl View<'_> {
     /// A relative path from the working directory, where there is one.
     pub(super) fn placed(&self, fd: &Fd, path: String) -> String {
-        let directory = self.opened.path(fd.rep());
-        directory.and_then(|directory| self.tree.in_cwd(directory, &path)).unwrap_or(path)
+        let starts = self.opened.is_start(fd.rep());
+        starts.then(|| self.tree.in_cwd(&path, false)).flatten().unwrap_or(path)
     }
 
     /// The same place by a way without links; `None` if there is no other.
@@ -81,7 +82,7 @@ impl View<'_> {
     /// Remembers what is preopened.
     pub(super) fn remember_preopened(&mut self, directories: &[(Fd, String)]) {
         for (fd, name) in directories {
-            self.opened.insert(fd.rep(), name.trim_matches('/').to_owned());
+            self.opened.insert_preopened(fd.rep(), name.trim_matches('/').to_owned());
         }
     }
 

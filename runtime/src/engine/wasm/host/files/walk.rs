@@ -59,7 +59,7 @@ fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
 }
 
 /// Whether a path leaves its directory before any link is followed.
-fn leaves(path: &str) -> bool {
+pub(super) fn leaves(path: &str) -> bool {
     let mut depth = 0i32;
     parts(path).any(|part| {
         depth += if part == ".." { -1 } else { 1 };

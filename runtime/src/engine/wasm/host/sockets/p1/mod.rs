@@ -4,19 +4,24 @@
 //! Preview 1 can open no socket: a program finds its listeners open, here one for each port that the image exposes or the
 //! user publishes. They are descriptors 3, 4, … in the order of the ports, and `LISTEN_FDS` says how many there are
 //! (sd_listen_fds(3)); old wasmtime (`--tcplisten`), tokio and mio have it so. A container's directories are numbered from
-//! 3 on as well, and programs look for them there. Both work, since no call means either: a directory accepts no
-//! connection, and nothing else is asked of a listener than to accept, to wait, and not to block.
+//! 3 on as well, and programs look for them there. Both work, since hardly a call means either: a directory accepts no
+//! connection, and what is asked of a listener is to accept, to wait, not to block, of which kind it is (nobody asks that of a
+//! directory that was open before), and to be closed, which leaves the directory. The number of each listener has a directory,
+//! so that no file gets it.
 
 mod data;
 mod poll;
+mod status;
 mod transfer;
 
-use super::super::Host1;
+use super::super::{Host1, files};
 use super::Place;
+use crate::engine::wasm::guest::View;
 use data::{EBADF, EINVAL, SUCCESS, fault, number};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
+use status::{file_status, not_listeners, set_flags, status};
 use std::collections::HashMap;
 use std::net::{IpAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -26,7 +31,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use transfer::{read, receive, send, write};
 use wasmtime::{Caller, Extern, Linker, Memory};
-use wasmtime_wasi::p1::wasi_snapshot_preview1 as wasi;
+use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as wasi, WasiSnapshotPreview1};
 use wiggle::GuestMemory;
 
 /// The first listener's number.
@@ -36,8 +41,6 @@ const CONNECTIONS: u32 = 1 << 20;
 
 /// `fdflags::nonblock`
 const NONBLOCK: i32 = 4;
-/// `filetype::socket_stream`
-const STREAM: u8 = 6;
 
 /// A socket in the event loop.
 #[derive(Debug)]
@@ -86,6 +89,8 @@ struct Listener {
     /// One for each of the container's addresses.
     sockets: Vec<(IpAddr, Arc<Socket>)>,
     blocks: bool,
+    /// The guest has closed it.
+    closed: bool,
 }
 
 impl Listener {
@@ -110,11 +115,14 @@ pub(in crate::engine::wasm) struct Sockets {
 }
 
 impl Sockets {
-    /// Takes listeners with their ports, in this order, into the calling thread's event loop.
-    pub fn new(listening: &[(u16, TcpListener)], place: &Arc<Place>) -> std::io::Result<Self> {
-        let mut sockets = Self { place: Some(place.clone()), ..Self::default() };
-        for (port, socket) in listening {
+    /// Takes the guest's listeners, in their order, into the calling thread's event loop.
+    pub fn new(view: &View) -> std::io::Result<Self> {
+        let mut sockets = Self { place: Some(view.place.clone()), ..Self::default() };
+        for (port, socket) in view.listening.iter() {
             sockets.listen(*port, socket.try_clone()?)?;
+        }
+        for listener in &mut sockets.listeners {
+            listener.blocks = view.listeners_block;
         }
         Ok(sockets)
     }
@@ -122,8 +130,12 @@ impl Sockets {
     fn listen(&mut self, port: u16, socket: TcpListener) -> std::io::Result<()> {
         let socket = (socket.local_addr()?.ip(), Socket::new(socket.into())?);
         match self.listeners.iter_mut().find(|listener| listener.port == port) {
+            Some(listener) if listener.closed => {}
             Some(listener) => listener.sockets.push(socket),
-            None => self.listeners.push(Listener { port, sockets: vec![socket], blocks: true }),
+            None => {
+                let (sockets, blocks, closed) = (vec![socket], true, false);
+                self.listeners.push(Listener { port, sockets, blocks, closed });
+            }
         }
         Ok(())
     }
@@ -163,7 +175,19 @@ impl Sockets {
 
     fn listener(&mut self, number: u32) -> Option<&mut Listener> {
         let at = number.checked_sub(LISTENERS)?;
-        self.listeners.get_mut(at as usize)
+        self.listeners.get_mut(at as usize).filter(|listener| !listener.closed)
+    }
+
+    /// Whether there was a listener under this number.
+    fn close_listener(&mut self, number: u32) -> bool {
+        let Some(listener) = self.listener(number) else { return false };
+        (listener.closed, listener.sockets) = (true, Vec::new());
+        true
+    }
+
+    /// The numbers of the listeners.
+    fn numbers(&self) -> impl Iterator<Item = u32> + use<> {
+        (LISTENERS..).take(self.listeners.len())
     }
 
     fn insert(&mut self, fd: OwnedFd, blocks: bool) -> std::io::Result<u32> {
@@ -288,74 +312,36 @@ async fn shutdown(mut caller: Caller<'_, Host1>, fd: i32, how: i32) -> wasmtime:
 
 async fn close(mut caller: Caller<'_, Host1>, fd: i32) -> wasmtime::Result<i32> {
     let host = caller.data_mut();
-    if host.sockets.connections.remove(&(fd as u32)).is_some() {
+    if host.sockets.connections.remove(&(fd as u32)).is_some()
+        || host.sockets.close_listener(fd as u32)
+    {
         return Ok(SUCCESS);
     }
-    wasi::fd_close(&mut host.wasi, &mut GuestMemory::Unshared(&mut []), fd).await
+    files::close(host, fd).await
 }
 
-async fn status(mut caller: Caller<'_, Host1>, fd: i32, result: i32) -> wasmtime::Result<i32> {
-    let memory = memory(&mut caller)?;
-    let Some((_, blocks)) = connection(&caller, fd) else {
-        let (memory, host) = memory.data_and_store_mut(&mut caller);
-        let memory = &mut GuestMemory::Unshared(memory);
-        return wasi::fd_fdstat_get(&mut host.wasi, memory, fd, result).await;
-    };
-    let to = data::at(memory.data_mut(&mut caller), result, 24).ok_or_else(fault)?;
-    to.fill(0);
-    to[0] = STREAM;
-    to[2] = if blocks { 0 } else { NONBLOCK as u8 };
-    // all rights: nobody checks them any more
-    to[8..24].fill(0xff);
-    Ok(SUCCESS)
-}
-
-async fn set_flags(mut caller: Caller<'_, Host1>, fd: i32, flags: i32) -> wasmtime::Result<i32> {
-    let blocks = flags & NONBLOCK == 0;
-    let host = caller.data_mut();
-    if let Some(connection) = host.sockets.connections.get_mut(&(fd as u32)) {
-        connection.blocks = blocks;
-        return Ok(SUCCESS);
-    }
-    let errno =
-        wasi::fd_fdstat_set_flags(&mut host.wasi, &mut GuestMemory::Unshared(&mut []), fd, flags)?;
-    // not a file: what may be meant is the listener
-    match host.sockets.listener(fd as u32) {
-        Some(listener) if errno != SUCCESS => {
-            listener.blocks = blocks;
-            Ok(SUCCESS)
-        }
-        _ => Ok(errno),
-    }
-}
-
-async fn file_status(mut caller: Caller<'_, Host1>, fd: i32, result: i32) -> wasmtime::Result<i32> {
-    let memory = memory(&mut caller)?;
-    if connection(&caller, fd).is_none() {
-        let (memory, host) = memory.data_and_store_mut(&mut caller);
-        let memory = &mut GuestMemory::Unshared(memory);
-        return wasi::fd_filestat_get(&mut host.wasi, memory, fd, result).await;
-    }
-    let to = data::at(memory.data_mut(&mut caller), result, 64).ok_or_else(fault)?;
-    to.fill(0);
-    to[16] = STREAM;
-    Ok(SUCCESS)
-}
-
-/// The listeners' numbers under which the guest has something else open that can be waited for.
-async fn files(host: &mut Host1) -> wasmtime::Result<Vec<u32>> {
-    let mut files = Vec::new();
-    for at in 0..host.sockets.listeners.len() {
-        let number = LISTENERS + at as u32;
+/// Gives each listener's number a directory, the root, where it has none.
+pub(in crate::engine::wasm) async fn reserve(host: &mut Host1) -> wasmtime::Result<()> {
+    /// `lookupflags::symlink_follow`, `oflags::directory`, `rights::fd_read`
+    const FOLLOW: i32 = 1;
+    const DIRECTORY: i32 = 2;
+    const READ: i64 = 2;
+    for number in host.sockets.numbers() {
         if host.opened.is_directory(number) {
             continue;
         }
-        let scratch = &mut GuestMemory::Unshared(&mut [0; 24]);
-        if wasi::fd_fdstat_get(&mut host.wasi, scratch, number as i32, 0).await? == SUCCESS {
-            files.push(number);
+        host.wasi.set_hostcall_fuel(1024);
+        // the result, then the path
+        let mut scratch = *b"\0\0\0\0.";
+        let memory = &mut GuestMemory::Unshared(&mut scratch);
+        let (root, wasi) = (LISTENERS as i32, &mut host.wasi);
+        let errno =
+            wasi::path_open(wasi, memory, root, FOLLOW, 4, 1, DIRECTORY, READ, READ, 0, 0).await?;
+        if errno == SUCCESS && scratch[..4] == number.to_le_bytes() {
+            host.opened.insert_root(number);
         }
     }
-    Ok(files)
+    Ok(())
 }
 
 async fn poll_oneoff(
@@ -368,7 +354,7 @@ async fn poll_oneoff(
     let memory = memory(&mut caller)?;
     let (memory, host) = memory.data_and_store_mut(&mut caller);
     host.sockets.follow();
-    let files = files(host).await?;
+    let files = not_listeners(host).await?;
     match poll::Poll::read(memory, subscriptions, count, &host.sockets, &files) {
         Some(mut poll) => {
             let happened = loop {

@@ -177,7 +177,7 @@ impl Sockets {
         }
         // a directory under this number is nothing to wait for; a file is always ready
         let at = number.checked_sub(super::LISTENERS)? as usize;
-        let listener = self.listeners.get(at).filter(|_| kind == READ)?;
+        let listener = self.listeners.get(at).filter(|l| kind == READ && !l.closed)?;
         Some(listener.sockets())
     }
 }
