@@ -7,19 +7,28 @@ use crate::harness::proc::until;
 fn the_processes_of_both_kinds_of_container() {
     let knarr = Knarr::new().with_busybox().with_kit();
     let script = "sleep 1000 & sleep 2000; true";
-    knarr.ok(&["run", "-d", "--name", "box", "-u", "1000", "busybox", "sh", "-c", script]);
+    knarr.ok(&["run", "-d", "--name", "box", "-u", "54321", "busybox", "sh", "-c", script]);
     until("all three run", || knarr.ok(&["top", "box"]).lines().count() == 4);
     let shown = knarr.ok(&["top", "box"]);
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let first = words(shown.lines().nth(1).unwrap());
-    assert_eq!(first[0], "1000", "{shown}");
+    assert_eq!(first[0], "54321", "{shown}");
     assert_eq!(first[1], knarr.inspect("box", "{{.State.Pid}}"));
     assert!(shown.contains("sleep 1000") && shown.contains("sleep 2000"), "{shown}");
     assert_eq!(knarr.ok(&["top", "box", "-o", "pid,args"]).lines().count(), 4);
     let said = knarr.fails(1, &["top", "box", "-o", "comm"]);
     assert!(said.contains("no column PID"), "{said}");
     knarr.ok(&["run", "-d", "--name", "wasm", "kit", "log", "100000", "10"]);
-    assert_eq!(knarr.ok(&["top", "wasm"]).lines().count(), 2);
+    // what was started, not how
+    let shown = knarr.ok(&["top", "wasm"]);
+    assert_eq!(shown.lines().count(), 2);
+    let first = words(shown.lines().nth(1).unwrap());
+    assert_eq!(
+        (&*first[0], &*first[7..].join(" ")),
+        ("root", "/kit.wasm log 100000 10"),
+        "{shown}"
+    );
+    assert!(knarr.ok(&["top", "wasm", "-o", "pid,args"]).ends_with(" /kit.wasm log 100000 10"));
     knarr.ok(&["stop", "-t", "0", "box"]);
     let said = knarr.fails(1, &["top", "box"]);
     assert!(said.contains("container box is not running"), "{said}");

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;
+use knarr_core::spec::EngineKind;
 use knarr_core::store::Store;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,12 +31,30 @@ pub fn top(store: &Store, id: &ContainerId, options: &[String]) -> Result<Proces
         return Err(Error::NotRunning { name: state.name.clone() });
     };
     let pids = engine::processes(container.spec.engine, guest);
-    if options.is_empty() {
+    let mut processes = if options.is_empty() {
         let titles = TITLES.map(str::to_owned).to_vec();
         let boot = boot_time();
-        return Ok(Processes { titles, rows: pids.iter().filter_map(|p| row(*p, boot)).collect() });
+        Processes { titles, rows: pids.iter().filter_map(|p| row(*p, boot)).collect() }
+    } else {
+        of_ps(options, &pids)?
+    };
+    if container.spec.engine == EngineKind::Wasm {
+        let command = container.spec.process.args().join(" ");
+        processes.set_command(&command);
     }
-    of_ps(options, &pids)
+    Ok(processes)
+}
+
+impl Processes {
+    /// What a Wasm guest was started as: its process is a part of Knarr, and says so in its own command line.
+    fn set_command(&mut self, command: &str) {
+        const NAMES: [&str; 3] = ["CMD", "COMMAND", "ARGS"];
+        if self.titles.last().is_some_and(|title| NAMES.contains(&title.as_str())) {
+            self.rows.iter_mut().filter_map(|row| row.last_mut()).for_each(|last| {
+                *last = command.to_owned();
+            });
+        }
+    }
 }
 
 /// What the kernel tells of one process (proc_pid_stat(5)); `None` if it has ended.
@@ -59,7 +78,7 @@ fn row(pid: u32, boot: i64) -> Option<Vec<String>> {
         false => command,
     };
     Some(vec![
-        uid.to_string(),
+        user(uid),
         pid.to_string(),
         field(4)?.to_string(),
         share.clamp(0, 99).to_string(),
@@ -68,6 +87,18 @@ fn row(pid: u32, boot: i64) -> Option<Vec<String>> {
         format!("{:02}:{:02}:{:02}", used / 3600, used / 60 % 60, used % 60),
         command,
     ])
+}
+
+/// The name that the host has for a user, as its ps(1) shows it, or the number.
+fn user(uid: u32) -> String {
+    let number = uid.to_string();
+    let database = fsx::read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
+    let mut names = database.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1)? == number).then(|| name.to_owned())
+    });
+    names.next().unwrap_or(number)
 }
 
 /// Today the time, else the day.
