@@ -1,15 +1,15 @@
 //! A failed command: what is said about it, and the code it exits with. The only place where errors of
 //! libraries become text.
 
-use knarr_core::hint::Hint;
+use knarr_core::hint::{self, Hint};
 use std::error::Error;
 
-/// The exit codes of every command but `run` and `exec` (which hand on the container's).
+/// The exit code of a command that did not do what it was asked to. `run` and `exec` hand on the container's.
 pub const FAILED: u8 = 1;
-pub const USAGE: u8 = 2;
 
-/// The exit code of `run` and `exec` when the container had no say. The engines know of the others that Docker
-/// has: 126 for a command that cannot be executed, 127 for one that is not found.
+/// The exit code of `run` when the container had no say, and of every command that was given an option that it does not
+/// have. The engines know of the others that Docker has: 126 for a command that cannot be executed, 127 for one that is
+/// not found (docs/exit-codes.md).
 pub const KNARR_FAILED: u8 = 125;
 
 /// Why a command failed.
@@ -28,7 +28,7 @@ impl Failure {
 
     /// The command line asks for something that makes no sense.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { status: USAGE, ..Self::new(message) }
+        Self::new(message)
     }
 
     /// Says nothing more; for what has been reported, or has no reader.
@@ -38,6 +38,15 @@ impl Failure {
 
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// A further hint.
+    pub fn also(self, hint: impl std::fmt::Display) -> Self {
+        let hint = match &self.hint {
+            Some(first) => format!("{first}\nhint: {hint}"),
+            None => hint.to_string(),
+        };
+        self.hint(hint)
     }
 
     pub fn status(self, status: u8) -> Self {
@@ -57,9 +66,9 @@ impl Failure {
     }
 }
 
-impl<E: Error + Hint> From<E> for Failure {
+impl<E: Error + Hint + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::of(&error, error.hint())
+        Self::of(&error, error.hint().or_else(|| hint::of_cause(&error)))
     }
 }
 

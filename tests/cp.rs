@@ -42,6 +42,45 @@ fn a_links_target_on_the_host_is_never_reached() {
 }
 
 #[test]
+fn a_link_at_the_end_is_written_through() {
+    let knarr = Knarr::new().with_busybox();
+    let script = "mkdir /d; ln -s /target /link; ln -s link /second; ln -s ../far /d/up; ln -s /no/way /lost; \
+        ln -s /loop /loop; touch /ready; exec sleep 1000";
+    knarr.ok(&["run", "-d", "--name", "runs", "busybox", "sh", "-c", script]);
+    let there = || knarr.run(&["exec", "runs", "test", "-e", "/ready"]).code == 0;
+    crate::harness::proc::until("the links are there", there);
+    let new = knarr.file("new", "new");
+    let folder = knarr.files().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("inner"), "inner").unwrap();
+    let (new, folder) = (new.to_str().unwrap(), folder.to_str().unwrap());
+    for (source, target, made) in
+        [(new, "/second", "/target"), (new, "/link", "/target"), (new, "/d/up", "/far")]
+    {
+        knarr.ok(&["cp", source, &format!("runs:{target}")]);
+        assert_eq!(knarr.ok(&["exec", "runs", "cat", made]), "new", "{target}");
+        knarr.ok(&["exec", "runs", "test", "-L", target]);
+    }
+    for lost in ["/lost", "/loop"] {
+        knarr.fails(1, &["cp", new, &format!("runs:{lost}")]);
+        knarr.ok(&["exec", "runs", "test", "-L", lost]);
+    }
+    // a directory as well, and into one in which a link has the name
+    knarr.ok(&["exec", "runs", "sh", "-c", "ln -s /made /dir; ln -s /nowhere /d/new"]);
+    knarr.ok(&["cp", folder, "runs:/dir"]);
+    assert_eq!(knarr.ok(&["exec", "runs", "cat", "/made/inner"]), "inner");
+    knarr.ok(&["cp", new, "runs:/d"]);
+    assert_eq!(knarr.ok(&["exec", "runs", "sh", "-c", "test ! -L /d/new; cat /d/new"]), "new");
+    // and so on this side
+    let (link, target) = (knarr.files().join("link"), knarr.files().join("target"));
+    std::os::unix::fs::symlink("second", &link).unwrap();
+    std::os::unix::fs::symlink("target", knarr.files().join("second")).unwrap();
+    knarr.ok(&["cp", "runs:/far", link.to_str().unwrap()]);
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "new");
+}
+
+#[test]
 fn export_and_import_give_the_same_files() {
     let knarr = Knarr::new().with_busybox();
     knarr.ok(&[

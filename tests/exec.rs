@@ -47,16 +47,22 @@ fn exit_codes() {
         (&["sh", "-c", "kill -KILL $$"], 137),
         (&["nothere"], 127),
         (&["/etc/passwd"], 126),
+        (&["-it", "sh"], 127),
     ] {
         knarr.run(&[&["exec", &id], command].concat()).code(code);
     }
+    knarr.fails(126, &["exec", "-w", "/missing", "box", "true"]);
+    knarr.fails(1, &["exec", "-u", "nobodyhere", "box", "true"]);
+    knarr.fails(125, &["exec", "--banana", "box", "true"]);
+    knarr.ok(&["pause", "box"]);
+    assert!(knarr.fails(1, &["exec", "box", "true"]).contains("knarr unpause box"));
+    knarr.ok(&["unpause", "box"]);
     knarr.ok(&["stop", "-t", "0", "box"]);
-    let said = knarr.fails(125, &["exec", "box", "true"]);
+    let said = knarr.fails(1, &["exec", "box", "true"]);
     assert!(
         said.contains("is not running") && said.contains("hint: start it: knarr start box"),
         "{said}"
     );
-    knarr.fails(125, &["exec", "nothere", "true"]);
 }
 
 #[test]

@@ -56,6 +56,27 @@ fn tail_timestamps_since() {
 }
 
 #[test]
+fn times_and_characters_are_whole() {
+    let knarr = Knarr::new().with_busybox();
+    let script = "head -c 16383 /dev/zero | tr '\\0' x; printf 'éé€\\n'; printf '\\377end\\n'";
+    knarr.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
+    knarr.ok(&["wait", "box"]);
+    let logged = knarr.ok(&["logs", "box"]);
+    assert_eq!(logged, format!("{}éé€\n\u{fffd}end", "x".repeat(16383)));
+    let day = logged_day();
+    for since in [format!("{day}Z"), format!("{day}T00Z"), format!("{day}T00:00+00:00")] {
+        assert_eq!(knarr.ok(&["logs", "--since", &since, "box"]), logged, "{since}");
+        assert_eq!(knarr.ok(&["logs", "--until", &since, "box"]), "", "{since}");
+    }
+}
+
+/// Yesterday, wherever on earth.
+fn logged_day() -> String {
+    let yesterday = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(36);
+    yesterday.strftime("%Y-%m-%d").to_string()
+}
+
+#[test]
 fn follow_goes_on_until_the_end() {
     let knarr = Knarr::new().with_busybox();
     let script = "echo first; while [ ! -e /go ]; do sleep 0.02; done; echo second";

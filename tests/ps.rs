@@ -24,6 +24,47 @@ fn running_ones_by_default_all_if_asked() {
 }
 
 #[test]
+fn filters_take_what_dockers_take() {
+    let knarr = Knarr::new().with_busybox();
+    for name in ["svc-1", "/svc-2", "svc-11"] {
+        knarr.ok(&["create", "--name", name, "--expose", "8005", "-l", "x=y", "busybox"]);
+    }
+    for (filter, names) in [
+        ("name=svc-[0-9]$", "svc-2 svc-1"),
+        ("name=^(svc-1|svc-2)$", "svc-2 svc-1"),
+        ("name=s.c-11", "svc-11"),
+        ("name=^/svc-2", "svc-2"),
+        ("NAME = svc-2", "svc-2"),
+        ("health=none", "svc-11 svc-2 svc-1"),
+        ("health=healthy", ""),
+        ("is-task=false", "svc-11 svc-2 svc-1"),
+        ("is-task=1", ""),
+        ("status=dead", ""),
+        ("before=/svc-2", "svc-1"),
+        ("exited=300", ""),
+    ] {
+        let shown = knarr.ok(&["ps", "-a", "--format", "{{.Names}}", "-f", filter]);
+        assert_eq!(shown.lines().collect::<Vec<_>>().join(" "), names, "{filter}");
+    }
+    knarr.ok(&["rename", "/svc-11", "/other"]);
+    assert_eq!(knarr.ok(&["ps", "-aq", "-f", "name=^other$"]).len(), 12);
+    for (kind, arguments) in [("volume", &["a-1", "a-2", "b"]), ("network", &["a-1", "a-2", "b"])] {
+        for name in arguments {
+            knarr.ok(&[kind, "create", name]);
+        }
+        let ls = [kind, "ls", "--format", "{{.Name}}", "-f", "name=^a-[0-9]$"];
+        assert_eq!(knarr.ok(&ls), "a-1\na-2");
+    }
+    knarr.ok(&["container", "prune", "-f", "--filter", "until=10m"]);
+    knarr.ok(&["system", "prune", "-f", "--filter", "label!=x"]);
+    assert_eq!(knarr.ok(&["ps", "-aq"]).lines().count(), 3);
+    knarr.ok(&["image", "prune", "-af", "--filter", "until=2001-01-02"]);
+    assert_eq!(knarr.ok(&["images", "-q", "--filter", "until=1m"]), "");
+    knarr.ok(&["container", "prune", "-f", "--filter", "label=x=y", "--filter", "until=0s"]);
+    assert_eq!(knarr.ok(&["ps", "-aq"]), "");
+}
+
+#[test]
 fn the_table_is_dockers() {
     let knarr = Knarr::new().with_busybox();
     assert_eq!(

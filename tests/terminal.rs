@@ -58,6 +58,12 @@ fn the_detach_keys_leave_the_container_running() {
     terminal.shows("hereI am");
     terminal.type_in("\u{10}\u{11}");
     assert_eq!(terminal.code(), 0);
+    let mut terminal = knarr.at_terminal(&["attach", "box"]);
+    terminal.type_in("echo once''more\r");
+    terminal.shows("oncemore");
+    terminal.type_in("\u{10}\u{11}");
+    terminal.shows("read escape sequence");
+    assert_eq!(terminal.code(), 0);
     assert_eq!(knarr.inspect("box", "{{.State.Status}}"), "running");
     let mut terminal = knarr.at_terminal(&["attach", "--detach-keys", "ctrl-a,d", "box"]);
     terminal.type_in("echo back''again\r");
@@ -73,6 +79,23 @@ fn the_detach_keys_leave_the_container_running() {
     terminal.type_in("exit 2\r");
     terminal.shows("exit 2");
     assert_eq!(terminal.code(), 2);
+}
+
+/// Input that is no terminal would never end there; output needs none.
+#[test]
+fn a_terminal_is_not_fed_from_a_file() {
+    let knarr = Knarr::new().with_busybox().with_kit();
+    for words in [&["run", "--rm", "-it", "busybox", "cat"][..], &["run", "-ti", "kit", "cat"]] {
+        let ended = knarr.run_with_input(words, b"typed\n");
+        assert!(ended.error(1).contains("the input device is not a TTY"), "{words:?}");
+    }
+    assert_eq!(knarr.ok(&["ps", "-aq"]), "", "nothing is left");
+    assert_eq!(knarr.ok(&["run", "--rm", "-t", "busybox", "echo", "shown"]).trim(), "shown");
+    let input = knarr.run_with_input(&["run", "--rm", "-i", "busybox", "cat"], b"typed\n");
+    assert_eq!(input.ok(), "typed");
+    knarr.ok(&["run", "-dit", "--name", "box", "busybox", "sh"]);
+    assert_eq!(knarr.ok(&["exec", "-dit", "box", "true"]), "");
+    assert_eq!(knarr.inspect("box", "{{.State.Status}}"), "running");
 }
 
 #[test]

@@ -23,13 +23,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl crate::hint::Hint for Error {
     fn hint(&self) -> Option<String> {
         match self.source.kind() {
-            io::ErrorKind::StorageFull => {
-                Some("free some disk space, for example with 'knarr system prune'".into())
-            }
             io::ErrorKind::PermissionDenied => {
                 Some("run it as the user who owns the directory, or choose one with --root".into())
             }
-            _ => None,
+            _ => crate::hint::of_io(&self.source),
         }
     }
 }

@@ -119,16 +119,26 @@ pub fn is_suspect(root: &Root, container: &Container) -> bool {
         || (container.state.status == Status::Created && container.spec.auto_remove)
 }
 
+/// Takes back what a guest had whose monitor was killed.
+pub(crate) fn clear(root: &Root, spec: &ContainerSpec) -> Result<(), Error> {
+    clear_engine(root, spec)?;
+    Ok(net::detach(root, &spec.id)?)
+}
+
+/// How such a guest ended.
+pub(crate) fn killed() -> Exit {
+    let error = Some("its monitor was killed, or the machine was restarted".to_owned());
+    Exit { code: KILLED, oom_killed: false, error }
+}
+
 fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {
-    clear_engine(root, &unowned.container.spec)?;
-    net::detach(root, unowned.container.id())?;
+    clear(root, &unowned.container.spec)?;
     if unowned.state.state().status == Status::Restarting {
-        unowned.state.apply(state::ContainerState::given_up)?;
+        unowned.state.apply(|s| s.given_up(false))?;
         unowned.container.state = unowned.state.state().clone();
     }
     if unowned.state.state().is_alive() {
-        let error = Some("its monitor was killed, or the machine was restarted".to_owned());
-        unowned.state.apply(|s| s.exited(Exit { code: KILLED, oom_killed: false, error }))?;
+        unowned.state.apply(|s| s.exited(killed()))?;
         unowned.container.state = unowned.state.state().clone();
     }
     let paths = root.container(&unowned.container.spec.id);

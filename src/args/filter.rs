@@ -1,7 +1,10 @@
 //! `--filter KEY=VALUE`
 
+use super::time;
 use super::usage::switch_value;
 use crate::error::Failure;
+use jiff::Timestamp;
+use knarr_core::pattern::Pattern;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,13 @@ pub struct Filter {
 pub fn parse(text: &str) -> Result<Filter, String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, for example status=exited")?;
     Ok(Filter { key: key.trim().to_ascii_lowercase(), value: value.trim().to_owned() })
+}
+
+impl Filter {
+    /// As it was written.
+    pub fn text(&self) -> String {
+        format!("{}={}", self.key, self.value)
+    }
 }
 
 /// Refuses keys that the listing does not know.
@@ -27,6 +37,31 @@ pub fn check(filters: &[Filter], known: &[&str]) -> Result<(), Failure> {
 /// The values given for a key: alternatives, except for labels.
 pub fn values<'a>(filters: &'a [Filter], key: &str) -> Vec<&'a str> {
     filters.iter().filter(|f| f.key == key).map(|f| f.value.as_str()).collect()
+}
+
+/// Whether one of the values given for a key matches what any of the texts has: names and ids are regular expressions, as in
+/// Docker. Where no value is given everything matches.
+pub fn patterns<'a>(
+    filters: &[Filter],
+    key: &'a str,
+) -> Result<impl Fn(&str) -> bool + use<'a>, Failure> {
+    let patterns: Result<Vec<Pattern>, _> =
+        values(filters, key).iter().map(|v| v.parse()).collect();
+    let patterns = patterns?;
+    Ok(move |text: &str| patterns.is_empty() || patterns.iter().any(|p| p.matches(text)))
+}
+
+/// Whether something was made early enough for `until`; the last one given counts.
+pub fn until(filters: &[Filter]) -> Result<impl Fn(Option<Timestamp>) -> bool + use<>, Failure> {
+    let wanted = match values(filters, "until").last() {
+        None => None,
+        Some(text) => Some(time::parse(text).map_err(|hint| {
+            Failure::usage(format!("the filter until has the value {text:?}")).hint(hint)
+        })?),
+    };
+    Ok(move |made: Option<Timestamp>| {
+        wanted.is_none_or(|until| made.is_some_and(|made| made <= until))
+    })
 }
 
 pub fn switch(key: &str, value: &str) -> Result<bool, Failure> {

@@ -8,6 +8,7 @@ pub mod container;
 pub mod filter;
 pub mod network;
 pub mod time;
+mod unknown;
 pub mod usage;
 pub mod value;
 
@@ -31,7 +32,7 @@ use std::path::PathBuf;
 )]
 pub struct Cli {
     /// Keep all state in this directory [env: KNARR_ROOT]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", display_order = 10_000)]
     pub root: Option<PathBuf>,
 
     /// Print the version

@@ -1,7 +1,7 @@
 //! Parsing, and mistakes on the command line as failures like any other.
 
-use super::Cli;
-use crate::error::{Failure, KNARR_FAILED, USAGE};
+use super::{Cli, unknown};
+use crate::error::{FAILED, Failure, KNARR_FAILED};
 use crate::ui;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
@@ -76,7 +76,7 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> Result<(), Failure> {
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         ui::note(error.render().to_string().trim_end());
-        return Err(Failure::silent(USAGE));
+        return Err(Failure::silent(FAILED));
     }
     let verb = verb_words(arguments);
     let rendered = error.render().to_string();
@@ -88,21 +88,32 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> Result<(), Failure> {
         [] => "see 'knarr --help'".to_owned(),
         words => format!("see 'knarr {} --help'", words.join(" ")),
     };
-    // clap names all that are similar, the most similar one last
-    let nearest = match error.get(ContextKind::SuggestedSubcommand) {
-        Some(ContextValue::Strings(names)) => names.last(),
-        _ => None,
-    };
     let hint = match tip {
-        Some(_) if let Some(nearest) = nearest => format!("did you mean '{nearest}'? {help}"),
         Some(tip) => format!("{}; {help}", tip.lines().next().unwrap_or(tip).trim()),
         None => help,
     };
-    let status = match verb.last().map(String::as_str) {
-        Some("run" | "exec") => KNARR_FAILED,
-        _ => USAGE,
-    };
+    let status = status(error);
+    if let Some(answer) = unknown::answer(error, arguments) {
+        let message = answer.message.unwrap_or_else(|| message.join(" "));
+        return Err(Failure::usage(message).hint(answer.hint).status(status));
+    }
     Err(Failure::usage(message.join(" ")).hint(hint).status(status))
+}
+
+/// Docker's: an option that is not one or that has a wrong value is another mistake than too few words or too many.
+fn status(error: &clap::Error) -> u8 {
+    let is_option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(text)) => text.starts_with('-'),
+        Some(ContextValue::Strings(texts)) => texts.iter().any(|text| text.starts_with('-')),
+        _ => false,
+    };
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument
+        | ErrorKind::InvalidSubcommand
+        | ErrorKind::ArgumentConflict => FAILED,
+        _ if is_option => KNARR_FAILED,
+        _ => FAILED,
+    }
 }
 
 /// The verb that the arguments name, with its group: `container run`.
@@ -166,7 +177,7 @@ mod tests {
                 "knarr pul x",
                 "unrecognized subcommand 'pul'",
                 "did you mean 'pull'? see 'knarr --help'",
-                USAGE,
+                FAILED,
             ),
             (
                 "knarr run --nmae x y",
@@ -178,7 +189,7 @@ mod tests {
                 "knarr container rename x",
                 "the following required arguments were not provided: <NEW_NAME>",
                 "see 'knarr container rename --help'",
-                USAGE,
+                FAILED,
             ),
         ] {
             let failure = parse(arguments(line)).unwrap_err();

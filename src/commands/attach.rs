@@ -1,8 +1,13 @@
 //! Attach to a running container.
 
 use super::{Context, Outcome};
-use knarr_runtime::container;
+use crate::error::Failure;
+use crate::ui;
+use knarr_core::id::ContainerId;
+use knarr_core::store::Store;
 use knarr_runtime::monitor::{Attach, DetachKeys, End, InvalidKeys};
+use knarr_runtime::{container, state};
+use std::io::IsTerminal;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,6 +29,9 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let id = container::find(&store, &args.container)?;
+    if !args.no_stdin {
+        check_input(&store, &id)?;
+    }
     let options = Attach {
         stdin: !args.no_stdin,
         detach_keys: keys(args.detach_keys.as_deref())?,
@@ -36,11 +44,30 @@ pub fn keys(text: Option<&str>) -> Result<DetachKeys, InvalidKeys> {
     text.map_or_else(|| Ok(DetachKeys::default()), str::parse)
 }
 
+/// What is typed into a container's terminal comes from a terminal; from a pipe it would never end.
+pub fn check_terminal(interactive: bool, tty: bool) -> Result<(), Failure> {
+    match interactive && tty && !std::io::stdin().is_terminal() {
+        true => Err(Failure::new("the input device is not a TTY")
+            .hint("standard input is no terminal here: leave -t out, or -i")),
+        false => Ok(()),
+    }
+}
+
+/// Checks it of a container that was made before.
+pub fn check_input(store: &Store, id: &ContainerId) -> Result<(), Failure> {
+    let process = state::load_spec(store.root(), id).map_err(container::Error::from)?.process;
+    check_terminal(process.open_stdin, process.tty)
+}
+
 /// The exit code of a command that was attached: the container's, if it has ended.
 pub fn status(end: &End) -> u8 {
     match end {
         End::Exited(exit) => exit.code,
-        End::Detached => 0,
+        End::Detached => {
+            // Docker's words
+            ui::note("read escape sequence");
+            0
+        }
         End::Signalled(signal) => u8::try_from(128 + signal.number()).unwrap_or(u8::MAX),
     }
 }

@@ -1,8 +1,7 @@
 //! Run a command in a running container.
 
-use super::run::before_the_container;
 use super::{Context, Outcome};
-use crate::error::Failure;
+use crate::error::{FAILED, Failure, KNARR_FAILED};
 use knarr_runtime::container;
 use knarr_runtime::container::options::resolve_environment;
 use knarr_runtime::monitor::Execution;
@@ -44,10 +43,6 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
-    attempt(args, context).map_err(before_the_container)
-}
-
-fn attempt(args: &Args, context: &Context) -> Outcome {
     let Some((name, command)) = args.words.split_first() else {
         return Err(Failure::usage("the container is missing"));
     };
@@ -57,6 +52,9 @@ fn attempt(args: &Args, context: &Context) -> Outcome {
     let keys = super::attach::keys(args.detach_keys.as_deref())?;
     let store = context.store()?;
     let id = container::find(&store, name)?;
+    if !args.detach {
+        super::attach::check_terminal(args.interactive, args.tty)?;
+    }
     let execution = execution(args, command)?;
     let result = match args.detach {
         true => container::exec_detached(&store, &id, &execution).map(|()| 0),
@@ -65,7 +63,11 @@ fn attempt(args: &Args, context: &Context) -> Outcome {
         }
     };
     result.map_err(|error| {
-        let status = error.exit_code();
+        // the container has a say here, unlike in `run`
+        let status = match error.exit_code() {
+            KNARR_FAILED => FAILED,
+            code => code,
+        };
         Failure::from(error).status(status)
     })
 }
@@ -75,7 +77,8 @@ fn execution(args: &Args, command: &[String]) -> Result<Execution, Failure> {
         return Err(Failure::usage(format!(
             "the working directory {path:?} is not an absolute path"
         ))
-        .hint(format!("write /{path}")));
+        .hint(format!("write /{path}"))
+        .status(126));
     }
     Ok(Execution {
         args: command.to_vec(),

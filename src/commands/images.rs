@@ -18,7 +18,7 @@ pub struct Args {
     /// Show digests
     #[arg(long)]
     digests: bool,
-    /// Show only some: reference=PATTERN, dangling=true, label=NAME[=VALUE], before=IMAGE, since=IMAGE
+    /// Show only some: reference=PATTERN, dangling=true, label=NAME[=VALUE], before=IMAGE, since=IMAGE, until=TIME
     #[arg(short, long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
     /// table, json, or a Go template
@@ -61,7 +61,8 @@ struct Entry {
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
-    filter::check(&args.filter, &["reference", "dangling", "label", "before", "since"])?;
+    let known = ["reference", "dangling", "label", "label!", "before", "since", "until"];
+    filter::check(&args.filter, &known)?;
     let mut entries = Vec::new();
     for image in store.images()? {
         let name = image.display_name();
@@ -113,9 +114,9 @@ fn select(args: &Args, store: &Store, entries: &mut Vec<Entry>) -> Result<(), Fa
         let wanted = filter::switch("dangling", wanted)?;
         entries.retain(|e| e.image.reference.is_none() == wanted);
     }
-    let labels = value("label");
-    entries
-        .retain(|e| labels.iter().all(|label| filter::has_label(&e.config.config.labels, label)));
+    let early = filter::until(&args.filter)?;
+    entries.retain(|e| early(e.created));
+    entries.retain(|e| filter::is_chosen(&args.filter, &e.config.config.labels));
     for (key, later) in [("before", false), ("since", true)] {
         for name in value(key) {
             let other = describe(store, store.find(name)?)?;

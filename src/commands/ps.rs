@@ -12,7 +12,7 @@ pub struct Args {
     /// Also those that do not run
     #[arg(short, long)]
     all: bool,
-    /// Show only some: status=exited, name=TEXT, label=NAME[=VALUE], ancestor=IMAGE, id=, exited=, …
+    /// Show only some: status=exited, name=PATTERN, label=NAME[=VALUE], ancestor=IMAGE, id=, exited=, …
     #[arg(short, long, value_name = "FILTER")]
     filter: Vec<String>,
     /// table, json, or a Go template

@@ -2,13 +2,16 @@
 
 use super::{Context, Outcome};
 use crate::args::container::Options;
-use crate::error::{Failure, KNARR_FAILED};
+use crate::error::{FAILED, Failure, KNARR_FAILED};
 use crate::ui;
 use crate::wiring::create::create;
 use crate::wiring::warn_of_shortcomings;
+use knarr_core::id::ContainerId;
+use knarr_core::store::Store;
 use knarr_runtime::container::remove::Remove;
 use knarr_runtime::container::{self, run};
-use knarr_runtime::monitor::{Attach, End};
+use knarr_runtime::monitor::Attach;
+use knarr_runtime::state::{self, Container, Status};
 
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "knarr run [OPTIONS] IMAGE [COMMAND] [ARG]...")]
@@ -26,13 +29,16 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
+    if !args.detach {
+        super::attach::check_terminal(args.options.interactive, args.options.tty)?;
+    }
     attempt(args, context).map_err(before_the_container)
 }
 
 /// Whatever goes wrong before the container has a say is Docker's 125, unless it is known better.
-pub fn before_the_container(failure: Failure) -> Failure {
+fn before_the_container(failure: Failure) -> Failure {
     match failure.status {
-        crate::error::FAILED | crate::error::USAGE => failure.status(KNARR_FAILED),
+        FAILED => failure.status(KNARR_FAILED),
         _ => failure,
     }
 }
@@ -46,25 +52,39 @@ fn attempt(args: &Args, context: &Context) -> Outcome {
     let (store, id) = create(&args.options, context, true)?;
     warn_of_shortcomings(&context.root, &id);
     let ended = match args.detach {
-        true => container::start(&store, &id).map(|()| End::Detached),
-        false => run::run(&store, &id, &attach),
+        true => container::start(&store, &id).map(|()| None),
+        false => run::run(&store, &id, &attach).map(Some),
     };
     match ended {
-        Ok(end) => {
-            if args.detach {
-                ui::line(&id)?;
-            }
-            Ok(super::attach::status(&end))
+        Ok(Some(end)) => Ok(super::attach::status(&end)),
+        Ok(None) => {
+            ui::line(&id)?;
+            Ok(0)
         }
         Err(error) => {
             let status = error.exit_code();
+            let failure = Failure::from(error).status(status);
             if args.options.rm {
                 let everything = Remove { force: true, volumes: true };
                 if let Err(error) = container::remove(&store, &id, everything) {
                     ui::failure(&Failure::from(error).context("cannot remove the container"));
                 }
+                return Err(failure);
             }
-            Err(Failure::from(error).status(status))
+            Err(left_behind(failure, &store, &id))
         }
+    }
+}
+
+/// As in Docker the container stays, with its name; but that is said.
+fn left_behind(failure: Failure, store: &Store, id: &ContainerId) -> Failure {
+    match state::load(store.root(), id) {
+        Ok(Container { state, .. }) if state.status == Status::Created => {
+            let name = &state.name;
+            failure.also(format!(
+                "the container {name} is left as created; remove it: knarr rm {name}"
+            ))
+        }
+        _ => failure,
     }
 }

@@ -43,6 +43,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
             forward_signals: true,
         };
         let id = container::find(&store, name)?;
+        if args.interactive {
+            super::attach::check_input(&store, &id)?;
+        }
         warn_of_shortcomings(&context.root, &id);
         return Ok(super::attach::status(&run::start_attached(&store, &id, &options)?));
     }

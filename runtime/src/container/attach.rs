@@ -16,7 +16,7 @@ pub fn attach(store: &Store, id: &ContainerId, options: &Attach) -> Result<End> 
         return Err(Error::Paused { name });
     }
     if !container.state.is_alive() {
-        return Err(Error::NotRunning { name });
+        return Err(Error::not_running(&container.state));
     }
     let stdin = options.stdin && container.spec.process.open_stdin;
     let options = Attach { stdin, ..options.clone() };

@@ -1,5 +1,6 @@
 use super::{list, options};
 use crate::engine::{native, wasm};
+use crate::state::{ContainerState, Status};
 use crate::sys::signal::InvalidSignal;
 use crate::{monitor, net, reconcile, state, volume};
 use knarr_core::fsx;
@@ -18,6 +19,8 @@ pub enum Error {
     Running { name: String },
     #[error("container {name} is paused")]
     Paused { name: String },
+    #[error("container {name} is restarting")]
+    Restarting { name: String },
     #[error("layer {chain} of the image is not unpacked")]
     LayerMissing { chain: Digest },
     #[error("cannot show the log")]
@@ -69,6 +72,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Of a container that has no guest: one that waits for its next life will have one.
+    pub(super) fn not_running(state: &ContainerState) -> Self {
+        let name = state.name.clone();
+        match state.status {
+            Status::Restarting => Self::Restarting { name },
+            _ => Self::NotRunning { name },
+        }
+    }
+
     /// What `run` and `exec` end with: 127 the command was not found, 126 it cannot be executed, 125 anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -89,6 +101,9 @@ impl Hint for Error {
                 Some(format!("stop it first (knarr stop {name}), or force with -f"))
             }
             Self::Paused { name } => Some(format!("let it go on: knarr unpause {name}")),
+            Self::Restarting { name } => Some(format!(
+                "wait until it runs, or end it with 'knarr stop {name}'; 'knarr logs {name}' may tell why it does not last"
+            )),
             Self::LayerMissing { .. } => Some("pull the image again".into()),
             Self::ExecInWasm => {
                 Some("start a second container from the same image, with the same volumes".into())

@@ -47,6 +47,6 @@ fn running(store: &Store, id: &ContainerId) -> Result<Container> {
         (Status::Running, EngineKind::Native) => Ok(container),
         (Status::Running, EngineKind::Wasm) => Err(Error::ExecInWasm),
         (Status::Paused, _) => Err(Error::Paused { name }),
-        _ => Err(Error::NotRunning { name }),
+        _ => Err(Error::not_running(&container.state)),
     }
 }

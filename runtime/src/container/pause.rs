@@ -19,9 +19,7 @@ fn order(store: &Store, id: &ContainerId, request: &Request) -> Result<()> {
         return Err(state::Error::Gone { id: id.clone() }.into());
     };
     match Connection::open(store.root(), id).and_then(|mut c| c.order(request)) {
-        Err(monitor::Error::NotRunning { .. }) => {
-            Err(Error::NotRunning { name: container.state.name })
-        }
+        Err(monitor::Error::NotRunning { .. }) => Err(Error::not_running(&container.state)),
         result => Ok(result?),
     }
 }

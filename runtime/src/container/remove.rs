@@ -1,9 +1,9 @@
 //! `rm`: deletes containers.
 
-use super::{Error, Result};
+use super::{Error, Result, stop};
 use crate::monitor::{self, client::Connection, client::Request};
 use crate::reconcile::{self, Unowned};
-use crate::state;
+use crate::state::{self, Container, Status};
 use crate::sys::process;
 use crate::sys::signal::Signal;
 use knarr_core::id::ContainerId;
@@ -107,20 +107,21 @@ fn hide(root: &Root, id: &ContainerId, options: Remove) -> Result<Option<Hidden>
 
 /// Waits until no monitor owns the container; ends its guest if that may be.
 fn end(root: &Root, id: &ContainerId, force: bool) -> Result<()> {
-    // a monitor that listens has a guest or is about to have one; the others are on their way out
-    if let Ok(mut connection) = Connection::open(root, id) {
-        let ended = match force {
-            true => connection.end(&KILL).map(drop),
-            false => connection.order(&Request::Ping),
-        };
-        match ended {
-            Ok(()) | Err(monitor::Error::Silent { .. }) if !force => {
-                let name = state::load(root, id)?.state.name;
-                return Err(Error::Running { name });
-            }
-            Ok(()) | Err(monitor::Error::NotRunning { .. }) => {}
-            Err(e) => return Err(e.into()),
-        }
+    if force {
+        return stop::end(root, id, &KILL).map(drop);
     }
-    Ok(monitor::wait_for_end(root, id)?)
+    // a monitor that listens has a guest or is about to have one; the others are on their way out
+    match Connection::open(root, id).and_then(|mut connection| connection.order(&Request::Ping)) {
+        Ok(()) | Err(monitor::Error::Silent { .. }) => {
+            let Container { state, .. } = state::load(root, id)?;
+            Err(match state.status {
+                Status::Restarting => Error::Restarting { name: state.name },
+                _ => Error::Running { name: state.name },
+            })
+        }
+        // its keeper answers next
+        Err(monitor::Error::NotRunning { .. }) if monitor::goes_on(root, id)? => Ok(()),
+        Err(monitor::Error::NotRunning { .. }) => Ok(monitor::wait_for_end(root, id)?),
+        Err(e) => Err(e.into()),
+    }
 }

@@ -6,6 +6,8 @@ use knarr_core::id::ContainerId;
 use knarr_core::store::Store;
 
 pub fn rename(store: &Store, id: &ContainerId, name: &str) -> Result<()> {
+    // Docker shows names with a slash before them
+    let name = name.strip_prefix('/').unwrap_or(name);
     state::rename(store.root(), id, name)?;
     Ok(net::rename(store.root(), id, name)?)
 }

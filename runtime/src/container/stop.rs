@@ -1,10 +1,11 @@
 //! `stop`: asks the guest to end, and ends it when it takes too long.
 
-use super::{Error, Result, restart};
+use super::Result;
 use crate::monitor::{self, client::Connection, client::Request};
 use crate::sys::signal::Signal;
 use crate::{reconcile, state};
 use knarr_core::id::ContainerId;
+use knarr_core::root::Root;
 use knarr_core::store::Store;
 
 /// Docker's grace period, in seconds.
@@ -31,13 +32,28 @@ pub fn stop(store: &Store, id: &ContainerId, options: &Stop) -> Result<()> {
     let timeout = options.timeout.unwrap_or(process.stop_timeout.unwrap_or(GRACE).into());
     let signal = if timeout == 0 { Signal::KILL } else { signal };
     let request = Request::Stop { signal: signal.number(), timeout };
+    end(root, id, &request)?;
+    Ok(())
+}
+
+/// Ends a container for good, whichever of its processes has it by now: between two lives that is its keeper. Returns when
+/// nobody owns it any more; `false` if there was nothing to end.
+pub(super) fn end(root: &Root, id: &ContainerId, request: &Request) -> Result<bool> {
+    let mut asked = false;
     loop {
-        match Connection::open(root, id).and_then(|mut connection| connection.end(&request)) {
+        match Connection::open(root, id).and_then(|mut connection| connection.end(root, request)) {
             // whoever restarts it is to know as well
-            Ok(false) => {}
-            Ok(true) | Err(monitor::Error::NotRunning { .. }) => break,
-            Err(e) => return Err(Error::from(e)),
+            Ok(false) => asked = true,
+            Ok(true) => {
+                asked = true;
+                break;
+            }
+            // at the end of a life the answer comes from whoever has the container next
+            Err(monitor::Error::NotRunning { .. }) if monitor::goes_on(root, id)? => asked = true,
+            Err(monitor::Error::NotRunning { .. }) => break,
+            Err(e) => return Err(e.into()),
         }
     }
-    restart::settle(root, id)
+    monitor::wait_for_end(root, id)?;
+    Ok(asked)
 }

@@ -28,7 +28,7 @@ pub fn top(store: &Store, id: &ContainerId, options: &[String]) -> Result<Proces
     };
     let state = &container.state;
     let Some(guest) = state.pid.filter(|_| state.is_alive()) else {
-        return Err(Error::NotRunning { name: state.name.clone() });
+        return Err(Error::not_running(state));
     };
     let pids = engine::processes(container.spec.engine, guest);
     let mut processes = if options.is_empty() {

@@ -8,7 +8,7 @@ use super::{Error, Result};
 use crate::engine::{Bind, BindError, MountSource, ResolvedMount, native};
 use crate::monitor;
 use crate::reconcile::{self, Unowned};
-use crate::state::{self, Container};
+use crate::state::{self, Container, Locked};
 use crate::sys::resolve;
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;
@@ -38,6 +38,7 @@ enum Held {
     /// They are mounted where the container runs.
     Nothing,
     Container(#[expect(dead_code, reason = "held until the view goes")] Box<Unowned>),
+    State(#[expect(dead_code, reason = "held until the view goes")] Box<Locked>),
     Files(#[expect(dead_code, reason = "held until the view goes")] Lock),
 }
 
@@ -71,8 +72,17 @@ impl View {
                 return Self::running(store, container, with_mounts);
             }
             // about to run, or about to be at rest: both is told by the monitor's socket, or by its end
-            if !monitor::is_running(root, id) {
-                monitor::wait_for_end(root, id)?;
+            match monitor::is_running(root, id) {
+                true => {
+                    // it waits for its next life, which begins with a look at its state
+                    let state = Locked::take(root, id)?;
+                    if state.state().waits() {
+                        let held = Held::State(Box::new(state));
+                        return Self::mounted(store, container, held, with_mounts);
+                    }
+                }
+                false if monitor::goes_on(root, id)? => {}
+                false => monitor::wait_for_end(root, id)?,
             }
         }
     }

@@ -18,6 +18,10 @@ pub fn wait(store: &Store, id: &ContainerId) -> Result<u8> {
         let Some(container) = reconcile::container(root, id)? else {
             return Err(state::Error::Gone { id: id.clone() }.into());
         };
+        if monitor::goes_on(root, id)? {
+            // its next life counts, as in Docker
+            continue;
+        }
         if !container.state.is_alive() {
             return Ok(container.state.exit.map_or(0, |exit| exit.code));
         }

@@ -116,18 +116,24 @@ impl Connection {
 
     /// Ends the guest. A monitor that does not answer, since somebody has stopped it, say, is killed, and its guest with it:
     /// then the answer is `false`, and whoever restarts the container may have done so.
-    pub fn end(&mut self, request: &Request) -> Result<bool, Error> {
+    pub fn end(&mut self, root: &Root, request: &Request) -> Result<bool, Error> {
         match self.until_exit(request) {
             Err(Error::Silent { .. }) => {
-                self.kill_monitor().map_err(|e| self.failed(e.into()))?;
+                self.kill_monitor(root)?;
                 Ok(false)
             }
             other => other.map(|_| true),
         }
     }
 
-    /// The process that listens lives, or the connection would have ended: its number is no other one's.
-    fn kill_monitor(&self) -> rustix::io::Result<()> {
+    /// The process that listens lives, or nobody could connect: its number is no other one's. It need not be the one that
+    /// this connection was made to, see [`listen_again`].
+    fn kill_monitor(&self, root: &Root) -> Result<(), Error> {
+        let now = Self::open(root, &self.id)?;
+        now.kill_listener().map_err(|e| self.failed(e.into()))
+    }
+
+    fn kill_listener(&self) -> rustix::io::Result<()> {
         let listener = sockopt::socket_peercred(&self.stream)?.pid;
         let process = pidfd_open(listener, PidfdFlags::empty())?;
         pidfd_send_signal(&process, rustix::process::Signal::KILL)?;
@@ -179,6 +185,15 @@ pub(super) fn listen(path: &Path) -> Result<OwnedFd, Error> {
     rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR).map_err(|e| failed(e.into()))?;
     Ok(listener.into())
 }
+
+/// Makes this process the one that listens, by the kernel's word to whoever connects from now on (unix(7), `SO_PEERCRED`),
+/// on a socket that another one of the container's processes has made.
+pub(super) fn listen_again(listener: &OwnedFd) -> io::Result<()> {
+    Ok(rustix::net::listen(listener, BACKLOG)?)
+}
+
+/// Connections that wait to be accepted: what the standard library asks for.
+const BACKLOG: i32 = 128;
 
 /// Reaches a socket whose path is too long for its address by way of its open folder.
 fn with_short_path<T>(path: &Path, action: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {

@@ -160,7 +160,7 @@ fn execute(
     let code = session.run().map_err(|source| Error::Watch { source })?;
     session.remark(code);
     let exit = Exit { code, oom_killed: false, error: None };
-    session.announce(&exit);
+    session.announce(&exit, false);
     session.farewell();
     Ok(exit)
 }

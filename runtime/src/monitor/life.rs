@@ -5,6 +5,7 @@ use super::guest::Guarded;
 use super::log::Log;
 use super::networks::{Ear, Networks};
 use super::ownership::{self, Owned};
+use super::restart::{self, Seat, Term};
 use super::server::Client;
 use super::session::{OneId, Session};
 use super::sink::Sink;
@@ -35,8 +36,8 @@ pub struct Start<'a> {
     pub client: Option<OwnedFd>,
     /// Rows and columns of a terminal.
     pub size: (u16, u16),
-    /// How often its restart policy has started it again.
-    pub restarts: u32,
+    /// What it has of its keeper, where it has one.
+    pub seat: Option<Seat>,
     /// Called when the guest runs.
     pub ready: &'a mut dyn FnMut(),
     /// Called at each step: for tests that let the monitor die there.
@@ -78,19 +79,27 @@ pub fn run(store: &Store, id: &ContainerId, start: Start) -> Result<Exit, Error>
         EngineKind::Wasm => wasm::Loading::begin(root, &spec, &snapshot_of(store, &spec)),
         EngineKind::Native => None,
     };
-    let Owned { container, state, monitor } = ownership::take(root, id)?;
-    let mut undo = Undo::new();
-    let run = root.container(id).run().to_owned();
-    undo.push(move || drop(sys::remove_tree(&run)));
-    state.state().startable().map_err(|(from, to)| state::Error::IllegalTransition {
-        id: id.clone(),
-        from,
-        to,
-    })?;
     let paths = root.container(id);
-    let listener = client::listen(&paths.control_socket())?;
-    // from here on whoever finds the lock taken can talk to us
-    drop(state);
+    let mut undo = Undo::new();
+    let (container, monitor, listener, term) = match start.seat {
+        None => {
+            let Owned { container, state, monitor } = ownership::take(root, id)?;
+            let run = paths.run().to_owned();
+            undo.push(move || drop(sys::remove_tree(&run)));
+            ownership::check_startable(&state)?;
+            let listener = client::listen(&paths.control_socket())?;
+            // from here on, when the state's lock is dropped, whoever finds the other one taken can talk to us
+            (container, monitor, listener, None)
+        }
+        Some(seat) => {
+            let of_seat = root.container(id);
+            undo.push(move || drop(restart::clear_run(&of_seat)));
+            let state = state::apply(root, id, |s| s.beginning(std::process::id()))?;
+            let container = Container { spec: spec.clone(), state };
+            client::listen_again(&seat.listener).map_err(|source| Error::Watch { source })?;
+            (container, seat.monitor, seat.listener, Some(seat.term))
+        }
+    };
     let mut life = Life {
         store,
         root,
@@ -98,7 +107,7 @@ pub fn run(store: &Store, id: &ContainerId, start: Start) -> Result<Exit, Error>
         paths: &paths,
         listener: Some(listener),
         loading,
-        restarts: start.restarts,
+        term,
     };
     let observe = start.observe;
     observe(Step::Owned);
@@ -125,7 +134,7 @@ struct Life<'a> {
     listener: Option<OwnedFd>,
     /// What is most likely run.
     loading: Option<wasm::Loading>,
-    restarts: u32,
+    term: Option<Term>,
 }
 
 impl<'a> Life<'a> {
@@ -219,7 +228,7 @@ impl<'a> Life<'a> {
                 _ => published(&spec.ports, &guest),
             },
             lacking: std::mem::take(&mut guest.lacking),
-            restart_count: self.restarts,
+            restart_count: self.term.as_ref().map_or(0, |term| term.restarts),
             placement: attached.placement,
             unmounted: layer.is_some(),
         };
@@ -280,17 +289,21 @@ impl<'a> Life<'a> {
         observe(Step::Ended);
         session.remark(code);
         let exit = Exit { code, oom_killed: self.was_oom_killed(), error: None };
+        let goes_on = !session.was_stopped && self.goes_on(&exit);
         // a container that vanishes now needs no record of its end
         let recorded = match spec.auto_remove {
             true => Ok(()),
             false => state::apply(self.root, &spec.id, |s| {
+                if goes_on {
+                    return s.restarting(exit.clone());
+                }
                 s.exited(exit.clone())?;
                 s.stopped = session.was_stopped;
                 Ok(())
             })
             .map(drop),
         };
-        session.announce(&exit);
+        session.announce(&exit, goes_on);
         observe(Step::Announced);
         // whoever waits for this process may want the ports at once
         session.publication = net::Publication::default();
@@ -322,7 +335,10 @@ impl<'a> Life<'a> {
         links: net::Links,
     ) -> Result<(), reconcile::Error> {
         if !self.container.spec.auto_remove {
-            sys::remove_tree(self.paths.run())?;
+            match self.term.as_ref().is_some_and(Term::has_keeper) {
+                true => restart::clear_run(self.paths)?,
+                false => sys::remove_tree(self.paths.run())?,
+            }
             // the root file system stays mounted until the mount namespace goes with its last process
             return behind(foreground, || {
                 drop(monitor);
@@ -354,7 +370,13 @@ impl<'a> Life<'a> {
         let (code, error) = (error.exit_code(), Some(error.in_one_line()));
         let exit = Exit { code, oom_killed: false, error };
         // see above
-        let _ = state::apply(self.root, id, |s| s.start_failed(exit));
+        let again = self.goes_on(&exit);
+        let _ = state::apply(self.root, id, |s| s.start_failed(exit, again));
+    }
+
+    /// Whether somebody starts the container again after this end.
+    fn goes_on(&self, exit: &Exit) -> bool {
+        self.term.as_ref().is_some_and(|term| term.goes_on(exit))
     }
 
     fn was_oom_killed(&self) -> bool {
@@ -417,7 +439,7 @@ pub fn run_in_foreground(store: &Store, id: &ContainerId) -> Result<Exit, Error>
         foreground: true,
         client: None,
         size,
-        restarts: 0,
+        seat: None,
         ready: &mut || {},
         observe: &mut |_| {},
     };

@@ -67,12 +67,17 @@ impl Log {
             bytes = rest;
             if end.is_none() && partial.len() + taken < LINE_LIMIT {
                 partial.extend_from_slice(line);
-            } else if partial.is_empty() {
+            } else if partial.is_empty() && end.is_some() {
                 self.entry(stream, line)?;
             } else {
                 partial.extend_from_slice(line);
-                self.entry(stream, &partial)?;
-                partial.clear();
+                // a character whose other bytes are still to come begins the next part
+                let whole = match end {
+                    Some(_) => partial.len(),
+                    None => partial.len() - begun_character(&partial),
+                };
+                self.entry(stream, &partial[..whole])?;
+                partial.drain(..whole);
             }
         }
         self.partial[stream as usize] = partial;
@@ -140,6 +145,13 @@ impl Log {
     }
 }
 
+/// How many bytes at the end are the beginning of a character that is longer; of what is no UTF-8, none are.
+fn begun_character(bytes: &[u8]) -> usize {
+    let last = bytes.len().saturating_sub(3);
+    let unfinished = |at: &usize| matches!(std::str::from_utf8(&bytes[*at..]), Err(e) if e.valid_up_to() == 0 && e.error_len().is_none());
+    (last..bytes.len()).find(unfinished).map_or(0, |at| bytes.len() - at)
+}
+
 /// The name of a log file: the current one for 0, older ones for larger numbers.
 pub(crate) fn rotated(path: &Path, number: u32) -> PathBuf {
     if number == 0 {
@@ -196,6 +208,30 @@ mod tests {
         log.write(Stream::Stdout, b"end\n").unwrap();
         let lengths: Vec<usize> = texts(&path).iter().map(String::len).collect();
         assert_eq!(lengths, [LINE_LIMIT, LINE_LIMIT, 4]);
+    }
+
+    #[test]
+    fn a_character_at_the_split_stays_whole() {
+        for (before, character) in [(1, "é"), (1, "€"), (2, "€"), (1, "🛶"), (2, "🛶"), (3, "🛶")]
+        {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("log.jsonl");
+            let mut log = Log::open(&path, &LogConfig::default()).unwrap();
+            let line = "x".repeat(LINE_LIMIT - before) + &character.repeat(LINE_LIMIT) + "\n";
+            // in pieces, as it comes
+            for piece in line.as_bytes().chunks(1000) {
+                log.write(Stream::Stdout, piece).unwrap();
+            }
+            assert_eq!(texts(&path).concat(), line, "{character} {before}");
+        }
+        // what is no UTF-8 is not held back
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log.jsonl");
+        let mut log = Log::open(&path, &LogConfig::default()).unwrap();
+        log.write(Stream::Stdout, &[0x80; LINE_LIMIT * 2]).unwrap();
+        log.end(Stream::Stdout).unwrap();
+        let characters: usize = texts(&path).iter().map(|text| text.chars().count()).sum();
+        assert_eq!(characters, LINE_LIMIT * 2);
     }
 
     #[test]

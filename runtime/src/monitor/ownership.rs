@@ -3,10 +3,11 @@
 use super::Error;
 use super::client::Connection;
 use crate::reconcile::{self, Unowned};
-use crate::state::{self, Container, Locked};
+use crate::state::{self, Container, Locked, Status};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
+use knarr_core::spec::RestartPolicy;
 use knarr_core::sys;
 
 /// A container that this process is the monitor of.
@@ -32,13 +33,30 @@ pub(super) fn take(root: &Root, id: &ContainerId) -> Result<Owned, Error> {
             return Err(Error::AlreadyRunning { id: id.clone() });
         }
         // it is past its guest's end, or has failed to start
-        wait_for_end(root, id)?;
+        if !goes_on(root, id)? {
+            wait_for_end(root, id)?;
+        }
     }
 }
 
-/// Whether a guest runs, by its monitor's own word.
+/// Whether the container's state allows a start.
+pub(super) fn check_startable(state: &Locked) -> Result<(), Error> {
+    state.state().startable().map_err(|(from, to)| {
+        state::Error::IllegalTransition { id: state.id().clone(), from, to }.into()
+    })
+}
+
+/// Whether a guest runs, or will run again by itself, by its monitor's own word.
 pub fn is_running(root: &Root, id: &ContainerId) -> bool {
     Connection::open(root, id).is_ok_and(|mut connection| connection.is_running())
+}
+
+/// Whether a container whose monitor gave no answer has a keeper that will give one.
+pub fn goes_on(root: &Root, id: &ContainerId) -> Result<bool, Error> {
+    let found = reconcile::container(root, id)?;
+    Ok(found.is_some_and(|Container { spec, state }| {
+        state.status == Status::Restarting || state.is_alive() && spec.restart != RestartPolicy::No
+    }))
 }
 
 /// Waits until no monitor owns the container; a container that is gone has none.

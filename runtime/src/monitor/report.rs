@@ -38,6 +38,7 @@ impl Failure {
     /// Of an error with all its causes.
     pub fn new(error: &dyn Error, hint: Option<String>, exit_code: u8) -> Self {
         let cause = error.source().map(|cause| Box::new(Self::new(cause, None, exit_code)));
+        // a cause's own is found from the top
         Self { kind: Kind::Other, message: error.to_string(), cause, hint, exit_code }
     }
 

@@ -191,52 +191,49 @@ fn background(arguments: &Arguments) -> Result<u8, Error> {
             .read_to_end(&mut request)
             .map_err(|source| Error::Spawn { id: arguments.id.clone(), source })?;
     }
-    let mut client = client;
-    let mut restarts = 0;
-    if !arguments.exec {
-        let policy = state::load_spec(&arguments.root, &arguments.id)?.restart;
-        if policy != RestartPolicy::No {
-            let parted = &mut || drop((report.take(), client.take()));
-            match restart::keep(&arguments.root, &arguments.id, policy, parted)? {
-                Task::Live { restarts: before } => restarts = before,
-                Task::Done(exit) => return Ok(exit.code),
-            }
-        }
-    }
-    let mut send = |message: &Report| {
-        if let Some(mut socket) = report.take() {
-            let bytes = serde_json::to_vec(message).unwrap_or_default();
-            // the command that waited may have been killed; the container runs on
-            let _ = socket.write_all(&bytes);
-        }
-    };
-    let ready = &mut || send(&Report::Ready);
     let result = match arguments.exec {
-        true => execute(arguments, &request, client, ready),
-        false => live(arguments, client, restarts, ready),
+        true => execute(arguments, &request, client, &mut || send(&mut report, &Report::Ready)),
+        false => live(arguments, client, &mut report),
     };
     match result {
         Ok(exit) => Ok(exit.code),
         Err(error) => {
-            send(&Report::Failed(error.to_failure()));
+            send(&mut report, &Report::Failed(error.to_failure()));
             Err(error)
         }
     }
 }
 
+/// Says what the command waits for, once.
+fn send(report: &mut Option<UnixStream>, message: &Report) {
+    if let Some(mut socket) = report.take() {
+        let bytes = serde_json::to_vec(message).unwrap_or_default();
+        // the command that waited may have been killed; the container runs on
+        let _ = socket.write_all(&bytes);
+    }
+}
+
 fn live(
     arguments: &Arguments,
-    client: Option<OwnedFd>,
-    restarts: u32,
-    ready: &mut dyn FnMut(),
+    mut client: Option<OwnedFd>,
+    report: &mut Option<UnixStream>,
 ) -> Result<Exit, Error> {
+    let policy = state::load_spec(&arguments.root, &arguments.id)?.restart;
+    let mut seat = None;
+    if policy != RestartPolicy::No {
+        let parted = &mut || drop((report.take(), client.take()));
+        match restart::keep(&arguments.root, &arguments.id, policy, parted)? {
+            Task::Live(ours) => seat = Some(ours),
+            Task::Done(exit) => return Ok(exit),
+        }
+    }
     let store = Store::open(&arguments.root)?;
     let start = Start {
         foreground: false,
         client,
         size: arguments.size.unwrap_or(DEFAULT_SIZE),
-        restarts,
-        ready,
+        seat,
+        ready: &mut || send(report, &Report::Ready),
         observe: &mut |_| {},
     };
     life::run(&store, &arguments.id, start)

@@ -253,17 +253,31 @@ impl ContainerState {
     }
 
     /// Its guest has ended, and it will be started again.
-    pub fn restarting(&mut self) -> Result<(), Refused> {
-        self.allow(&[Status::Created, Status::Exited], Status::Restarting)?;
+    pub fn restarting(&mut self, exit: Exit) -> Result<(), Refused> {
+        self.allow(&[Status::Running, Status::Paused], Status::Restarting)?;
+        self.exited(exit)?;
         self.status = Status::Restarting;
         Ok(())
     }
 
-    /// It will not be started again after all: somebody stopped it.
-    pub fn given_up(&mut self) -> Result<(), Refused> {
+    /// A monitor begins a further life: from now on it has the container's files.
+    pub fn beginning(&mut self, monitor: u32) -> Result<(), Refused> {
+        self.startable()?;
+        self.monitor = Some(monitor);
+        Ok(())
+    }
+
+    /// Whether it waits for its next life, which nobody has begun.
+    pub fn waits(&self) -> bool {
+        self.status == Status::Restarting && self.monitor.is_none()
+    }
+
+    /// It will not be started again after all. `stopped`: somebody wanted it so.
+    pub fn given_up(&mut self, stopped: bool) -> Result<(), Refused> {
         self.allow(&[Status::Restarting], Status::Exited)?;
         self.status = Status::Exited;
-        self.stopped = true;
+        self.monitor = None;
+        self.stopped = stopped;
         Ok(())
     }
 
@@ -279,12 +293,13 @@ impl ContainerState {
         Ok(())
     }
 
-    /// No guest came to life: the container stays what it was, and says why.
-    pub fn start_failed(&mut self, exit: Exit) -> Result<(), Refused> {
+    /// No guest came to life: the container stays what it was, and says why. `again`: it is about to be tried once more.
+    pub fn start_failed(&mut self, exit: Exit, again: bool) -> Result<(), Refused> {
         self.startable()?;
-        if self.status == Status::Restarting {
+        if self.status == Status::Restarting && !again {
             self.status = Status::Exited;
         }
+        self.monitor = None;
         self.exit = Some(exit);
         Ok(())
     }
@@ -338,6 +353,10 @@ impl Locked {
         // whoever removed the container while we waited has deleted the record first
         let state = read_state(&paths, id)?.ok_or_else(|| Error::Gone { id: id.clone() })?;
         Ok(Self { id: id.clone(), paths, state, _lock: lock })
+    }
+
+    pub fn id(&self) -> &ContainerId {
+        &self.id
     }
 
     pub fn state(&self) -> &ContainerState {

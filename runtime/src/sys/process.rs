@@ -44,6 +44,17 @@ impl Process {
         }
     }
 
+    /// Waits for the end, and leaves an own child to be reaped.
+    pub fn ended(&self) -> io::Result<()> {
+        let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        loop {
+            match poll(&mut ended, None) {
+                Err(Errno::INTR) => {}
+                result => return Ok(result.map(drop)?),
+            }
+        }
+    }
+
     /// Reaps an own child that has ended: its exit code, or 128 and the number of the signal that ended it.
     pub fn reap(&self) -> io::Result<u8> {
         loop {

@@ -69,7 +69,7 @@ fn command(verb: &str, words: Vec<OsString>) -> ExitCode {
                 }
             };
             let start = Start {
-                restarts: 0,
+                seat: None,
                 foreground: false,
                 client: None,
                 size: (24, 80),

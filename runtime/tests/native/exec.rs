@@ -96,7 +96,7 @@ fn user_directory_and_environment() {
         "1000\n1000\n/home/ann\n1 2 /home/ann\n"
     );
     let missing = ExecProcess { cwd: Some("/nope".into()), ..shell("true") };
-    assert_eq!(exec(&fixture, &running, &missing).unwrap_err().exit_code(), 127);
+    assert_eq!(exec(&fixture, &running, &missing).unwrap_err().exit_code(), 126);
     assert!(!fixture.rootfs.join("nope").exists());
     running.finish();
 }

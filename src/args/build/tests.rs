@@ -27,7 +27,7 @@ fn options(words: &[&str]) -> BuildOptions {
 
 fn refused(words: &[&str]) -> String {
     let failure = asked(words).err().unwrap_or_else(|| panic!("{words:?}"));
-    assert_eq!(failure.status, crate::error::USAGE, "{words:?}");
+    assert_eq!(failure.status, crate::error::FAILED, "{words:?}");
     format!("{} | {}", failure.messages.join(": "), failure.hint.unwrap_or_default())
 }
 

@@ -2,11 +2,13 @@
 
 use super::{du, entries};
 use crate::args::filter::{self, Filter};
+use crate::args::time;
 use crate::args::value::size;
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui::{self, terminal, units};
 use crate::wiring::usages;
+use jiff::Timestamp;
 use knarr_core::root::Root;
 use knarr_core::store::{Removed, Store};
 use knarr_packager::build::cache::prune::{Entry, Filters, candidates, remove_entries};
@@ -74,16 +76,19 @@ fn collect(store: &Store, root: &Root) -> Result<u64, Failure> {
 fn unused_for(filters: &[Filter]) -> Result<Option<Duration>, Failure> {
     let values = ["until", "unused-for"].iter().flat_map(|key| filter::values(filters, key));
     let Some(text) = values.last() else { return Ok(None) };
-    let duration = crate::args::time::duration(text).and_then(|d| Duration::try_from(d).ok());
-    duration.map(Some).ok_or_else(|| {
-        Failure::usage(format!("{text:?} is not a duration")).hint("write 90m, 24h or 1h30m")
+    let since = |time: Timestamp| Timestamp::now().duration_since(time);
+    let duration = time::duration(text).or_else(|| time::parse(text).ok().map(since));
+    duration.and_then(|d| Duration::try_from(d).ok()).map(Some).ok_or_else(|| {
+        Failure::usage(format!("{text:?} is not a duration"))
+            .hint("write 90m, 24h or 1h30m, or a time that has been")
     })
 }
 
 /// The whole cache, for `system prune`: what is listed first.
-pub fn all_candidates(store: &Store, all: bool) -> Result<Vec<Entry>, Failure> {
+pub fn all_candidates(store: &Store, all: bool, filters: &[Filter]) -> Result<Vec<Entry>, Failure> {
     let (cache, _, used) = entries(store)?;
-    Ok(candidates(&cache, &Filters { all, ..Filters::default() }, &used)?)
+    let filters = Filters { all, unused_for: unused_for(filters)?, ..Filters::default() };
+    Ok(candidates(&cache, &filters, &used)?)
 }
 
 /// Removes them; the layers go with the store's next collection.

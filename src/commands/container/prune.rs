@@ -1,5 +1,6 @@
 //! Remove the containers that do not run.
 
+use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui::{self, terminal, units};
@@ -9,9 +10,9 @@ use knarr_runtime::container::prune;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only some: label=NAME[=VALUE], status=…
-    #[arg(long, value_name = "FILTER")]
-    filter: Vec<String>,
+    /// Only some: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE], and what 'ps' has
+    #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
+    filter: Vec<Filter>,
     /// Do not ask
     #[arg(short, long)]
     force: bool,
@@ -19,7 +20,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
-    let candidates = prune::candidates(&store, &Filters::parse(&args.filter)?)?;
+    let candidates = candidates(&store, &args.filter)?;
     if !candidates.is_empty() && !args.force {
         show(&candidates);
         if !terminal::confirm("Remove them?")? {
@@ -29,6 +30,16 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let reclaimed = remove(&store, candidates)?;
     ui::line(format_args!("Total reclaimed space: {}", units::size(reclaimed)))?;
     Ok(0)
+}
+
+/// The containers that do not run and that the filters choose.
+pub fn candidates(store: &Store, filters: &[Filter]) -> Result<Vec<Summary>, Failure> {
+    let of_prune = |filter: &&Filter| ["until", "label!"].contains(&&*filter.key);
+    let others = filters.iter().filter(|filter| !of_prune(filter)).map(Filter::text);
+    let mut found = prune::candidates(store, &Filters::parse(others)?)?;
+    let early = filter::until(filters)?;
+    found.retain(|c| filter::is_chosen(filters, &c.labels) && early(Some(c.created)));
+    Ok(found)
 }
 
 pub fn show(candidates: &[Summary]) {

@@ -1,9 +1,11 @@
 //! Remove images that no container uses: those without a name, or all.
 
+use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui::{self, terminal, units};
 use crate::wiring::usages;
+use knarr_core::image::Variant;
 use knarr_core::root::Root;
 use knarr_core::store::{Image, Removed, Store};
 use std::collections::HashSet;
@@ -13,6 +15,9 @@ pub struct Args {
     /// Images with a name as well
     #[arg(short, long)]
     all: bool,
+    /// Only some: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE], dangling=false for --all
+    #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
+    filter: Vec<Filter>,
     /// Do not ask
     #[arg(short, long)]
     force: bool,
@@ -20,7 +25,12 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
-    let candidates = candidates(&store, &context.root, args.all)?;
+    filter::check(&args.filter, &["dangling", "label", "label!", "until"])?;
+    let mut all = args.all;
+    for dangling in filter::values(&args.filter, "dangling") {
+        all = !filter::switch("dangling", dangling)?;
+    }
+    let candidates = candidates(&store, &context.root, all, &args.filter)?;
     if !candidates.is_empty() && !args.force {
         show(&candidates);
         if !terminal::confirm("Remove them?")? {
@@ -32,8 +42,23 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     Ok(0)
 }
 
-/// The images that no container uses.
-pub fn candidates(store: &Store, root: &Root, all: bool) -> Result<Vec<Image>, Failure> {
+/// The images that no container uses and that the filters choose.
+pub fn candidates(
+    store: &Store,
+    root: &Root,
+    all: bool,
+    filters: &[Filter],
+) -> Result<Vec<Image>, Failure> {
+    let early = filter::until(filters)?;
+    let is_chosen = |variants: &[Variant]| {
+        let Some(config) = variants.iter().filter(|v| v.present).find_map(|variant| {
+            store.manifest(&variant.manifest).and_then(|manifest| store.config(&manifest)).ok()
+        }) else {
+            return filters.is_empty();
+        };
+        let made = config.created.as_deref().and_then(|time| time.parse().ok());
+        filter::is_chosen(filters, &config.config.labels) && early(made)
+    };
     let used: HashSet<_> =
         knarr_runtime::container::usages(root)?.into_iter().map(|usage| usage.manifest).collect();
     let mut candidates = Vec::new();
@@ -41,7 +66,8 @@ pub fn candidates(store: &Store, root: &Root, all: bool) -> Result<Vec<Image>, F
         let wanted = all || image.reference.is_none();
         // one that cannot be read is not in use
         let variants = store.variants(&image).unwrap_or_default();
-        if wanted && !variants.iter().any(|v| used.contains(&v.manifest)) {
+        let is_used = variants.iter().any(|v| used.contains(&v.manifest));
+        if wanted && !is_used && is_chosen(&variants) {
             candidates.push(image);
         }
     }

@@ -12,7 +12,7 @@ use knarr_runtime::net;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Show only some: name=TEXT, id=TEXT, driver=…, label=NAME[=VALUE], dangling=true, type=custom|builtin
+    /// Show only some: name=PATTERN, id=PATTERN, driver=…, label=NAME[=VALUE], dangling=true, type=custom|builtin
     #[arg(short, long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
     /// table, json, or a Go template
@@ -57,9 +57,11 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         let values = values(key);
         values.is_empty() || values.into_iter().any(matches)
     };
+    let has_name = filter::patterns(&args.filter, "name")?;
+    let has_id = filter::patterns(&args.filter, "id")?;
     networks.retain(|n| {
-        any("name", &|text| n.name.contains(text))
-            && any("id", &|text| n.id.as_str().contains(text))
+        has_name(&n.name)
+            && has_id(n.id.as_str())
             && any("driver", &|text| driver_name(n.driver) == text)
             && any("scope", &|text| text == "local")
             && values("label").iter().all(|label| filter::has_label(&n.labels, label))

@@ -10,7 +10,7 @@ use knarr_runtime::net;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only some: label=NAME[=VALUE], label!=NAME[=VALUE]
+    /// Only some: label=NAME[=VALUE], label!=NAME[=VALUE], until=TIME
     #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
     /// Do not ask
@@ -20,10 +20,10 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let root = &context.root;
-    filter::check(&args.filter, &["label", "label!"])?;
-    let wanted = |n: &NetworkSpec| filter::is_chosen(&args.filter, &n.labels);
+    filter::check(&args.filter, &["label", "label!", "until"])?;
+    let wanted = chosen(&args.filter)?;
     let mut unused = net::unused(root)?;
-    unused.retain(wanted);
+    unused.retain(&wanted);
     if unused.is_empty() {
         return Ok(0);
     }
@@ -35,6 +35,12 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     }
     remove(root, &wanted)?;
     Ok(0)
+}
+
+/// Which networks the filters of a prune choose.
+pub fn chosen(filters: &[Filter]) -> Result<impl Fn(&NetworkSpec) -> bool, Failure> {
+    let early = filter::until(filters)?;
+    Ok(move |n: &NetworkSpec| filter::is_chosen(filters, &n.labels) && early(Some(n.created)))
 }
 
 /// Says what is about to go.

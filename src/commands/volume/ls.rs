@@ -8,7 +8,7 @@ use knarr_runtime::volume::{self, Users};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Show only some: dangling=true, name=TEXT, label=NAME[=VALUE], driver=local
+    /// Show only some: dangling=true, name=PATTERN, label=NAME[=VALUE], driver=local
     #[arg(short, long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
     /// table, json, or a Go template
@@ -39,8 +39,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let values = |key| filter::values(&args.filter, key);
     let labels = values("label");
     volumes.retain(|v| labels.iter().all(|label| filter::has_label(&v.labels, label)));
-    let (names, drivers) = (values("name"), values("driver"));
-    volumes.retain(|v| names.is_empty() || names.iter().any(|name| v.name.contains(name)));
+    let (has_name, drivers) = (filter::patterns(&args.filter, "name")?, values("driver"));
+    volumes.retain(|v| has_name(&v.name));
     volumes.retain(|_| drivers.is_empty() || drivers.contains(&"local"));
     for wanted in values("dangling") {
         let wanted = filter::switch("dangling", wanted)?;

@@ -224,11 +224,13 @@ impl Source {
             };
         }
         let exists = tree.open(&tree.path, OFlags::PATH).is_ok();
+        let is_link = || tree.open(&tree.path, OFlags::PATH | OFlags::NOFOLLOW).is_ok();
         if (exists && self.is_directory) || (wants_directory && !self.is_directory) {
             return Err(Error::NotADirectory { path: text.to_owned() });
         }
-        if exists {
-            // what a link leads to is written, not the link replaced, as long as that stays inside
+        if exists || is_link() {
+            // what a link leads to is written, not the link replaced, as long as that stays inside; also where there is
+            // nothing yet
             return self.overwrite(tree, text, policy);
         }
         let (parent, name) = tree.parent(text)?;
@@ -242,7 +244,8 @@ impl Source {
         tree::copy_contents(from, directory, policy).map_err(failed("copy", &self.text))
     }
 
-    /// A file in place of a file. A link at the end of the path is resolved first, inside the root.
+    /// A file in place of a file, or what a link leads to that leads nowhere yet. A link at the end of the path is resolved
+    /// first, inside the root.
     fn overwrite(&self, tree: &Tree, text: &str, policy: Policy) -> Result<()> {
         let mut path = tree.path.clone();
         for _ in 0..40 {

@@ -6,15 +6,18 @@ use crate::state::{self, Container, Status};
 use jiff::Timestamp;
 use knarr_core::hint::Hint;
 use knarr_core::image::{Digest, Reference};
+use knarr_core::pattern::{InvalidPattern, Pattern};
 use knarr_core::spec::network::NetworkSpec;
 use knarr_core::spec::{MountKind, Protocol, RestartPolicy};
 use knarr_core::store::{self, Store};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// What to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Filters {
     values: BTreeMap<String, Vec<String>>,
+    names: Vec<Pattern>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -25,21 +28,28 @@ pub enum InvalidFilter {
     Name { name: String },
     #[error("{value:?} is not a value of the filter {name}")]
     Value { name: String, value: String },
+    #[error(transparent)]
+    Pattern(#[from] InvalidPattern),
 }
 
 impl Hint for InvalidFilter {
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Pattern(e) => return e.hint(),
             Self::Form { .. } => "write NAME=VALUE, for example status=exited".into(),
             Self::Name { .. } => format!("the filters are {}", NAMES.join(", ")),
             Self::Value { name, .. } if name == "status" => {
-                "the states are created, running, paused, exited and removing".into()
+                "the states are created, running, paused, restarting, exited, removing and dead"
+                    .into()
+            }
+            Self::Value { name, .. } if name == "health" => {
+                format!("the states of health are {}", HEALTH.join(", "))
             }
             Self::Value { name, .. } if name == "exited" => "write an exit code: exited=0".into(),
             Self::Value { name, .. } if name == "restart-policy" => {
                 format!("the policies are {}", POLICIES.join(", "))
             }
-            Self::Value { name, .. } if name == "should-start-on-boot" => {
+            Self::Value { name, .. } if ["should-start-on-boot", "is-task"].contains(&&**name) => {
                 "write true or false".into()
             }
             Self::Value { .. } => "write for example 80 or 80/tcp".into(),
@@ -52,7 +62,9 @@ const NAMES: &[&str] = &[
     "before",
     "exited",
     "expose",
+    "health",
     "id",
+    "is-task",
     "label",
     "name",
     "network",
@@ -67,6 +79,9 @@ const NAMES: &[&str] = &[
 /// Docker's names.
 const POLICIES: &[&str] = &["no", "always", "on-failure", "unless-stopped"];
 
+/// Docker's, of checks; a container without one has `none`.
+const HEALTH: &[&str] = &["starting", "healthy", "unhealthy", "none"];
+
 impl Filters {
     /// Parses `NAME=VALUE` texts, and refuses values that cannot match anything.
     pub fn parse<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Result<Self, InvalidFilter> {
@@ -76,22 +91,28 @@ impl Filters {
             let (name, value) = text
                 .split_once('=')
                 .ok_or_else(|| InvalidFilter::Form { text: text.to_owned() })?;
-            if !NAMES.contains(&name) {
-                return Err(InvalidFilter::Name { name: name.to_owned() });
+            let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+            if !NAMES.contains(&&*name) {
+                return Err(InvalidFilter::Name { name });
             }
-            let valid = match name {
-                "status" => status(value).is_some(),
-                "exited" => value.parse::<u8>().is_ok(),
+            let valid = match &*name {
+                "name" => {
+                    filters.names.push(value.parse()?);
+                    true
+                }
+                // nothing is ever dead here
+                "status" => status(value).is_some() || value == "dead",
+                "health" => HEALTH.contains(&value),
+                "exited" => value.parse::<i64>().is_ok(),
                 "restart-policy" => POLICIES.contains(&value),
-                "should-start-on-boot" => value.parse::<bool>().is_ok(),
+                "should-start-on-boot" | "is-task" => switch(value).is_some(),
                 "expose" | "publish" => port(value).is_some(),
                 _ => true,
             };
             if !valid {
-                let (name, value) = (name.to_owned(), value.to_owned());
-                return Err(InvalidFilter::Value { name, value });
+                return Err(InvalidFilter::Value { name, value: value.to_owned() });
             }
-            filters.values.entry(name.to_owned()).or_default().push(value.to_owned());
+            filters.values.entry(name).or_default().push(value.to_owned());
         }
         Ok(filters)
     }
@@ -129,6 +150,7 @@ impl Filters {
                 "since" => since.iter().all(|other| at > *other),
                 // each must be there
                 "label" => values.iter().all(|value| has_label(container, value)),
+                "name" => self.names.iter().any(|name| name_matches(&container.state.name, name)),
                 "network" => values.iter().any(|value| is_on(container, members, value)),
                 name => values.iter().any(|value| has(container, name, value)),
             })
@@ -145,11 +167,10 @@ fn has(container: &Container, name: &str, value: &str) -> bool {
     let Container { spec, state } = container;
     match name {
         "id" => spec.id.as_str().starts_with(value),
-        "name" => name_matches(&state.name, value),
         "status" => status(value) == Some(state.status),
         "exited" => {
             state.status == Status::Exited
-                && state.exit.as_ref().map(|exit| exit.code) == value.parse().ok()
+                && state.exit.as_ref().map(|exit| i64::from(exit.code)) == value.parse().ok()
         }
         "restart-policy" => spec.restart.name() == value,
         "should-start-on-boot" => {
@@ -158,8 +179,11 @@ fn has(container: &Container, name: &str, value: &str) -> bool {
                 RestartPolicy::UnlessStopped => !state.stopped,
                 RestartPolicy::No | RestartPolicy::OnFailure { .. } => false,
             };
-            value.parse() == Ok(should)
+            switch(value) == Some(should)
         }
+        "health" => value == "none",
+        // of a cluster's service
+        "is-task" => switch(value) == Some(false),
         "volume" => spec.mounts.iter().any(|mount| {
             mount.target == value
                 || match &mount.kind {
@@ -168,11 +192,14 @@ fn has(container: &Container, name: &str, value: &str) -> bool {
                     MountKind::Tmpfs { .. } => false,
                 }
         }),
-        "expose" => port(value).is_some_and(|wanted| spec.exposed.contains(&wanted)),
+        "expose" => port(value).is_some_and(|(wanted, protocol)| {
+            spec.exposed.iter().any(|(port, p)| *p == protocol && wanted.contains(port))
+        }),
         "publish" => port(value).is_some_and(|(wanted, protocol)| {
+            let is_meant = |port: u16| wanted.contains(&port);
             state.ports.iter().any(|p| {
                 p.protocol == protocol
-                    && (p.container_port == wanted || p.host_port == Some(wanted))
+                    && (is_meant(p.container_port) || p.host_port.is_some_and(is_meant))
             })
         }),
         _ => false,
@@ -182,32 +209,15 @@ fn has(container: &Container, name: &str, value: &str) -> bool {
 /// By a network's name or the start of its id, or `host` and `none`.
 fn is_on(container: &Container, members: &Members, value: &str) -> bool {
     let is_meant = |network: &NetworkSpec| {
-        network.name == value || (value.len() >= 4 && network.id.as_str().starts_with(value))
+        network.name == value || (!value.is_empty() && network.id.as_str().starts_with(value))
     };
     super::network_name(&container.spec.network) == value
         || members.of(container.id()).any(is_meant)
 }
 
-/// A part of the name, with `^` and `$` for its ends; Docker's leading slash is optional.
-fn name_matches(name: &str, pattern: &str) -> bool {
-    let (start, pattern) = match pattern.strip_prefix('^') {
-        Some(rest) => (true, rest),
-        None => (false, pattern),
-    };
-    let (end, pattern) = match pattern.strip_suffix('$') {
-        Some(rest) => (true, rest),
-        None => (false, pattern),
-    };
-    let (start, pattern) = match pattern.strip_prefix('/') {
-        Some(rest) => (true, rest),
-        None => (start, pattern),
-    };
-    match (start, end) {
-        (true, true) => name == pattern,
-        (true, false) => name.starts_with(pattern),
-        (false, true) => name.ends_with(pattern),
-        (false, false) => name.contains(pattern),
-    }
+/// Docker's name of a container begins with a slash, and a pattern may say so.
+fn name_matches(name: &str, pattern: &Pattern) -> bool {
+    pattern.matches(name) || pattern.matches(&format!("/{name}"))
 }
 
 fn has_label(container: &Container, wanted: &str) -> bool {
@@ -230,9 +240,21 @@ fn status(text: &str) -> Option<Status> {
     .find(|status| status.to_string() == text)
 }
 
-fn port(text: &str) -> Option<(u16, Protocol)> {
-    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    Some((port.parse().ok()?, protocol.parse().ok()?))
+/// `80`, `80/udp`, `8000-8010/tcp`
+fn port(text: &str) -> Option<(RangeInclusive<u16>, Protocol)> {
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let range = first.parse().ok()?..=last.parse().ok()?;
+    (!range.is_empty()).then_some((range, protocol.parse().ok()?))
+}
+
+/// What Go's `strconv.ParseBool` takes.
+fn switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 /// An image that containers are made from, or whose layers are the lowest of theirs.
@@ -285,19 +307,21 @@ mod tests {
 
     #[test]
     fn forms() {
-        Filters::parse(["status=exited", "label=a=b", "publish=80/udp"]).unwrap();
-        for text in ["status", "colour=red", "status=happy", "exited=x", "expose=http"] {
+        for text in ["status=exited", "label=a=b", "publish=80/udp", "Status = dead"] {
+            Filters::parse([text]).unwrap();
+        }
+        for text in ["status", "colour=red", "status=happy", "exited=x", "expose=http", "name=["] {
             assert!(Filters::parse([text]).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn names() {
-        for pattern in ["we", "eb", "^web$", "/web", "^/web"] {
-            assert!(name_matches("web", pattern), "{pattern}");
+        for pattern in ["we", "eb", "^web$", "/web", "^/web", "w.b", "^(web|db)$", "[a-z]+$"] {
+            assert!(name_matches("web", &pattern.parse().unwrap()), "{pattern}");
         }
-        for pattern in ["^eb", "we$", "/eb", "webs"] {
-            assert!(!name_matches("web", pattern), "{pattern}");
+        for pattern in ["^eb", "we$", "/eb", "webs", "^[0-9]"] {
+            assert!(!name_matches("web", &pattern.parse().unwrap()), "{pattern}");
         }
     }
 }

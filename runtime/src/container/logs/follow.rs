@@ -11,6 +11,7 @@ use knarr_core::root::Root;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -34,6 +35,16 @@ impl Watch {
         let flags = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVE;
         inotify::add_watch(&events, folder.data(), flags).at("watch", folder.data())?;
         Ok(Some(Self { events, monitor }))
+    }
+
+    /// The next watch, where this one began between two lives and the next one has begun.
+    fn of_next_life(&self, root: &Root, id: &ContainerId) -> Result<Option<Self>> {
+        let (socket, flags) = (self.monitor.socket(), RecvFlags::DONTWAIT | RecvFlags::PEEK);
+        let hung_up = matches!(recv(socket, &mut [0; 1], flags), Ok((0, _)));
+        match hung_up && monitor::goes_on(root, id)? {
+            true => Self::begin(root, id),
+            false => Ok(None),
+        }
     }
 
     /// Waits for an event; `false` when the guest has ended.
@@ -67,14 +78,22 @@ impl Watch {
 impl Reader<'_> {
     pub(super) fn follow(
         &mut self,
-        watch: Watch,
+        root: &Root,
+        id: &ContainerId,
+        mut watch: Watch,
         mut current: Option<LogFile>,
         path: &Path,
     ) -> Result<()> {
         loop {
             let goes_on = watch.wait(self.options.until)?;
-            if self.catch_up(&mut current, path)? == Flow::Enough || !goes_on {
+            if self.catch_up(&mut current, path)? == Flow::Enough {
                 return Ok(());
+            }
+            if !goes_on {
+                match watch.of_next_life(root, id)? {
+                    Some(next) => watch = next,
+                    None => return Ok(()),
+                }
             }
         }
     }

@@ -90,7 +90,7 @@ impl Reader<'_> {
             }
         }
         match watch {
-            Some(watch) => self.follow(watch, log.pop(), &path),
+            Some(watch) => self.follow(store.root(), id, watch, log.pop(), &path),
             None => Ok(()),
         }
     }

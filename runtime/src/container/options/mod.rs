@@ -159,9 +159,9 @@ pub struct NewContainer {
 /// Puts an image's configuration and the user's options together.
 pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer, Error> {
     let config = &image.config.config;
-    if let Some(name) = &options.name {
-        state::validate(name)?;
-    }
+    // Docker shows names with a slash before them
+    let name = options.name.as_deref().map(|name| name.strip_prefix('/').unwrap_or(name));
+    name.map_or(Ok(()), state::validate)?;
     if options.auto_remove && options.restart != RestartPolicy::No {
         return Err(Error::RemoveAndRestart { policy: options.restart });
     }
@@ -173,7 +173,7 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
     }
     Ok(NewContainer {
         for_run: false,
-        name: options.name.clone(),
+        name: name.map(str::to_owned),
         spec: ContainerSpec {
             hostname: options.hostname.clone(),
             labels: labels(config, options)?,
@@ -260,9 +260,11 @@ fn labels(
         Ok(())
     };
     for path in &options.label_files {
-        for line in fsx::read_to_string(path)?.lines().map(str::trim) {
+        // as in files of variables, blanks at the end are a part of the value
+        let text = fsx::read_to_string(path)?;
+        for line in text.trim_start_matches('\u{feff}').lines().map(str::trim_start) {
             if !line.is_empty() && !line.starts_with('#') {
-                add(line)?;
+                add(if line.contains('=') { line } else { line.trim_end() })?;
             }
         }
     }

@@ -79,9 +79,6 @@ impl Error {
             Self::CommandNotFound { .. }
             | Self::PathNotFound { .. }
             | Self::NoInterpreter { .. } => 127,
-            Self::WorkingDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                127
-            }
             Self::NotExecutable { .. } | Self::WorkingDirectory { .. } => 126,
             Self::Interrupted { signal } => {
                 128u8.saturating_add(u8::try_from(*signal).unwrap_or(127))
@@ -94,6 +91,9 @@ impl Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::CommandNotFound { command } if command.starts_with('-') => {
+                Some("options go before the image (run, create) or the container (exec): what follows it is the command".into())
+            }
             Self::CommandNotFound { .. } | Self::PathNotFound { .. } => {
                 Some("look what the image has: 'knarr inspect IMAGE' shows its command".into())
             }

@@ -120,6 +120,9 @@ impl Hint for Error {
             Self::NoCommand => {
                 "give the module after the image: knarr run IMAGE /app.wasm [ARGUMENT...]".into()
             }
+            Self::ModuleNotFound { name, .. } if name.starts_with('-') => {
+                "options go before the image: what follows it is the module and its arguments".into()
+            }
             Self::ModuleNotFound { searched, .. } if searched.len() > 1 => {
                 format!("searched {}; write its absolute path", searched.join(", "))
             }

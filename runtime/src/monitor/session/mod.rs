@@ -114,16 +114,20 @@ impl Session<'_> {
         }
     }
 
-    /// Tells everybody how the guest ended, also those whose connection was not accepted yet.
-    pub fn announce(&mut self, exit: &Exit) {
+    /// Tells everybody how the guest ended, also those whose connection was not accepted yet. Who wants to end a container
+    /// that is started again gets no answer, and asks whoever has it then.
+    pub fn announce(&mut self, exit: &Exit, goes_on: bool) {
         self.accept();
         for client in &mut self.clients {
             if let Ok(events) = client.receive() {
                 for event in events {
                     if let Event::Request(request) = event {
-                        match request {
+                        match &request {
                             // nothing runs any more: the connection closes without an answer
                             Request::Ping | Request::Attach { .. } => {}
+                            Request::Stop { .. } if goes_on => {}
+                            Request::Signal { signal }
+                                if goes_on && *signal == self.stop_signal => {}
                             Request::Wait | Request::Stop { .. } => client.answer(&request, None),
                             // a signal to a guest that has ended was delivered in time
                             _ => client.answer(&request, Some(&Response::Done)),

@@ -1,0 +1,186 @@
+//! Words that Knarr does not have: Docker's and Podman's get the reason, misspelt ones the right word, and options that
+//! belong to other commands their place.
+
+use super::Cli;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory};
+use knarr_packager::dockerfile::nearest;
+use std::ffi::OsString;
+
+/// What was said, where it is known better than by the parser, and what to do.
+pub struct Answer {
+    pub message: Option<String>,
+    pub hint: String,
+}
+
+/// Commands of others, and what does their work here.
+const VERBS: &[(&str, &str)] = &[
+    ("bake", "use 'knarr build' for each target"),
+    ("checkpoint", "use 'knarr pause' to let a container stand still"),
+    ("commit", "use 'knarr export' and 'knarr import', or better a Dockerfile and 'knarr build'"),
+    ("compose", "use 'knarr network create' and 'knarr run --network', a line for each service"),
+    ("config", "use a file and 'knarr run -v FILE:PATH:ro'"),
+    ("context", "use --root or KNARR_ROOT for another place of images and containers"),
+    ("debug", "use 'knarr exec', or a second container with --network container:NAME"),
+    ("diff", "use 'knarr export', and compare with the image's files"),
+    ("events", "use 'knarr wait', 'knarr logs -f' or 'knarr ps'"),
+    ("generate", "use a unit of systemd with 'knarr start --all', as README.md shows"),
+    ("healthcheck", "use 'knarr exec' with the check's command"),
+    ("kube", "use 'knarr run', a line for each container"),
+    ("machine", "use it on Linux: containers run on this machine itself"),
+    ("manifest", "use 'knarr build --platform A,B', 'knarr package' and 'knarr image inspect'"),
+    ("mount", "use 'knarr cp', or a volume"),
+    ("node", "use each machine's own 'knarr': there is no cluster"),
+    ("play", "use 'knarr run', a line for each container"),
+    ("plugin", "use the drivers that are built in: 'knarr info' names them"),
+    ("pod", "use 'knarr run --network container:NAME' to share a network"),
+    ("sbom", "use 'knarr build --sbom true -o FOLDER'"),
+    ("scout", "use a scanner that reads OCI layouts, such as trivy, on 'knarr save'"),
+    ("search", "use the registry's own website"),
+    ("secret", "use a file and 'knarr run -v FILE:PATH:ro', or 'knarr build --secret'"),
+    ("service", "use 'knarr run -d --restart always'"),
+    ("stack", "use 'knarr network create' and 'knarr run --network', a line for each service"),
+    ("swarm", "use each machine's own 'knarr': there is no cluster"),
+    ("trust", "use digests: 'knarr pull NAME@sha256:…'"),
+    ("unshare", "use unshare(1) of util-linux"),
+    ("update", "use 'knarr rm' and 'knarr run' with the new limits"),
+];
+
+/// Options of others, whatever the command.
+const OPTIONS: &[(&str, &str)] = &[
+    ("attach", "use -i, -t and -d"),
+    ("blkio-weight", "use --cpu-shares and --memory: disks are not shared out"),
+    ("cgroup-parent", "use --memory, --cpus and --pids-limit"),
+    ("cgroupns", "leave it out: each container has a cgroup namespace of its own"),
+    ("cpu-period", "use --cpus"),
+    ("cpu-quota", "use --cpus"),
+    ("cpuset-mems", "use --cpuset-cpus"),
+    ("device", "use -v /dev/NAME:/dev/NAME with --privileged"),
+    ("device-cgroup-rule", "use --privileged"),
+    ("disable-content-trust", "leave it out: signatures are not checked; digests are"),
+    ("domainname", "use --hostname NAME.DOMAIN"),
+    ("gpus", "use -v for the devices and libraries, with --privileged"),
+    ("health-cmd", "use 'knarr exec' with the check's command"),
+    ("health-interval", "use 'knarr exec' with the check's command"),
+    ("health-retries", "use 'knarr exec' with the check's command"),
+    ("health-start-interval", "use 'knarr exec' with the check's command"),
+    ("health-start-period", "use 'knarr exec' with the check's command"),
+    ("health-timeout", "use 'knarr exec' with the check's command"),
+    ("host", "use --root for another place of images and containers: there is no daemon"),
+    (
+        "ipc",
+        "leave it out: each container has an IPC namespace of its own; --shm-size sets its memory",
+    ),
+    ("isolation", "leave it out: it is for Windows"),
+    ("kernel-memory", "use --memory"),
+    ("link-local-ip", "use --ip"),
+    ("mac-address", "leave it out: 'knarr inspect' shows the address that was chosen"),
+    ("memory-swappiness", "use --memory-swap"),
+    ("no-healthcheck", "leave it out: checks do not run"),
+    ("oom-kill-disable", "use --memory with a limit that suffices"),
+    ("oom-score-adj", "use --memory"),
+    (
+        "pid",
+        "leave it out: each container has a PID namespace of its own; 'knarr top' shows its processes",
+    ),
+    ("pod", "use --network container:NAME"),
+    ("replace", "use 'knarr rm -f NAME' first"),
+    ("storage-opt", "leave it out: 'knarr system df' shows what containers take"),
+    ("sysctl", "set it on this machine, or use --privileged and sysctl inside"),
+    ("userns", "leave it out: an ordinary user's containers are in a user namespace anyway"),
+    ("uts", "use --hostname"),
+];
+
+/// What is said about a command or an option that does not exist.
+pub fn answer(error: &clap::Error, arguments: &[OsString]) -> Option<Answer> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let root = Cli::command();
+    let path = path_of(&root, arguments);
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => verb(text(ContextKind::InvalidSubcommand)?, &path),
+        ErrorKind::UnknownArgument => option(text(ContextKind::InvalidArg)?, &root, &path),
+        _ => None,
+    }
+}
+
+/// The commands that the arguments name, outermost first: `knarr`, `container`, `run`.
+fn path_of<'a>(root: &'a Command, arguments: &[OsString]) -> Vec<&'a Command> {
+    let mut path = vec![root];
+    for word in arguments.iter().skip(1) {
+        let word = word.to_string_lossy();
+        let inner = path.last().and_then(|command| command.find_subcommand(&*word));
+        match inner {
+            Some(inner) => path.push(inner),
+            // options of knarr itself, with their values, may come before the verb
+            None if path.len() > 1 => break,
+            None => {}
+        }
+    }
+    path
+}
+
+fn verb(word: &str, path: &[&Command]) -> Option<Answer> {
+    let names = path.last()?.get_subcommands().filter(|c| !c.is_hide_set());
+    let names: Vec<&str> =
+        names.flat_map(|c| std::iter::once(c.get_name()).chain(c.get_visible_aliases())).collect();
+    let group: Vec<&str> = path.iter().skip(1).map(|c| c.get_name()).collect();
+    let whole = [&["knarr"], group.as_slice()].concat().join(" ");
+    if group.is_empty()
+        && let Some((_, instead)) = VERBS.iter().find(|(name, _)| *name == word)
+    {
+        let message = Some(format!("Knarr has no command {word}"));
+        return Some(Answer { message, hint: (*instead).to_owned() });
+    }
+    let hint = match nearest(word, names) {
+        Some(name) => format!("did you mean '{name}'? see '{whole} --help'"),
+        None => format!("see '{whole} --help'"),
+    };
+    Some(Answer { message: None, hint })
+}
+
+fn option(word: &str, root: &Command, path: &[&Command]) -> Option<Answer> {
+    let name = word.strip_prefix("--")?.split('=').next()?;
+    let command = path.last()?;
+    let words: Vec<&str> = path.iter().skip(1).map(|c| c.get_name()).collect();
+    let whole = [&["knarr"], words.as_slice()].concat().join(" ");
+    let help = format!("see '{whole} --help'");
+    if let Some((_, instead)) = OPTIONS.iter().find(|(known, _)| *known == name) {
+        let message = Some(format!("Knarr has no option --{name}"));
+        return Some(Answer { message, hint: (*instead).to_owned() });
+    }
+    let own = longs(command);
+    if let Some(near) = nearest(name, own.iter().map(String::as_str)) {
+        return Some(Answer {
+            message: None,
+            hint: format!("a similar argument exists: '--{near}'; {help}"),
+        });
+    }
+    let mut elsewhere = Vec::new();
+    for other in root.get_subcommands().filter(|c| !c.is_hide_set()) {
+        if longs(other).iter().any(|long| long == name) {
+            elsewhere.push(other.get_name().to_owned());
+        }
+        for inner in other.get_subcommands().filter(|c| !c.is_hide_set()) {
+            if longs(inner).iter().any(|long| long == name) {
+                elsewhere.push(format!("{} {}", other.get_name(), inner.get_name()));
+            }
+        }
+    }
+    elsewhere.truncate(3);
+    let hint = match elsewhere.as_slice() {
+        [] => help,
+        places => format!("--{name} is an option of 'knarr {}'; {help}", places.join("', 'knarr ")),
+    };
+    Some(Answer { message: None, hint })
+}
+
+/// The long options of a command, whose tree is built when it is needed.
+fn longs(command: &Command) -> Vec<String> {
+    let mut command = command.clone();
+    command.build();
+    let long = |arg: &Arg| arg.get_long().filter(|_| !arg.is_hide_set()).map(str::to_owned);
+    command.get_arguments().filter_map(long).filter(|name| name != "help").collect()
+}
