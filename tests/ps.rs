@@ -185,3 +185,68 @@ fn inspect_finds_containers_images_and_volumes() {
         ended.stderr
     );
 }
+
+/// Fields that scripts ask for, with what Docker says of a container that nobody gave anything.
+#[test]
+fn documents_are_as_rich_as_dockers() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["create", "--name", "box", "-v", "/data", "busybox", "sleep", "60"]);
+    for (template, shown) in [
+        ("{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}", "none"),
+        (
+            "{{.GraphDriver.Name}} {{len .GraphDriver.Data}} {{.HostConfig.Runtime}}",
+            "overlay 5 native",
+        ),
+        ("{{json .Config.Volumes}}", r#"{"/data":{}}"#),
+        (r#"{{define "x"}}{{.}}{{end}}{{template "x" .Name}}"#, "/box"),
+        ("{{json .HostConfig.CapAdd}} {{.HostConfig.CapAdd}}", "null []"),
+        ("{{.HostConfig.PidMode}}{{.HostConfig.UTSMode}}{{.HostConfig.UsernsMode}}", ""),
+        ("{{.HostConfig.IpcMode}} {{.HostConfig.CgroupnsMode}}", "private private"),
+        (
+            "{{.HostConfig.Sysctls}} {{.HostConfig.VolumesFrom}} {{.HostConfig.Mounts}}",
+            "map[] [] []",
+        ),
+        ("{{.HostConfig.OomScoreAdj}} {{.HostConfig.OomKillDisable}}", "0 false"),
+        ("{{.HostConfig.CpuQuota}} {{.HostConfig.PublishAllPorts}}", "0 false"),
+        ("{{.HostConfig.ConsoleSize}} {{.HostConfig.Isolation}}", "[0 0] "),
+        ("{{.HostConfig.CgroupParent}}{{.HostConfig.VolumeDriver}}", ""),
+        ("{{.Config.Domainname}}{{.Config.OnBuild}}{{.Config.Shell}}", "[][]"),
+        ("{{.Config.StdinOnce}} {{.Config.ArgsEscaped}}", "false false"),
+        ("{{.AppArmorProfile}}{{.MountLabel}}{{.ProcessLabel}}{{.ExecIDs}}", "[]"),
+        ("{{.NetworkSettings.Bridge}}{{.NetworkSettings.HairpinMode}}", "false"),
+    ] {
+        assert_eq!(knarr.inspect("box", template), shown, "{template}");
+    }
+    knarr.ok(&["volume", "create", "vol"]);
+    knarr.ok(&["network", "create", "net"]);
+    for (words, template, shown) in [
+        (
+            &["image", "inspect", "busybox"][..],
+            "{{.Parent}}{{.DockerVersion}}{{.GraphDriver.Name}}",
+            "overlay",
+        ),
+        (
+            &["image", "inspect", "busybox"],
+            "{{.Metadata.LastTagTime}} {{.Config.ArgsEscaped}}",
+            "0001-01-01T00:00:00Z false",
+        ),
+        (
+            &["volume", "inspect", "vol"],
+            "{{.Labels}} {{json .Labels}} {{json .Options}}",
+            "map[] null null",
+        ),
+        (
+            &["network", "inspect", "net"],
+            "{{.ConfigFrom.Network}}{{.IPAM.Options}} {{.Ingress}}",
+            "map[] false",
+        ),
+        (
+            &["version"],
+            "{{.Server.Platform.Name}} {{.Client.Context}} {{len .Server.Components}}",
+            "Knarr default 2",
+        ),
+    ] {
+        let shown_here = knarr.ok(&[words, &["-f", template]].concat());
+        assert_eq!(shown_here, shown, "{template}");
+    }
+}

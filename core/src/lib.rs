@@ -7,6 +7,7 @@ pub mod hint;
 pub mod id;
 pub mod image;
 pub mod lock;
+pub mod nil;
 pub mod pattern;
 pub mod record;
 pub mod root;

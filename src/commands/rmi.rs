@@ -1,9 +1,10 @@
 //! Remove images.
 
 use super::{Context, Outcome};
+use crate::error::Failure;
 use crate::ui;
 use crate::wiring::usages;
-use knarr_core::store::Removed;
+use knarr_core::store::{self, Removed};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,7 +22,14 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let usages = usages(&context.root);
     super::each(&args.images, |name| {
-        for removed in store.remove(name, args.force, &usages)? {
+        let removed = store.remove(name, args.force, &usages).map_err(|error| match error {
+            // to pull it would not help here
+            store::Error::NotFound { .. } => {
+                Failure::from(error).hint("'knarr images' lists all images")
+            }
+            error => error.into(),
+        })?;
+        for removed in removed {
             match removed {
                 Removed::Untagged(reference) => {
                     ui::line(format_args!("Untagged: {}", reference.familiar()))?

@@ -3,6 +3,7 @@
 use crate::error::Failure;
 use crate::wiring::variant;
 use knarr_core::image::{ImageConfig, Platform};
+use knarr_core::nil;
 use knarr_core::store::{Image, Store};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -13,7 +14,12 @@ pub struct Document {
     id: String,
     repo_tags: Vec<String>,
     repo_digests: Vec<String>,
+    parent: &'static str,
     comment: String,
+    docker_version: &'static str,
+    os_version: &'static str,
+    graph_driver: GraphDriver,
+    metadata: Metadata,
     created: Option<String>,
     author: String,
     config: Value,
@@ -26,6 +32,19 @@ pub struct Document {
     root_fs: RootFs,
     descriptor: Descriptor,
     variants: Vec<Variant>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct GraphDriver {
+    data: nil::Map,
+    name: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    last_tag_time: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,6 +105,12 @@ pub fn document(
         id: image.id().to_string(),
         repo_tags,
         repo_digests,
+        parent: "",
+        docker_version: "",
+        os_version: "",
+        graph_driver: GraphDriver { data: nil::Map, name: "overlay" },
+        // Go's zero time: nobody writes it down
+        metadata: Metadata { last_tag_time: "0001-01-01T00:00:00Z" },
         comment: last_step.and_then(|s| s.comment.clone()).unwrap_or_default(),
         created: config.created.clone(),
         author: config.author.clone().unwrap_or_default(),
@@ -142,6 +167,7 @@ fn execution(config: &ImageConfig) -> Result<Value, Failure> {
         ("Labels", Value::Null),
         ("StopSignal", Value::String(String::new())),
         ("Healthcheck", Value::Null),
+        ("ArgsEscaped", Value::Bool(false)),
         ("Shell", Value::Null),
         ("OnBuild", Value::Null),
     ] {

@@ -4,6 +4,7 @@ use crate::commands::inspect::show;
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use ipnet::IpNet;
+use knarr_core::nil;
 use knarr_core::root::Root;
 use knarr_core::spec::network::{Driver, NetworkSpec};
 use knarr_runtime::net::{self, Endpoint};
@@ -39,6 +40,7 @@ pub struct Document {
     internal: bool,
     attachable: bool,
     ingress: bool,
+    config_from: ConfigFrom,
     config_only: bool,
     /// Those that run, by id.
     containers: BTreeMap<String, Container>,
@@ -46,11 +48,18 @@ pub struct Document {
     labels: BTreeMap<String, String>,
 }
 
+/// A network whose settings are copied: none is.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ConfigFrom {
+    network: &'static str,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Ipam {
     driver: &'static str,
-    options: Option<BTreeMap<String, String>>,
+    options: nil::Map,
     config: Vec<Subnet>,
 }
 
@@ -106,12 +115,13 @@ pub fn find(root: &Root, text: &str) -> Result<Document, Failure> {
         enable_ipv6: network.ipv6.is_some(),
         ipam: Ipam {
             driver: "default",
-            options: None,
+            options: nil::Map,
             config: ipv4.into_iter().chain(ipv6).collect(),
         },
         internal: network.internal,
         attachable: false,
         ingress: false,
+        config_from: ConfigFrom::default(),
         config_only: false,
         name: network.name,
         options: network.options,

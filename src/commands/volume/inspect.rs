@@ -3,6 +3,7 @@
 use crate::commands::inspect::show;
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
+use knarr_core::nil;
 use knarr_core::root::Root;
 use knarr_runtime::volume;
 use serde::Serialize;
@@ -22,11 +23,16 @@ pub struct Args {
 pub struct Document {
     created_at: String,
     driver: &'static str,
+    #[serde(serialize_with = "nil::map")]
     labels: BTreeMap<String, String>,
     mountpoint: String,
     name: String,
-    options: Option<BTreeMap<String, String>>,
+    #[serde(serialize_with = "nil::map")]
+    options: BTreeMap<String, String>,
     scope: &'static str,
+    status: nil::Map,
+    usage_data: Option<()>,
+    cluster_volume: Option<()>,
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
@@ -41,7 +47,10 @@ pub fn find(root: &Root, name: &str) -> Result<Document, Failure> {
         driver: "local",
         labels: volume.labels,
         name: volume.name,
-        options: Some(volume.options).filter(|options| !options.is_empty()),
+        options: volume.options,
+        status: nil::Map,
+        usage_data: None,
+        cluster_volume: None,
         scope: "local",
     })
 }

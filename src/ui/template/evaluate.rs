@@ -1,17 +1,27 @@
 //! Walks a tree with data (Go's text/template, "Pipelines" and "Variables").
 
-use super::parse::{Base, Branch, Node, Operand, Pipe};
+use super::parse::{Base, Branch, Definitions, Node, Operand, Pipe};
 use super::{Error, Value, functions};
 
-pub fn render(nodes: &[Node], data: &Value, heading: bool) -> Result<String, Error> {
-    let mut evaluator =
-        Evaluator { heading, variables: vec![("$".to_owned(), data.clone())], out: String::new() };
+pub fn render(
+    nodes: &[Node],
+    definitions: &Definitions,
+    data: &Value,
+    heading: bool,
+) -> Result<String, Error> {
+    let variables = vec![("$".to_owned(), data.clone())];
+    let mut evaluator = Evaluator { heading, definitions, depth: 0, variables, out: String::new() };
     evaluator.walk(data, nodes)?;
     Ok(evaluator.out)
 }
 
-struct Evaluator {
+/// How many templates may use each other: one that uses itself has to end.
+const DEPTH: usize = 100;
+
+struct Evaluator<'a> {
     heading: bool,
+    definitions: &'a Definitions,
+    depth: usize,
     /// Innermost last; a branch forgets what it declared.
     variables: Vec<(String, Value)>,
     out: String,
@@ -25,7 +35,7 @@ enum Flow {
     Continue,
 }
 
-impl Evaluator {
+impl Evaluator<'_> {
     fn walk(&mut self, dot: &Value, nodes: &[Node]) -> Result<Flow, Error> {
         for node in nodes {
             let flow = match node {
@@ -53,6 +63,14 @@ impl Evaluator {
                     }
                 })?,
                 Node::Range(branch) => self.scoped(|this| this.range(dot, branch))?,
+                Node::Template(name, pipe) => {
+                    let value = match pipe {
+                        Some(pipe) => self.pipe(dot, pipe)?,
+                        None => Value::Nil,
+                    };
+                    self.template(name, value)?;
+                    Flow::Next
+                }
                 Node::Break => Flow::Break,
                 Node::Continue => Flow::Continue,
             };
@@ -61,6 +79,22 @@ impl Evaluator {
             }
         }
         Ok(Flow::Next)
+    }
+
+    /// With variables of its own.
+    fn template(&mut self, name: &str, data: Value) -> Result<(), Error> {
+        let Some(nodes) = self.definitions.get(name) else {
+            return Err(Error::UnknownTemplate { name: name.to_owned() });
+        };
+        if self.depth == DEPTH {
+            return Err(Error::TooDeep { name: name.to_owned() });
+        }
+        let outer = std::mem::replace(&mut self.variables, vec![("$".to_owned(), data.clone())]);
+        self.depth += 1;
+        let result = self.walk(&data, nodes);
+        self.depth -= 1;
+        self.variables = outer;
+        result.map(drop)
     }
 
     fn scoped<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
@@ -79,7 +113,7 @@ impl Evaluator {
             }
             Value::Map(entries) => entries.into_iter().map(|(k, v)| (Value::Text(k), v)).collect(),
             Value::Int(count) => (0..count).map(|i| (Value::Int(i), Value::Int(i))).collect(),
-            Value::Nil | Value::Missing => Vec::new(),
+            Value::Nil | Value::NilList | Value::NilMap | Value::Missing => Vec::new(),
             other => return Err(Error::Range { of: other.kind() }),
         };
         if items.is_empty() {
@@ -229,7 +263,7 @@ fn field(value: &Value, fields: &[String]) -> Result<Value, Error> {
     for name in fields {
         let entries = match value {
             Value::Struct(entries) | Value::Map(entries) => entries,
-            Value::Missing => return Ok(Value::Missing),
+            Value::Missing | Value::NilMap => return Ok(Value::Missing),
             other => return Err(Error::FieldOf { name: name.clone(), of: other.kind() }),
         };
         let exact = entries.iter().find(|(key, _)| key == name);

@@ -4,8 +4,9 @@ use super::{Error, Value};
 use std::cmp::Ordering;
 
 pub const NAMES: &[&str] = &[
-    "and", "eq", "ge", "gt", "index", "join", "json", "le", "len", "lower", "lt", "ne", "not",
-    "or", "pad", "print", "printf", "println", "slice", "split", "title", "truncate", "upper",
+    "and", "eq", "ge", "gt", "html", "index", "join", "js", "json", "le", "len", "lower", "lt",
+    "ne", "not", "or", "pad", "print", "printf", "println", "slice", "split", "title", "truncate",
+    "upper", "urlquery",
 ];
 
 /// Functions of one text that a table's heading must not go through.
@@ -57,7 +58,10 @@ pub fn call(name: &str, arguments: &[Value]) -> Result<Value, Error> {
             let items: Vec<_> = items.iter().map(Value::to_string).collect();
             Value::Text(items.join(separator))
         }
-        ("join", [Value::Nil | Value::Missing, Value::Text(_)]) => Value::text(""),
+        ("join", [Value::Nil | Value::NilList | Value::Missing, Value::Text(_)]) => Value::text(""),
+        ("html", values) => Value::Text(html(&print(values))),
+        ("js", values) => Value::Text(js(&print(values))),
+        ("urlquery", values) => Value::Text(urlquery(&print(values))),
         ("split", [Value::Text(text), Value::Text(separator)]) => {
             let parts: Vec<_> = if separator.is_empty() {
                 text.chars().map(Value::text).collect()
@@ -85,6 +89,7 @@ pub fn call(name: &str, arguments: &[Value]) -> Result<Value, Error> {
 fn length(value: &Value) -> Option<usize> {
     match value {
         Value::Text(text) => Some(text.len()),
+        Value::NilList | Value::NilMap => Some(0),
         Value::List(items) => Some(items.len()),
         Value::Map(entries) => Some(entries.len()),
         _ => None,
@@ -104,6 +109,8 @@ fn index(value: &Value, key: &Value) -> Result<Value, String> {
             let zero = if of_text { Value::text("") } else { Value::Missing };
             Ok(found.map_or(zero, |(_, v)| v.clone()))
         }
+        (Value::NilMap, Value::Text(_)) => Ok(Value::Missing),
+        (Value::NilList, Value::Int(at)) => Err(format!("index out of range: {at}")),
         (Value::Missing | Value::Nil, _) => Err("index of nil".into()),
         (value, key) => Err(format!("cannot index {} with {}", value.kind(), key.kind())),
     }
@@ -119,6 +126,7 @@ fn slice(value: &Value, bounds: &[Value]) -> Option<Value> {
     let (from, to) = (bound(0, 0)?, bound(1, length)?);
     match value {
         Value::Text(text) => Some(Value::text(text.get(from..to)?)),
+        Value::NilList => Some(Value::NilList),
         Value::List(items) => Some(Value::List(items.get(from..to)?.to_vec())),
         _ => None,
     }
@@ -159,6 +167,55 @@ fn print(values: &[Value]) -> String {
     out
 }
 
+/// Go's `HTMLEscapeString`.
+fn html(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            '\0' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Go's `JSEscapeString`.
+fn js(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\'' => out.push_str("\\'"),
+            '"' => out.push_str("\\\""),
+            '<' | '>' | '&' | '=' | '\0'..='\x1f' => {
+                out.push_str(&format!("\\u{:04X}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Go's `url.QueryEscape`.
+fn urlquery(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(char::from(byte));
+            }
+            b' ' => out.push('+'),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
 fn title(text: &str) -> String {
     let mut starts = true;
     let mut out = String::new();
@@ -173,7 +230,7 @@ fn title(text: &str) -> String {
     out
 }
 
-/// Go's Sprintf with the verbs `v s d q t x X f e g c %`, and flags, width and precision.
+/// Go's Sprintf with the verbs `v T s d q t x X o b f e g c %`, and flags, width and precision.
 fn printf(format: &str, values: &[Value]) -> String {
     let mut out = String::new();
     let mut values = values.iter();
@@ -235,6 +292,9 @@ fn verb_text(verb: char, value: &Value, precision: Option<usize>) -> String {
         ('v' | 'd', Value::Int(n)) => n.to_string(),
         ('x', Value::Int(n)) => format!("{n:x}"),
         ('X', Value::Int(n)) => format!("{n:X}"),
+        ('o', Value::Int(n)) => format!("{n:o}"),
+        ('b', Value::Int(n)) => format!("{n:b}"),
+        ('T', value) => go_type(value).to_owned(),
         ('c', Value::Int(n)) => {
             u32::try_from(*n).ok().and_then(char::from_u32).unwrap_or('\u{fffd}').to_string()
         }
@@ -242,6 +302,7 @@ fn verb_text(verb: char, value: &Value, precision: Option<usize>) -> String {
         ('e', Value::Float(n)) => format!("{n:e}"),
         ('v' | 'g', Value::Float(n)) => n.to_string(),
         ('t', Value::Bool(value)) => value.to_string(),
+        ('s' | 'd' | 'q', Value::NilList) => "[]".to_owned(),
         ('s' | 'd' | 'q', Value::List(items)) => {
             let items: Vec<_> = items.iter().map(|v| verb_text(verb, v, precision)).collect();
             format!("[{}]", items.join(" "))
@@ -258,8 +319,8 @@ fn go_type(value: &Value) -> &'static str {
         Value::Int(_) => "int",
         Value::Float(_) => "float64",
         Value::Text(_) => "string",
-        Value::List(_) => "[]interface {}",
-        Value::Map(_) | Value::Struct(_) => "map[string]interface {}",
+        Value::List(_) | Value::NilList => "[]interface {}",
+        Value::NilMap | Value::Map(_) | Value::Struct(_) => "map[string]interface {}",
         Value::Lookup(_) => "func",
     }
 }

@@ -2,7 +2,7 @@
 //! functions of the docker CLI.
 //!
 //! Grammar and semantics are those of Go's package documentation; what is left out is what has no use on a
-//! command line (named templates, methods of several arguments, escaping for HTML).
+//! command line (methods of several arguments, calls of functions that are data).
 
 mod evaluate;
 mod functions;
@@ -18,6 +18,7 @@ use knarr_core::hint::Hint;
 #[derive(Debug)]
 pub struct Template {
     nodes: Vec<parse::Node>,
+    definitions: parse::Definitions,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,10 @@ pub enum Error {
     UnknownVariable { name: String },
     #[error("{function}: {message}")]
     Call { function: String, message: String },
+    #[error("template {name:?} is not defined")]
+    UnknownTemplate { name: String },
+    #[error("template {name:?} uses itself without an end")]
+    TooDeep { name: String },
     #[error("cannot range over {of}")]
     Range { of: &'static str },
     #[error(transparent)]
@@ -56,17 +61,18 @@ impl Hint for Error {
 
 impl Template {
     pub fn parse(text: &str) -> Result<Self, Error> {
-        Ok(Self { nodes: parse::parse(lex::lex(text)?)? })
+        let (nodes, definitions) = parse::parse(lex::lex(text)?)?;
+        Ok(Self { nodes, definitions })
     }
 
     pub fn render(&self, data: &Value) -> Result<String, Error> {
-        evaluate::render(&self.nodes, data, false)
+        evaluate::render(&self.nodes, &self.definitions, data, false)
     }
 
     /// Renders the heading of a table: `data` holds the headings by field name, and functions hand them
     /// through unchanged.
     pub fn render_heading(&self, data: &Value) -> Result<String, Error> {
-        evaluate::render(&self.nodes, data, true)
+        evaluate::render(&self.nodes, &self.definitions, data, true)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Error;
 use super::lex::{Lexeme, Token};
 use super::value::Value;
+use std::collections::HashMap;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
@@ -11,6 +12,8 @@ pub enum Node {
     If(Branch),
     With(Branch),
     Range(Branch),
+    /// What has this name is rendered with the pipe's value as dot; with none if there is no pipe.
+    Template(String, Option<Pipe>),
     Break,
     Continue,
 }
@@ -54,11 +57,14 @@ enum Ended {
     Else,
 }
 
-pub fn parse(tokens: Vec<Lexeme>) -> Result<Vec<Node>, Error> {
-    let mut parser = Parser { tokens, at: 0, loops: 0 };
+/// Named templates, by name.
+pub type Definitions = HashMap<String, Vec<Node>>;
+
+pub fn parse(tokens: Vec<Lexeme>) -> Result<(Vec<Node>, Definitions), Error> {
+    let mut parser = Parser { tokens, at: 0, loops: 0, definitions: HashMap::new() };
     let (root, ended) = parser.nodes()?;
     match ended {
-        Ended::Text => Ok(root),
+        Ended::Text => Ok((root, parser.definitions)),
         Ended::End => Err(syntax("unexpected {{end}}")),
         Ended::Else => Err(syntax("unexpected {{else}}")),
     }
@@ -68,6 +74,7 @@ struct Parser {
     tokens: Vec<Lexeme>,
     at: usize,
     loops: usize,
+    definitions: Definitions,
 }
 
 impl Parser {
@@ -103,7 +110,15 @@ impl Parser {
             };
             let is_keyword = matches!(
                 keyword.as_str(),
-                "if" | "with" | "range" | "else" | "end" | "break" | "continue"
+                "if" | "with"
+                    | "range"
+                    | "else"
+                    | "end"
+                    | "break"
+                    | "continue"
+                    | "define"
+                    | "template"
+                    | "block"
             );
             if is_keyword {
                 self.next()?;
@@ -112,6 +127,20 @@ impl Parser {
                 "if" => nodes.push(Node::If(self.branch("if")?)),
                 "with" => nodes.push(Node::With(self.branch("with")?)),
                 "range" => nodes.push(Node::Range(self.branch("range")?)),
+                "define" => {
+                    let name = self.name("define")?;
+                    self.expect(&Token::Close, "define")?;
+                    self.definition(name, "define")?;
+                }
+                "template" => nodes.push(self.template("template")?),
+                "block" => {
+                    let node = self.template("block")?;
+                    match &node {
+                        Node::Template(name, Some(_)) => self.definition(name.clone(), "block")?,
+                        _ => return Err(syntax("missing value for block")),
+                    }
+                    nodes.push(node);
+                }
                 "end" => {
                     self.expect(&Token::Close, "{{end}}")?;
                     return Ok((nodes, Ended::End));
@@ -129,6 +158,35 @@ impl Parser {
             }
         }
         Ok((nodes, Ended::Text))
+    }
+
+    fn name(&mut self, keyword: &str) -> Result<String, Error> {
+        match self.next()? {
+            Token::Quoted(name) => Ok(name),
+            found => Err(unexpected(&found, keyword)),
+        }
+    }
+
+    /// The name, and the value if there is one.
+    fn template(&mut self, keyword: &'static str) -> Result<Node, Error> {
+        let name = self.name(keyword)?;
+        if self.ahead(0) == Some(&Token::Close) {
+            self.next()?;
+            return Ok(Node::Template(name, None));
+        }
+        Ok(Node::Template(name, Some(self.pipe(keyword, &Token::Close)?)))
+    }
+
+    /// Up to its `{{end}}`.
+    fn definition(&mut self, name: String, keyword: &str) -> Result<(), Error> {
+        let loops = std::mem::take(&mut self.loops);
+        let (nodes, ended) = self.nodes()?;
+        self.loops = loops;
+        if ended != Ended::End {
+            return Err(syntax(format!("{{{{{keyword}}}}} has no {{{{end}}}}")));
+        }
+        self.definitions.insert(name, nodes);
+        Ok(())
     }
 
     fn branch(&mut self, keyword: &'static str) -> Result<Branch, Error> {

@@ -171,3 +171,52 @@ fn headings_go_through_functions_unchanged() {
         Template::parse(r#"{{truncate .ID 4}} {{.ID | lower}} {{.Label "tier"}}"#).unwrap();
     assert_eq!(template.render_heading(&headings).unwrap(), "CONTAINER ID CONTAINER ID tier");
 }
+
+#[test]
+fn named_templates_and_escapes() {
+    for (template, shown) in [
+        (r#"{{define "x"}}[{{.}}]{{end}}{{template "x" .Name}}"#, "[/web]"),
+        (r#"{{template "x" .}}{{define "x"}}{{.Id}}{{end}}"#, "4f0c8b6e"),
+        (r#"{{define "x"}}{{$}}{{end}}{{template "x"}}"#, "<nil>"),
+        (r#"{{block "b" .State}}{{.Status}}{{end}}"#, "running"),
+        (
+            r#"{{range .Cmd}}{{template "w" .}}{{end}}{{define "w"}}<{{.}}>{{end}}"#,
+            "<sh><-c><echo hi>",
+        ),
+        (
+            r#"{{define "x"}}{{template "x"}}{{end}}{{template "x"}}"#,
+            "error: template \"x\" uses itself without an end",
+        ),
+        (r#"{{template "nope"}}"#, "error: template \"nope\" is not defined"),
+        (r#"{{define "x"}}"#, "error: {{define}} has no {{end}}"),
+        (r#"{{html "<a href='x'>&</a>"}}"#, "&lt;a href=&#39;x&#39;&gt;&amp;&lt;/a&gt;"),
+        (r#"{{js "it's <b>"}}"#, r"it\'s \u003Cb\u003E"),
+        (r#"{{urlquery "a b" "&é"}}"#, "a+b%26%C3%A9"),
+        (r#"{{printf "%T %T %T" .Name .State.ExitCode .State.Running}}"#, "string int bool"),
+        (r#"{{if .Health}}{{.Health.Status}}{{else}}none{{end}}"#, "none"),
+        (r#"{{with .Health}}x{{else with .Name}}{{.}}{{end}}"#, "/web"),
+    ] {
+        assert_eq!(render(template), shown, "{template}");
+    }
+}
+
+#[test]
+fn what_was_never_made_is_empty() {
+    use knarr_core::nil;
+    #[derive(Serialize)]
+    struct Document {
+        list: nil::Slice,
+        map: nil::Map,
+    }
+    let value = Value::of(&Document { list: nil::Slice, map: nil::Map }).unwrap();
+    for (template, shown) in [
+        ("{{.list}} {{json .list}} {{len .list}}", "[] null 0"),
+        ("{{.map}} {{json .map}} {{len .map}}", "map[] null 0"),
+        ("{{range .list}}x{{else}}none{{end}}", "none"),
+        ("{{if .map}}x{{else}}none{{end}}", "none"),
+        ("{{join .list \",\"}}", ""),
+    ] {
+        let rendered = Template::parse(template).unwrap().render(&value).unwrap();
+        assert_eq!(rendered, shown, "{template}");
+    }
+}

@@ -3,6 +3,7 @@
 //! A field that a struct lacks is an error, a key that a map lacks is "no value"; `serde_json::Value`
 //! forgets which is which.
 
+use knarr_core::nil;
 use serde::ser::{self, Serialize, SerializeMap, SerializeSeq, Serializer};
 use std::fmt;
 
@@ -11,6 +12,9 @@ pub enum Value {
     /// What a map does not have; printed as `<no value>`.
     Missing,
     Nil,
+    /// A slice or a map that was never made: empty, and `null` in JSON.
+    NilList,
+    NilMap,
     Bool(bool),
     Int(i64),
     Float(f64),
@@ -35,7 +39,7 @@ impl Value {
     /// Go's truth: empty is false, a struct is true.
     pub fn is_true(&self) -> bool {
         match self {
-            Self::Missing | Self::Nil => false,
+            Self::Missing | Self::Nil | Self::NilList | Self::NilMap => false,
             Self::Bool(value) => *value,
             Self::Int(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
@@ -55,8 +59,8 @@ impl Value {
             Self::Int(_) => "a number",
             Self::Float(_) => "a float",
             Self::Text(_) => "a string",
-            Self::List(_) => "a list",
-            Self::Map(_) => "a map",
+            Self::List(_) | Self::NilList => "a list",
+            Self::Map(_) | Self::NilMap => "a map",
             Self::Struct(_) => "an object",
             Self::Lookup(_) => "a method",
         }
@@ -69,6 +73,8 @@ impl fmt::Display for Value {
         match self {
             Self::Missing => f.write_str("<no value>"),
             Self::Nil => f.write_str("<nil>"),
+            Self::NilList => f.write_str("[]"),
+            Self::NilMap => f.write_str("map[]"),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value}"),
@@ -103,7 +109,9 @@ impl fmt::Display for Value {
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Missing | Self::Nil | Self::Lookup(_) => serializer.serialize_unit(),
+            Self::Missing | Self::Nil | Self::NilList | Self::NilMap | Self::Lookup(_) => {
+                serializer.serialize_unit()
+            }
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Int(value) => serializer.serialize_i64(*value),
             Self::Float(value) => serializer.serialize_f64(*value),
@@ -225,8 +233,12 @@ impl Serializer for Builder {
     fn serialize_unit(self) -> Result<Value, Unsupported> {
         Ok(Value::Nil)
     }
-    fn serialize_unit_struct(self, _: &'static str) -> Result<Value, Unsupported> {
-        Ok(Value::Struct(Vec::new()))
+    fn serialize_unit_struct(self, name: &'static str) -> Result<Value, Unsupported> {
+        Ok(match name {
+            nil::SLICE => Value::NilList,
+            nil::MAP => Value::NilMap,
+            _ => Value::Struct(Vec::new()),
+        })
     }
     fn serialize_unit_variant(
         self,

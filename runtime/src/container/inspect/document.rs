@@ -1,7 +1,9 @@
 //! The document that `inspect` gives, under Docker's names.
 
+use super::others::Others;
 use crate::state::Status;
 use knarr_core::image::config::Healthcheck;
+use knarr_core::nil;
 use knarr_core::spec::EngineKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,6 +27,12 @@ pub struct Inspection {
     pub driver: &'static str,
     /// The operating system, as in Docker.
     pub platform: String,
+    pub mount_label: &'static str,
+    pub process_label: &'static str,
+    pub app_armor_profile: &'static str,
+    #[serde(rename = "ExecIDs")]
+    pub exec_ids: nil::Slice,
+    pub graph_driver: GraphDriver,
     pub host_config: HostConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_rw: Option<u64>,
@@ -52,27 +60,43 @@ pub struct State {
     pub error: String,
     pub started_at: String,
     pub finished_at: String,
+    /// There are no checks of health.
+    pub health: Option<()>,
+}
+
+/// Where the files of a container are.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GraphDriver {
+    pub data: BTreeMap<&'static str, String>,
+    pub name: &'static str,
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct HostConfig {
+    #[serde(serialize_with = "nil::slice")]
     pub binds: Vec<String>,
     pub log_config: LogConfig,
     pub network_mode: String,
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
     pub restart_policy: RestartPolicy,
     pub auto_remove: bool,
+    #[serde(serialize_with = "nil::slice")]
     pub cap_add: Vec<String>,
+    #[serde(serialize_with = "nil::slice")]
     pub cap_drop: Vec<String>,
     pub dns: Vec<String>,
     pub dns_options: Vec<String>,
     pub dns_search: Vec<String>,
+    #[serde(serialize_with = "nil::slice")]
     pub extra_hosts: Vec<String>,
+    #[serde(serialize_with = "nil::slice")]
     pub group_add: Vec<String>,
     pub init: bool,
     pub privileged: bool,
     pub readonly_rootfs: bool,
+    #[serde(serialize_with = "nil::slice")]
     pub security_opt: Vec<String>,
     pub shm_size: u64,
     pub cpu_shares: u64,
@@ -83,7 +107,12 @@ pub struct HostConfig {
     pub cpuset_cpus: String,
     pub pids_limit: Option<u64>,
     pub ulimits: Vec<Ulimit>,
+    #[serde(serialize_with = "nil::map")]
     pub tmpfs: BTreeMap<String, String>,
+    /// The engine.
+    pub runtime: EngineKind,
+    #[serde(flatten)]
+    pub others: Others,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -138,15 +167,27 @@ pub struct Config {
     pub tty: bool,
     pub open_stdin: bool,
     pub env: Vec<String>,
+    #[serde(serialize_with = "nil::slice")]
     pub cmd: Vec<String>,
     pub healthcheck: Option<Healthcheck>,
     /// As the user wrote it.
     pub image: String,
     pub working_dir: String,
+    #[serde(serialize_with = "nil::slice")]
     pub entrypoint: Vec<String>,
     pub labels: BTreeMap<String, String>,
     pub stop_signal: Option<String>,
     pub stop_timeout: Option<u32>,
+    pub domainname: &'static str,
+    pub stdin_once: bool,
+    /// The places of anonymous volumes.
+    #[serde(serialize_with = "nil::map")]
+    pub volumes: BTreeMap<String, Empty>,
+    pub on_build: nil::Slice,
+    pub shell: nil::Slice,
+    pub args_escaped: bool,
+    pub network_disabled: bool,
+    pub mac_address: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -177,6 +218,16 @@ pub struct NetworkSettings {
     pub ipv6_gateway: String,
     pub mac_address: String,
     pub networks: BTreeMap<String, Network>,
+    pub bridge: &'static str,
+    pub hairpin_mode: bool,
+    #[serde(rename = "LinkLocalIPv6Address")]
+    pub link_local_ipv6_address: &'static str,
+    #[serde(rename = "LinkLocalIPv6PrefixLen")]
+    pub link_local_ipv6_prefix_len: u8,
+    #[serde(rename = "SecondaryIPAddresses")]
+    pub secondary_ip_addresses: nil::Slice,
+    #[serde(rename = "SecondaryIPv6Addresses")]
+    pub secondary_ipv6_addresses: nil::Slice,
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -184,8 +235,11 @@ pub struct NetworkSettings {
 pub struct Network {
     #[serde(rename = "IPAMConfig")]
     pub ipam_config: Option<WishedAddresses>,
-    pub links: Option<Vec<String>>,
+    pub links: nil::Slice,
+    #[serde(serialize_with = "nil::slice")]
     pub aliases: Vec<String>,
+    pub driver_opts: nil::Map,
+    pub gw_priority: i32,
     pub mac_address: String,
     #[serde(rename = "NetworkID")]
     pub network_id: String,

@@ -3,13 +3,16 @@
 use super::Result;
 mod document;
 mod network;
+mod others;
 
 pub use document::*;
+pub use others::Others;
 
 use super::list::{self, network_name};
 use crate::state::{self, Container, Status};
 use crate::{reconcile, volume};
 use knarr_core::id::ContainerId;
+use knarr_core::nil;
 use knarr_core::root::Root;
 use knarr_core::spec::{
     AppArmor, EngineKind, Mount, MountKind, NetworkMode, Port, Seccomp, VolumeMount,
@@ -56,6 +59,11 @@ fn describe(root: &Root, container: &Container) -> Result<Inspection> {
         restart_count: state.restart_count,
         driver: "overlay",
         platform: spec.image.platform.os.clone(),
+        mount_label: "",
+        process_label: "",
+        app_armor_profile: "",
+        exec_ids: nil::Slice,
+        graph_driver: graph_driver(root, container),
         host_config: host_config(container),
         size_rw: None,
         size_root_fs: None,
@@ -94,7 +102,23 @@ fn state_of(container: &Container) -> State {
         error: exit.and_then(|exit| exit.error.clone()).unwrap_or_default(),
         started_at: time(state.started),
         finished_at: time(state.finished),
+        health: None,
     }
+}
+
+fn graph_driver(root: &Root, container: &Container) -> GraphDriver {
+    let paths = root.container(container.id());
+    let layers = container.spec.image.layers.iter().rev();
+    let lower: Vec<String> =
+        layers.map(|chain| root.layers().join(chain.digest()).display().to_string()).collect();
+    let data = [
+        ("ID", container.id().to_string()),
+        ("LowerDir", lower.join(":")),
+        ("MergedDir", paths.rootfs().display().to_string()),
+        ("UpperDir", paths.upper().display().to_string()),
+        ("WorkDir", paths.work().display().to_string()),
+    ];
+    GraphDriver { data: data.into(), name: "overlay" }
 }
 
 fn host_config(container: &Container) -> HostConfig {
@@ -160,6 +184,8 @@ fn host_config(container: &Container) -> HostConfig {
             .map(|u| Ulimit { name: u.name.clone(), hard: limit(u.hard), soft: limit(u.soft) })
             .collect(),
         tmpfs: spec.mounts.iter().filter_map(tmpfs).collect(),
+        runtime: spec.engine,
+        others: Others::default(),
     }
 }
 
@@ -232,7 +258,19 @@ fn config(container: &Container) -> Config {
         labels: spec.labels.clone(),
         stop_signal: process.stop_signal.clone(),
         stop_timeout: process.stop_timeout,
+        domainname: "",
+        stdin_once: process.open_stdin,
+        volumes: spec.mounts.iter().filter_map(anonymous).collect(),
+        on_build: nil::Slice,
+        shell: nil::Slice,
+        args_escaped: false,
+        network_disabled: false,
+        mac_address: "",
     }
+}
+
+fn anonymous(mount: &Mount) -> Option<(String, Empty)> {
+    mount.volume().filter(|volume| volume.anonymous).map(|_| (mount.target.clone(), Empty {}))
 }
 
 /// As it was asked for: what was left open is empty.

@@ -5,6 +5,7 @@ use super::document::{Network, NetworkSettings, PortBinding, WishedAddresses};
 use crate::container::list::{host_address, network_name};
 use crate::net::{self, Endpoint};
 use crate::state::Container;
+use knarr_core::nil;
 use knarr_core::root::Root;
 use knarr_core::spec::network::{DEFAULT_NETWORK, NetworkSpec};
 use knarr_core::spec::{NetworkMode, Port};
@@ -63,7 +64,9 @@ fn network(network: &NetworkSpec, endpoint: &Endpoint) -> Network {
     };
     Network {
         ipam_config: (wished4.is_some() || wished6.is_some()).then_some(wished),
-        links: None,
+        links: nil::Slice,
+        driver_opts: nil::Map,
+        gw_priority: 0,
         aliases: endpoint.aliases.clone(),
         mac_address: endpoint.mac_text(),
         network_id: network.id.to_string(),
