@@ -48,7 +48,8 @@ fn filters_take_what_dockers_take() {
     }
     knarr.ok(&["rename", "/svc-11", "/other"]);
     assert_eq!(knarr.ok(&["ps", "-aq", "-f", "name=^other$"]).len(), 12);
-    for (kind, arguments) in [("volume", &["a-1", "a-2", "b"]), ("network", &["a-1", "a-2", "b"])] {
+    for (kind, arguments) in [("volume", &["a-1", "a-2", "bb"]), ("network", &["a-1", "a-2", "bb"])]
+    {
         for name in arguments {
             knarr.ok(&[kind, "create", name]);
         }

@@ -15,7 +15,7 @@ fn a_dockerfile_on_standard_input() {
     let words = ["build", "-t", "app", "-f", "-", context.to_str().unwrap()];
     knarr.run_with_input(&words, dockerfile).code(0);
     assert_eq!(knarr.ok(&["run", "--rm", "app"]), "of the context");
-    let error = knarr.run_with_input(&["build", "-f", "-", "-"], b"FROM busybox").code(2);
+    let error = knarr.run_with_input(&["build", "-f", "-", "-"], b"FROM busybox").code(1);
     assert!(error.stderr.contains("cannot be both"), "{}", error.stderr);
 }
 
