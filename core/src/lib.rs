@@ -3,6 +3,8 @@
 //! Nothing here prints, spawns a thread, or knows of wasmtime, tokio or registries.
 
 pub mod fsx;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod hint;
 pub mod id;
 pub mod image;

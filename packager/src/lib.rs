@@ -6,6 +6,8 @@ pub mod archive;
 pub mod build;
 pub mod dockerfile;
 mod epoch;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod http;
 pub mod index;
 pub mod package;

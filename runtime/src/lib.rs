@@ -5,6 +5,8 @@
 
 pub mod container;
 pub mod engine;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod monitor;
 pub mod net;
 pub mod oneshot;

@@ -21,7 +21,7 @@ mod blobs;
 pub mod building;
 pub mod cached;
 mod copy;
-mod document;
+pub(crate) mod document;
 mod error;
 mod export;
 pub mod gc;

@@ -140,8 +140,30 @@ impl Config {
 
 fn read(path: &Path) -> Result<Registries, Error> {
     let Some(bytes) = fsx::read_optional(path)? else { return Ok(Registries::default()) };
-    serde_json::from_slice(&bytes)
+    parse(path, &bytes)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Registries, Error> {
+    serde_json::from_slice(bytes)
         .map_err(|source| Error::Malformed { path: path.to_owned(), source })
+}
+
+/// Reads a `registries.json` and asks it for a registry.
+#[cfg(fuzzing)]
+pub fn exercise(bytes: &[u8], registry: &str) {
+    use knarr_core::hint::Hint;
+    let registries = match parse(Path::new("registries.json"), bytes) {
+        Ok(registries) => registries,
+        Err(error) => return assert!(error.hint().is_some()),
+    };
+    let config =
+        Config { credentials: CredentialStore::new(None), registries, timing: Timing::default() };
+    let own = config.endpoint(registry);
+    // plain HTTP only where it was asked for, or on this machine
+    assert!(!own.plain_http || own.loopback || config.registries.insecure.contains(&own.host));
+    for mirror in config.mirrors(registry) {
+        assert!(mirror.base().ends_with(&mirror.host));
+    }
 }
 
 /// `localhost`, 127.0.0.0/8 and `[::1]`, with or without a port.

@@ -13,7 +13,7 @@
 
 mod auth;
 mod blob;
-mod challenge;
+pub(crate) mod challenge;
 pub mod config;
 mod content;
 pub mod credentials;

@@ -77,7 +77,7 @@ impl Kind {
 }
 
 /// Appends a frame.
-pub(super) fn put_frame(out: &mut Vec<u8>, kind: Kind, bytes: &[u8]) {
+pub(crate) fn put_frame(out: &mut Vec<u8>, kind: Kind, bytes: &[u8]) {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     out.push(kind as u8);
     out.extend_from_slice(&length.to_be_bytes());
@@ -85,7 +85,7 @@ pub(super) fn put_frame(out: &mut Vec<u8>, kind: Kind, bytes: &[u8]) {
 }
 
 /// Appends a line.
-pub(super) fn put_line(out: &mut Vec<u8>, message: &impl Serialize) {
+pub(crate) fn put_line(out: &mut Vec<u8>, message: &impl Serialize) {
     // these types have no maps with keys that are not text, the only thing that JSON lacks
     if let Ok(bytes) = serde_json::to_vec(message) {
         out.extend_from_slice(&bytes);
@@ -105,7 +105,7 @@ pub enum Nonsense {
 }
 
 /// Takes the first line off, if all of it has come.
-pub(super) fn take_line<T: for<'a> Deserialize<'a>>(
+pub(crate) fn take_line<T: for<'a> Deserialize<'a>>(
     bytes: &mut Vec<u8>,
 ) -> Result<Option<T>, Nonsense> {
     let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
@@ -120,7 +120,7 @@ pub(super) fn take_line<T: for<'a> Deserialize<'a>>(
 }
 
 /// Takes the first frame off, if all of it has come.
-pub(super) fn take_frame(bytes: &mut Vec<u8>) -> Result<Option<(Kind, Vec<u8>)>, Nonsense> {
+pub(crate) fn take_frame(bytes: &mut Vec<u8>) -> Result<Option<(Kind, Vec<u8>)>, Nonsense> {
     let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
     let kind = Kind::from_byte(header[0]).ok_or(Nonsense::Kind(header[0]))?;
     let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;

@@ -9,7 +9,7 @@
 
 mod attach;
 pub mod client;
-mod control;
+pub(crate) mod control;
 mod error;
 pub(crate) mod exec;
 mod guest;

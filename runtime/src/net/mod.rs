@@ -25,7 +25,7 @@ pub(crate) mod loopback;
 mod members;
 pub mod names;
 mod namespace;
-mod netlink;
+pub(crate) mod netlink;
 mod outbound;
 mod ports;
 mod reload;

@@ -52,6 +52,11 @@ impl From<LinkMessage> for Link {
     }
 }
 
+#[cfg(fuzzing)]
+pub fn exercise(payload: &[u8]) {
+    let _ = LinkMessage::parse(payload).map(Link::from);
+}
+
 fn message(attributes: Vec<LinkAttribute>) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.attributes = attributes;

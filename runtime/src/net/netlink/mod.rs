@@ -184,6 +184,16 @@ fn messages(datagram: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
+/// Takes an answer of the kernel apart as all callers together do.
+#[cfg(fuzzing)]
+pub fn exercise(datagram: &[u8]) {
+    for (_, payload) in messages(datagram) {
+        let _ = refusal(payload);
+        link::exercise(payload);
+        route::exercise(payload);
+    }
+}
+
 /// The error in an answer (`struct nlmsgerr`), with the kernel's own words where it has some; `None`: done.
 fn refusal(payload: &[u8]) -> Option<io::Error> {
     let code = i32::from_ne_bytes(payload.get(..4)?.try_into().ok()?);

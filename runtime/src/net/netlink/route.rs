@@ -94,6 +94,11 @@ pub fn list(socket: &mut Socket) -> io::Result<Vec<Route>> {
     Ok(routes)
 }
 
+#[cfg(fuzzing)]
+pub fn exercise(payload: &[u8]) {
+    let _ = RouteMessage::parse(payload).map(|message| route(&message));
+}
+
 fn route(message: &RouteMessage) -> Option<Route> {
     let mut destination: Option<IpAddr> = None;
     let mut link = None;
