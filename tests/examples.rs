@@ -40,6 +40,49 @@ fn both_shores() {
     assert!(wasi.contains(answers) && linux.contains(answers), "{shown}");
 }
 
+#[test]
+fn from_source() {
+    let shown = run("from-source");
+    assert!(shown.ends_with("ahoy, from WebAssembly!\nahoy, from Linux!\n"), "{shown}");
+}
+
+/// Each line of the walk in the README succeeds when it is typed, in the order of the page.
+#[test]
+fn the_readmes_walk() {
+    let knarr = Knarr::new();
+    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let place = knarr.files().join("clone");
+    std::fs::create_dir_all(place.join("bin")).unwrap();
+    for (name, target) in [
+        ("examples", project.join("examples")),
+        ("tests", project.join("tests")),
+        ("bin/knarr", PathBuf::from(env!("CARGO_BIN_EXE_knarr"))),
+    ] {
+        std::os::unix::fs::symlink(target, place.join(name)).unwrap();
+    }
+    let readme = std::fs::read_to_string(project.join("README.md")).unwrap();
+    let (_, walk) = readme.split_once("```console\n").unwrap();
+    let (walk, _) = walk.split_once("```").unwrap();
+    let lines: Vec<_> = walk.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert!(lines.len() > 15, "{walk}");
+    let path = format!("{}:{}", place.join("bin").display(), std::env::var("PATH").unwrap());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for line in lines {
+        let line = line.replace("8080:8080", &format!("{port}:8080"));
+        let line = line.replace("localhost:8080", &format!("localhost:{port}"));
+        let ended = Command::new("sh")
+            .args(["-c", &line])
+            .current_dir(&place)
+            .env("PATH", &path)
+            .env("KNARR_ROOT", knarr.root())
+            .env_remove("RUST_BACKTRACE")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success(), "{line}: {said}");
+    }
+}
+
 /// A folder without a test is not an example.
 #[test]
 fn every_example_has_a_test() {
@@ -50,5 +93,5 @@ fn every_example_has_a_test() {
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["both-shores", "files", "http-service"]);
+    assert_eq!(names, ["both-shores", "files", "from-source", "http-service"]);
 }
