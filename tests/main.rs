@@ -23,6 +23,7 @@ mod mistakes;
 mod mounts;
 mod network;
 mod owners;
+mod options;
 mod ps;
 mod publish;
 mod restart;
