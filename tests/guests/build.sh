@@ -37,6 +37,14 @@ rust() {
     component flood command flood.p2
     component httpd reactor httpd.p2
     component httpd proxy httpd.proxy.p2
+    component odd proxy odd.p2
+    # the same among many core instances, as interpreters have them
+    wasm-tools print built/odd.p2.wasm | sed '$d' | {
+        cat
+        echo '(core module $more)'
+        for _ in {1..16}; do echo '(core instance (instantiate $more))'; done
+        echo ')'
+    } | wasm-tools parse -o built/odd-many.p2.wasm -
     component p3cli reactor p3cli.p3
     component p3httpd reactor p3httpd.p3
     component p3net reactor p3net.p3
