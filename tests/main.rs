@@ -28,6 +28,7 @@ mod ps;
 mod publish;
 mod restart;
 mod run;
+mod serving;
 mod stats;
 mod terminal;
 mod uplink;

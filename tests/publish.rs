@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 /// One request, the whole answer.
-fn get(address: &str, path: &str) -> Option<String> {
+pub fn get(address: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
@@ -15,11 +15,11 @@ fn get(address: &str, path: &str) -> Option<String> {
     answer.starts_with("HTTP/1.1 200").then_some(answer)
 }
 
-fn server(guest_name: &str, exposed: &str) -> Knarr {
+pub fn server(guest_name: &str, change: &str) -> Knarr {
     let knarr = Knarr::new();
     let mut tar = Tar::new();
     tar.file("app.wasm", 0o755, &guest(guest_name));
-    knarr.import("server", "wasi/wasm", &[r#"ENTRYPOINT ["/app.wasm"]"#, exposed], &tar.finish());
+    knarr.import("server", "wasi/wasm", &[r#"ENTRYPOINT ["/app.wasm"]"#, change], &tar.finish());
     knarr
 }
 

@@ -8,7 +8,9 @@ use clap::{ArgAction, Args, ValueEnum};
 use knarr_core::image::Platform;
 use knarr_core::spec::limits::{Limits, Ulimit, parse_size};
 use knarr_core::spec::port::{self, InvalidPort};
-use knarr_core::spec::{AppArmor, LogConfig, Mount, Port, Seccomp, Security, WasmOptions};
+use knarr_core::spec::{
+    AppArmor, InstanceRequests, LogConfig, Mount, Port, Seccomp, Security, WasmOptions,
+};
 use knarr_runtime::container::options::{self, RunOptions};
 use std::path::PathBuf;
 
@@ -162,8 +164,12 @@ pub struct Options {
     /// Mount what another container has mounted, read-only with :ro
     #[arg(long, value_name = "CONTAINER[:ro]")]
     pub volumes_from: Vec<String>,
-    /// Give each HTTP request a fresh instance (Wasm)
-    #[arg(long)]
+    /// HTTP requests that an instance answers before a fresh one takes its place: a number, or 'unlimited' (Wasm servers;
+    /// by default what the image's label knarr.wasm.instance-requests says, or 1000)
+    #[arg(long, value_name = "NUMBER")]
+    pub wasm_instance_requests: Option<InstanceRequests>,
+    /// The same as --wasm-instance-requests 1
+    #[arg(long, conflicts_with = "wasm_instance_requests")]
     pub wasm_isolate_requests: bool,
     /// Working directory
     ///
@@ -252,8 +258,15 @@ impl Options {
             stop_signal: self.stop_signal.clone(),
             stop_timeout: self.stop_timeout,
             healthcheck: None,
-            wasm: WasmOptions { isolate_requests: self.wasm_isolate_requests },
+            wasm: WasmOptions { instance_requests: self.instance_requests() },
         })
+    }
+
+    fn instance_requests(&self) -> Option<InstanceRequests> {
+        match self.wasm_isolate_requests {
+            true => Some(InstanceRequests::ONE),
+            false => self.wasm_instance_requests,
+        }
     }
 
     fn mounts(&self) -> Result<Vec<Mount>, Failure> {

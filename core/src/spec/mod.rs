@@ -6,6 +6,7 @@ pub mod network;
 pub mod port;
 pub mod restart;
 pub mod security;
+pub mod wasm;
 
 pub use limits::{Limits, Ulimit};
 pub use mount::{IdMap, IdRange, Mount, MountKind, Ownership, Submounts, VolumeMount};
@@ -13,6 +14,7 @@ pub use network::{Attachment, Dns, NetworkMode, Outbound};
 pub use port::{Port, Protocol};
 pub use restart::RestartPolicy;
 pub use security::{AppArmor, Seccomp, Security};
+pub use wasm::{InstanceRequests, WasmOptions};
 
 use crate::id::ContainerId;
 use crate::image::config::Healthcheck;
@@ -171,13 +173,6 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self { max_size: 20 << 20, max_files: 3 }
     }
-}
-
-/// What only Wasm containers have.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WasmOptions {
-    /// `--wasm-isolate-requests`: a fresh instance for each HTTP request.
-    pub isolate_requests: bool,
 }
 
 impl Record for ContainerSpec {

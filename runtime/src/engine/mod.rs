@@ -88,6 +88,8 @@ pub struct Guest {
     pub lacking: Vec<String>,
     /// Ports for which the guest wants a listener at each address that its container gets while it runs (Wasm).
     pub everywhere: Vec<u16>,
+    /// What the engine says when the guest has ended (Wasm).
+    pub last_words: Option<wasm::LastWords>,
 }
 
 /// A container that is gone: what `cleanup` needs to know of it.

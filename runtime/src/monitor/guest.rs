@@ -3,6 +3,7 @@
 use super::Error;
 use super::report::Failure;
 use crate::engine::native;
+use crate::engine::wasm::LastWords;
 use crate::state;
 use crate::sys::process::Process;
 use crate::sys::signal::Signal;
@@ -17,11 +18,24 @@ pub(super) struct Guarded<'a> {
     spec: &'a ContainerSpec,
     process: Process,
     paused: bool,
+    last_words: Option<LastWords>,
 }
 
 impl<'a> Guarded<'a> {
     pub fn new(root: &'a Root, spec: &'a ContainerSpec, process: Process) -> Self {
-        Self { root, spec, process, paused: false }
+        Self { root, spec, process, paused: false, last_words: None }
+    }
+
+    /// Who says at the end what the exit code does not.
+    pub fn with(self, last_words: Option<LastWords>) -> Self {
+        Self { last_words, ..self }
+    }
+
+    /// Whether the container, which has ended, had no memory left: its engine or the kernel says so.
+    pub fn ran_out_of_memory(&mut self) -> bool {
+        self.spec.limits.memory.is_some()
+            && (self.last_words.take().is_some_and(LastWords::out_of_memory)
+                || native::was_oom_killed(self.root, &self.spec.id).unwrap_or(false))
     }
 
     pub fn process(&self) -> &Process {

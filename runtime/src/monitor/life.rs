@@ -236,11 +236,9 @@ impl<'a> Life<'a> {
             running.lacking.push(net::rootless::no_uplink());
         }
         undo.push(move || end(pid));
-        if spec.engine == EngineKind::Wasm
-            && let Some(limits) = cgroup::limits_of_wasm(&spec.limits)
-        {
-            let host = cgroup::Host::detect(sys::is_superuser());
-            cgroup::apply(&host, root, &spec.id, &limits, pid).map_err(native::Error::from)?;
+        if spec.engine == EngineKind::Wasm {
+            cgroup::apply_to_wasm(root, &spec.id, &spec.limits, pid)
+                .map_err(native::Error::from)?;
         }
         observe(Step::Started);
         let ends = streams::of_guest(ends, &mut guest, &spec.process)?;
@@ -254,7 +252,7 @@ impl<'a> Life<'a> {
         observe(Step::Recorded);
         undo.commit();
         Ok(Session {
-            guest: Guarded::new(self.root, spec, process),
+            guest: Guarded::new(self.root, spec, process).with(guest.last_words.take()),
             outputs: ends.outputs,
             stdin,
             stdin_once,
@@ -288,7 +286,7 @@ impl<'a> Life<'a> {
         let code = session.run().map_err(|source| Error::Watch { source })?;
         observe(Step::Ended);
         session.remark(code);
-        let exit = Exit { code, oom_killed: self.was_oom_killed(), error: None };
+        let exit = Exit { code, oom_killed: session.guest.ran_out_of_memory(), error: None };
         let goes_on = !session.was_stopped && self.goes_on(&exit);
         // a container that vanishes now needs no record of its end
         let recorded = match spec.auto_remove {
@@ -377,14 +375,6 @@ impl<'a> Life<'a> {
     /// Whether somebody starts the container again after this end.
     fn goes_on(&self, exit: &Exit) -> bool {
         self.term.as_ref().is_some_and(|term| term.goes_on(exit))
-    }
-
-    fn was_oom_killed(&self) -> bool {
-        let spec = &self.container.spec;
-        // a Wasm guest is refused memory, not killed
-        spec.engine == EngineKind::Native
-            && spec.limits.memory.is_some()
-            && native::was_oom_killed(self.root, &spec.id).unwrap_or(false)
     }
 }
 

@@ -113,7 +113,7 @@ fn live(
         stdio,
         network: &network,
     };
-    let Guest { pid, .. } = match step.engine {
+    let Guest { pid, last_words, .. } = match step.engine {
         EngineKind::Native => native::start(launch)?,
         EngineKind::Wasm => wasm::start(launch, None)?,
     };
@@ -133,8 +133,10 @@ fn live(
     }
     let ended = reap(&guest);
     let starved = step.limits.memory.is_some()
-        && step.engine == EngineKind::Native
-        && native::was_oom_killed(root, id).unwrap_or(false);
+        && match step.engine {
+            EngineKind::Native => native::was_oom_killed(root, id).unwrap_or(false),
+            EngineKind::Wasm => last_words.is_some_and(wasm::LastWords::out_of_memory),
+        };
     let cancelled = asked?;
     let ended = ended.map_err(|e| Error::system("wait for the end of the step", e))?;
     Ok((!cancelled).then_some(match ended {

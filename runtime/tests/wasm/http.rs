@@ -2,7 +2,7 @@
 
 use super::Test;
 use super::container::{Container, Running};
-use knarr_core::spec::{Port, Protocol};
+use knarr_core::spec::{InstanceRequests, Port, Protocol};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 
@@ -34,6 +34,22 @@ pub fn server(guest: &str) -> Container {
         protocol: Protocol::Tcp,
     }];
     container
+}
+
+/// Whose requests meet the same instances.
+pub fn one_thread(guest: &str) -> Container {
+    let mut container = server(guest);
+    container.spec.limits.nano_cpus = Some(1_000_000_000);
+    container
+}
+
+/// Stops a server; what it has said.
+pub fn log(mut running: Running) -> String {
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.wait().code(), Some(0));
+    let mut log = String::new();
+    running.stderr.read_to_string(&mut log).unwrap();
+    log
 }
 
 /// A connection to the only published port.
@@ -81,7 +97,7 @@ pub fn receive(stream: &mut TcpStream) -> (u16, String) {
     (status, String::from_utf8(body).unwrap())
 }
 
-fn get(running: &Running, path: &str) -> (u16, String) {
+pub fn get(running: &Running, path: &str) -> (u16, String) {
     let mut stream = connect(running);
     send(&mut stream, &format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
     receive(&mut stream)
@@ -163,7 +179,7 @@ fn reuse() {
         [1, 2, 3].map(|_| get(&running, "/count").1)
     };
     assert_eq!(counts(&container), ["1\n", "2\n", "3\n"]);
-    container.spec.wasm.isolate_requests = true;
+    container.spec.wasm.instance_requests = Some(InstanceRequests::ONE);
     assert_eq!(counts(&container), ["1\n", "1\n", "1\n"]);
 }
 
@@ -189,7 +205,7 @@ fn streams() {
 }
 
 /// The whole of what is received until the other side closes the connection.
-fn exchange(running: &Running, request: &str) -> String {
+pub fn exchange(running: &Running, request: &str) -> String {
     let mut stream = connect(running);
     send(&mut stream, request);
     let mut answer = String::new();

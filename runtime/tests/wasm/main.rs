@@ -16,9 +16,12 @@ mod drain;
 mod files;
 mod http;
 mod isolation;
+mod memory;
 mod network;
 mod programs;
+mod reuse;
 mod stop;
+mod wire;
 
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -34,8 +37,11 @@ fn main() -> ExitCode {
         files::TESTS,
         http::TESTS,
         isolation::TESTS,
+        memory::TESTS,
         network::TESTS,
         programs::TESTS,
+        reuse::TESTS,
         stop::TESTS,
+        wire::TESTS,
     ])
 }

@@ -176,7 +176,7 @@ fn memory_limit() {
         assert_eq!(container.run().stdout(), "holding 64 MiB\n");
         container.spec.limits.memory = Some(32 << 20);
         let out = container.run();
-        assert_eq!(out.code(), 134, "{out:?}");
+        assert_eq!(out.code(), 137, "{out:?}");
         let line = out.stderr.lines().find(|l| l.starts_with("error: ")).unwrap();
         assert!(line.contains("refused memory"), "{out:?}");
     }

@@ -288,7 +288,8 @@ pub struct Knarr {
     /// Why this variant was chosen.
     pub reason: String,
     pub monitor_pid: u32,
-    pub isolate_requests: bool,
+    /// HTTP requests that an instance of a Wasm server answers: a number, or `unlimited`.
+    pub instance_requests: String,
     /// `--allow-outbound`; `null`: everywhere.
     pub allow_outbound: Option<Vec<String>>,
     /// Walls that this host could not put up around the guest.

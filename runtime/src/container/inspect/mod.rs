@@ -76,7 +76,7 @@ fn describe(root: &Root, container: &Container) -> Result<Inspection> {
             manifest: spec.image.manifest.to_string(),
             reason: spec.image.reason.clone(),
             monitor_pid: state.monitor.unwrap_or(0),
-            isolate_requests: spec.wasm.isolate_requests,
+            instance_requests: spec.wasm.instance_requests.unwrap_or_default().to_string(),
             allow_outbound: spec
                 .outbound
                 .as_ref()

@@ -23,9 +23,10 @@ use knarr_core::hint::Hint;
 use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
 use knarr_core::spec::network::{extra_host, is_host_name};
 use knarr_core::spec::port::{self, InvalidPort};
+use knarr_core::spec::wasm::InvalidInstanceRequests;
 use knarr_core::spec::{
-    ContainerSpec, Dns, Limits, LogConfig, Mount, NetworkMode, Outbound, Port, Process, Protocol,
-    RestartPolicy, Security, SpecImage, WasmOptions,
+    ContainerSpec, Dns, InstanceRequests, Limits, LogConfig, Mount, NetworkMode, Outbound, Port,
+    Process, Protocol, RestartPolicy, Security, SpecImage, WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ pub enum Error {
     Dns { option: &'static str, value: String },
     #[error("{text:?} is not a label")]
     Label { text: String },
+    #[error("the label {label} is wrong", label = InstanceRequests::LABEL)]
+    InstanceRequests(#[source] InvalidInstanceRequests),
     #[error("the image names no command, and none was given")]
     NoCommand,
     #[error(
@@ -87,6 +90,9 @@ impl Hint for Error {
             }
             Self::Dns { .. } => Some("write one of resolv.conf(5), for example ndots:2".into()),
             Self::Label { .. } => Some("write NAME=VALUE or NAME".into()),
+            Self::InstanceRequests(_) => {
+                Some("give --wasm-instance-requests, which goes before the label".into())
+            }
             Self::NoCommand => Some("append a command: knarr run IMAGE COMMAND".into()),
             _ => None,
         }
@@ -171,12 +177,14 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
     if let Some((option, value)) = options.dns.invalid() {
         return Err(Error::Dns { option, value: value.to_owned() });
     }
+    let labels = labels(config, options)?;
     Ok(NewContainer {
         for_run: false,
         name: name.map(str::to_owned),
         spec: ContainerSpec {
             hostname: options.hostname.clone(),
-            labels: labels(config, options)?,
+            wasm: wasm(image.image, &labels, options)?,
+            labels,
             mounts: all_mounts(config, options)?,
             read_only_rootfs: options.read_only,
             limits: options.limits.clone(),
@@ -192,7 +200,6 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
             restart: options.restart,
             log: options.log.clone().unwrap_or_default(),
             healthcheck: healthcheck(config, options),
-            wasm: options.wasm.clone(),
             ..ContainerSpec::of(image.image.clone(), process(config, options)?)
         },
     })
@@ -270,6 +277,20 @@ fn labels(
     }
     options.labels.iter().try_for_each(|text| add(text))?;
     Ok(labels)
+}
+
+/// What the user wants goes before what the image's label says.
+fn wasm(
+    image: &SpecImage,
+    labels: &BTreeMap<String, String>,
+    options: &RunOptions,
+) -> Result<WasmOptions, Error> {
+    let label = labels.get(InstanceRequests::LABEL).filter(|_| image.platform.is_wasm());
+    let instance_requests = match (options.wasm.instance_requests, label) {
+        (None, Some(text)) => Some(text.parse().map_err(Error::InstanceRequests)?),
+        (asked, _) => asked,
+    };
+    Ok(WasmOptions { instance_requests })
 }
 
 /// The user's mounts, and a new anonymous volume for each `VOLUME` of the image where nothing else is mounted;

@@ -11,10 +11,12 @@ mod host;
 mod kill;
 pub mod limits;
 mod stats;
+mod wasm;
 
 pub use error::{Error, Reason};
 pub use host::{Host, V1, Version};
 pub use stats::{Stats, stats, was_oom_killed};
+pub use wasm::{apply_to_wasm, limits_of_wasm};
 
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;
@@ -280,33 +282,6 @@ impl Drop for Cgroup {
 /// The file of a cgroup that takes processes.
 fn door(path: &Path) -> Result<std::fs::File, fsx::Error> {
     fsx::open_with(&path.join("cgroup.procs"), std::fs::OpenOptions::new().write(true))
-}
-
-/// The limits of a Wasm guest that need a cgroup. Its memory is the engine's business, which refuses more instead of
-/// letting the kernel kill; more processes than the one it cannot have.
-pub fn limits_of_wasm(limits: &Limits) -> Option<Limits> {
-    let needed = Limits {
-        nano_cpus: limits.nano_cpus,
-        cpu_shares: limits.cpu_shares,
-        cpuset_cpus: limits.cpuset_cpus.clone(),
-        ..Limits::default()
-    };
-    (needed != Limits::default()).then_some(needed)
-}
-
-/// Puts a guest that is already running under limits (Wasm guests, which are forked before they are confined).
-pub fn apply(
-    host: &Host,
-    root: &Root,
-    id: &ContainerId,
-    limits: &Limits,
-    pid: u32,
-) -> Result<(), Error> {
-    let cgroup = Cgroup::create(host, id, limits, Scope::default())?;
-    cgroup.write_down(host, root, id)?;
-    cgroup.add(pid)?;
-    cgroup.keep();
-    Ok(())
 }
 
 /// The cgroups that a container has, by name of hierarchy; the unified one first.

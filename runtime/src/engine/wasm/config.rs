@@ -4,6 +4,7 @@ use super::kinds::Format;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 use wasmparser::WasmFeatures;
+use wasmtime::component::Component;
 use wasmtime::{Config, Engine, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
 
 /// The exact wasmtime that compiles. wasmtime itself takes files of any 48, but a fixed compiler must not leave the
@@ -20,7 +21,64 @@ pub(super) enum Purpose {
     /// One instance, started now: memory as needed. Without a compiler, which alone would take a tenth of a start.
     Run,
     /// Many instances, one after the other, from a pool of slots.
-    Serve { instances: u32 },
+    Serve(Needs),
+}
+
+/// What one instance of a server needs of the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Needs {
+    memories: u32,
+    tables: u32,
+    /// Of the largest table at its beginning.
+    elements: u32,
+}
+
+impl Needs {
+    /// Instances that may exist at once, in all threads.
+    const INSTANCES: u32 = 128;
+    /// Memories and tables that a pool may have: they take address space only, but not so little of it.
+    const MEMORIES: u32 = 128;
+    const TABLES: u32 = 4096;
+
+    pub fn of(component: &Component) -> Self {
+        let Some(needs) = component.resources_required() else {
+            return Self { memories: 1, tables: 1, elements: 0 };
+        };
+        let elements = needs.max_initial_table_size.unwrap_or(0);
+        Self {
+            memories: needs.num_memories.max(1),
+            tables: needs.num_tables.max(1),
+            elements: elements.try_into().unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Instances that the pool has room for, whichever of its parts they need most of.
+    pub fn instances(self) -> u32 {
+        let rooms = [Self::INSTANCES, Self::MEMORIES / self.memories, Self::TABLES / self.tables];
+        rooms.into_iter().fold(u32::MAX, u32::min).max(1)
+    }
+
+    fn pool(self) -> PoolingAllocationConfig {
+        let instances = self.instances();
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(instances)
+            // they are no slots: each is as large as it needs to be
+            .total_core_instances(u32::MAX)
+            .total_memories(instances * self.memories)
+            .max_memories_per_module(self.memories)
+            .total_tables(instances * self.tables)
+            .max_tables_per_module(self.tables)
+            .table_elements(self.elements.max(100_000) as usize)
+            .total_stacks(Self::INSTANCES * 4)
+            .max_memory_size(reservation().try_into().unwrap_or(usize::MAX))
+            .max_component_instance_size(16 << 20)
+            .max_core_instance_size(16 << 20)
+            // a reused slot keeps these pages: no page faults for small guests
+            .linear_memory_keep_resident(512 << 10)
+            .table_keep_resident(64 << 10)
+            .max_unused_warm_slots(instances.min(16));
+        pool
+    }
 }
 
 /// What kind of code.
@@ -108,22 +166,8 @@ fn config(purpose: Purpose, code: Code) -> Config {
         .async_stack_size(STACK)
         .max_wasm_stack(STACK - HOST_STACK)
         .memory_reservation(reservation());
-    if let Purpose::Serve { instances } = purpose {
-        let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(instances)
-            .total_core_instances(instances * 4)
-            .total_memories(instances)
-            .total_tables(instances * 4)
-            .total_stacks(instances * 4)
-            .max_memory_size(reservation().try_into().unwrap_or(usize::MAX))
-            .table_elements(100_000)
-            .max_component_instance_size(4 << 20)
-            .max_core_instance_size(4 << 20)
-            // a reused slot keeps these pages: no page faults for small guests
-            .linear_memory_keep_resident(512 << 10)
-            .table_keep_resident(64 << 10)
-            .max_unused_warm_slots(instances.min(16));
-        config.allocation_strategy(pool);
+    if let Purpose::Serve(needs) = purpose {
+        config.allocation_strategy(needs.pool());
     }
     config
 }
@@ -147,13 +191,24 @@ mod tests {
         assert!(lock.contains(&package), "WASMTIME in config.rs is not the version in Cargo.lock");
     }
 
+    #[test]
+    fn the_scarcest_part_decides() {
+        let instances = |memories, tables| Needs { memories, tables, elements: 0 }.instances();
+        assert_eq!(instances(1, 1), 128);
+        assert_eq!(instances(2, 1), 64);
+        assert_eq!(instances(1, 64), 64);
+        assert_eq!(instances(500, 1), 1);
+    }
+
     /// What one engine compiles, the others load.
     #[test]
     fn compiler_and_runners_agree() {
         for code in [Code::Plain, Code::Async] {
             let compiler = engine(Purpose::Compile, code).unwrap();
             let module = compiler.precompile_module(b"(module)").unwrap();
-            for purpose in [Purpose::Run, Purpose::Serve { instances: 2 }] {
+            for purpose in
+                [Purpose::Run, Purpose::Serve(Needs { memories: 64, tables: 64, elements: 1 })]
+            {
                 let engine = engine(purpose, code).unwrap();
                 // SAFETY: compiled a moment ago.
                 unsafe { wasmtime::Module::deserialize(&engine, &module) }.unwrap();

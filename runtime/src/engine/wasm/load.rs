@@ -5,14 +5,13 @@
 
 use super::cache::Cache;
 use super::compile;
-use super::config::{self, Code, Purpose};
+use super::config::{self, Code, Needs, Purpose};
 use super::error::Error;
 use super::host::Host1;
 use super::kinds::{self, Format};
 use super::link::imports;
 use super::locate::{self, Entrypoint, Found};
 use super::origin::{self, Origin};
-use super::serve;
 use crate::engine::Launch;
 use crate::engine::bind::FREE;
 use crate::engine::native::sys::landlock_generation;
@@ -158,9 +157,8 @@ fn map_for(path: &Path, code: Code, format: Format) -> Result<(Engine, Program),
     let engine = compile::engine(Purpose::Run, code)?;
     let program = map(&engine, path, format).map_err(failed)?;
     match &program {
-        Program::Component(_, Ok(world)) if world.is_server() => {
-            let instances = serve::listen::INSTANCES;
-            let engine = compile::engine(Purpose::Serve { instances }, code)?;
+        Program::Component(component, Ok(world)) if world.is_server() => {
+            let engine = compile::engine(Purpose::Serve(Needs::of(component)), code)?;
             let program = map(&engine, path, format).map_err(failed)?;
             Ok((engine, program))
         }

@@ -1,11 +1,13 @@
-//! What the guest's process tells its parent before the guest runs: one JSON object in a line over a pipe.
+//! What the guest's process tells its parent: one JSON object in a line over a pipe before the guest runs, and a word at its
+//! end where its exit code does not say enough.
 
 use super::error::Error;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 /// Something worth a status line while a guest starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,18 +56,46 @@ impl Sender {
         }
     }
 
-    /// Nothing more will be said.
-    pub fn close(&mut self) {
-        self.0 = None;
+    /// The guest runs. Nothing more is said, unless it runs out of memory.
+    pub fn keep(&mut self) {
+        if let Some(pipe) = self.0.take() {
+            let _ = LATER.set(pipe);
+        }
+    }
+}
+
+/// The child's end while the guest runs.
+static LATER: OnceLock<File> = OnceLock::new();
+
+const OUT_OF_MEMORY: &[u8] = b"out of memory";
+
+/// The guest ends because it may not have more memory.
+pub(super) fn out_of_memory() {
+    if let Some(mut pipe) = LATER.get() {
+        let _ = pipe.write_all(OUT_OF_MEMORY);
+    }
+}
+
+/// What a guest's process says at its end.
+#[derive(Debug)]
+pub struct LastWords(File);
+
+impl LastWords {
+    /// Whether the guest, which has ended, had no memory left.
+    pub fn out_of_memory(mut self) -> bool {
+        let mut words = Vec::new();
+        let read = (&mut self.0).take(64).read_to_end(&mut words);
+        read.is_ok() && words == OUT_OF_MEMORY
     }
 }
 
 /// The parent's end: waits for the message.
-pub(super) fn receive(pipe: OwnedFd) -> Option<Result<Ready, Error>> {
+pub(super) fn receive(pipe: OwnedFd) -> Option<Result<(Ready, LastWords), Error>> {
     let mut line = Vec::new();
-    BufReader::with_capacity(1024, File::from(pipe)).read_until(b'\n', &mut line).ok()?;
+    let mut pipe = BufReader::with_capacity(1024, File::from(pipe));
+    pipe.read_until(b'\n', &mut line).ok()?;
     match serde_json::from_slice(&line).ok()? {
-        Message::Ready(ready) => Some(Ok(ready)),
+        Message::Ready(ready) => Some(Ok((ready, LastWords(pipe.into_inner())))),
         Message::Failed(error) => Some(Err(error)),
     }
 }

@@ -34,7 +34,7 @@ pub use compile::precompile;
 pub use error::Error;
 pub use link::unlinkable::missing;
 pub use load::{Loaded, Loading};
-pub use message::Progress;
+pub use message::{LastWords, Progress};
 pub use options::check_options;
 pub(crate) use serve::listen::listen;
 pub use start::start;

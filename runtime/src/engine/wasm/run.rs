@@ -263,7 +263,7 @@ fn settings(spec: &ContainerSpec, network: &Network) -> Result<serve::Settings, 
     let grace = Duration::from_secs(spec.process.stop_timeout.unwrap_or(10).into());
     Ok(serve::Settings {
         listeners: serve::listen::Listeners::of_server(spec, &network.place)?,
-        isolate: spec.wasm.isolate_requests,
+        requests: spec.wasm.instance_requests.unwrap_or_default(),
         // the monitor kills when the time is over: be done before
         grace: grace.mul_f32(0.9),
         processors: quota.map_or(processors, |quota| quota.clamp(1, processors)),

@@ -47,9 +47,14 @@ pub fn start(mut launch: Launch<'_>, loaded: Option<Loaded>) -> Result<Guest, Er
     drop(write);
     drop(stdio);
     match message::receive(read) {
-        Some(Ok(Ready { ports, lacking, everywhere })) => {
-            Ok(Guest { pid: pid.unsigned_abs(), terminal: master, ports, lacking, everywhere })
-        }
+        Some(Ok((Ready { ports, lacking, everywhere }, last_words))) => Ok(Guest {
+            pid: pid.unsigned_abs(),
+            terminal: master,
+            ports,
+            lacking,
+            everywhere,
+            last_words: Some(last_words),
+        }),
         Some(Err(error)) => {
             end(pid);
             Err(error)

@@ -1,7 +1,7 @@
 //! How a guest's end is told: its exit code, or why it was stopped, in words a user can act on.
 
 use super::host::stdio::Output;
-use super::stop;
+use super::{message, stop};
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -21,6 +21,10 @@ pub(super) fn exit_code(error: &wasmtime::Error, denied: Option<&Denied>) -> i32
     }
     let text = describe("the guest trapped", error, denied);
     let _ = Output::Stderr.write_all(text.as_bytes());
+    if denied.is_some() {
+        message::out_of_memory();
+        return 128 + libc::SIGKILL; // as a native program that the kernel ends for this
+    }
     134
 }
 
@@ -42,7 +46,7 @@ pub(super) fn describe(what: &str, error: &wasmtime::Error, denied: Option<&Deni
 /// The memory that a guest asked for in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Denied {
-    pub wanted: usize,
+    pub wanted: u64,
     pub limit: u64,
 }
 

@@ -16,6 +16,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::{WasiSocketsCtxView, WasiSocketsView};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::p2::body::HostOutgoingBody;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The state of a component's store.
@@ -34,9 +35,11 @@ pub(super) struct Host {
 
 impl Host {
     pub fn new(view: &View, limits: Limits) -> wasmtime::Result<Self> {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles(table.max_capacity()));
         Ok(Self {
             wasi: view.context()?.build(),
-            table: ResourceTable::new(),
+            table,
             http: WasiHttpCtx::new(),
             requests: http::Requests::new(view),
             names: view.names.clone(),
@@ -50,6 +53,16 @@ impl Host {
 }
 
 impl Host {
+    /// Handles that the guest has open.
+    pub fn open_handles(&mut self) -> usize {
+        self.table.iter_mut().count()
+    }
+
+    /// Whether one of them is of a body that it has not finished writing.
+    pub fn has_unfinished_body(&mut self) -> bool {
+        self.table.iter_mut().any(|entry| entry.is::<HostOutgoingBody>())
+    }
+
     /// What the file functions work on.
     pub fn files(&mut self) -> files::View<'_> {
         files::View {

@@ -7,7 +7,7 @@ pub(super) mod unlinkable;
 
 use super::confine;
 use super::error::Error;
-use super::host::limits::Limits;
+use super::host::limits::{Account, Limits};
 use super::load::Program;
 use super::locate::Entrypoint;
 use super::message::{Message, Sender};
@@ -17,19 +17,20 @@ use super::start::report;
 use super::stop::Stop;
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 
 /// Runs the program, whose end is the process's; the exit code where it could not be started.
 pub(super) fn run(prepared: Prepared, mut pipe: Sender) -> i32 {
     let Prepared { runtime, engine, program, view, entrypoint, path, stop, memory, server, ready } =
         prepared;
     let subject = Subject { path: &path, engine: &engine, view: &view, stop: &stop };
-    let limits = Limits::new(memory);
+    let account = Account::new(memory);
     let mut announce = || {
         pipe.send(&Message::Ready(ready.clone()));
-        pipe.close();
+        pipe.keep();
     };
     let Err(error) =
-        runtime.block_on(start(&subject, program, &entrypoint, limits, server, &mut announce));
+        runtime.block_on(start(&subject, program, &entrypoint, account, server, &mut announce));
     let code = i32::from(error.exit_code());
     report(&mut pipe, error);
     code
@@ -45,23 +46,24 @@ async fn start(
     subject: &Subject<'_>,
     program: Program,
     entrypoint: &Entrypoint,
-    limits: Limits,
+    account: Arc<Account>,
     server: Option<serve::Settings>,
     announce: &mut dyn FnMut(),
 ) -> Result<Infallible, Error> {
     let function = entrypoint.function.as_deref();
+    let limits = || Limits::new(&account);
     match (program, function) {
         (Program::Module(module, linker), function) => {
-            command::module(subject, &module, linker, function, limits, announce).await
+            command::module(subject, &module, linker, function, limits(), announce).await
         }
         (Program::Component(component, _), Some(function)) => {
-            command::component_function(subject, &component, function, limits, announce).await
+            command::component_function(subject, &component, function, limits(), announce).await
         }
         (Program::Component(component, Ok(world)), None) => match server {
             Some(settings) => {
-                serve::run(subject, &component, world, limits, settings, announce).await
+                serve::run(subject, &component, world, account, settings, announce).await
             }
-            None => command::component(subject, &component, world, limits, announce).await,
+            None => command::component(subject, &component, world, limits(), announce).await,
         },
         (Program::Component(_, Err(exports)), None) => {
             Err(Error::NoEntryPoint { path: subject.path.to_owned(), exports })

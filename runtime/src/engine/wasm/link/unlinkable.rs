@@ -4,7 +4,7 @@
 use super::super::cause::Cause;
 use super::super::error::Error;
 use super::super::host::Host1;
-use super::super::host::limits::Limits;
+use super::super::host::limits::{Account, Limits};
 use super::Subject;
 use super::imports::{PREVIEW0, PREVIEW1};
 use wasmtime::component::Component;
@@ -35,7 +35,9 @@ pub(in crate::engine::wasm) fn module(
 
 /// The names of preview 1's functions.
 fn offered1(subject: &Subject<'_>, linker: &Linker<Host1>) -> Vec<String> {
-    let Ok(host) = Host1::new(subject.view, Limits::new(None)) else { return Vec::new() };
+    let Ok(host) = Host1::new(subject.view, Limits::new(&Account::new(None))) else {
+        return Vec::new();
+    };
     let mut store = Store::new(subject.engine, host);
     linker.iter(&mut store).map(|(_, name, _)| name.to_owned()).collect()
 }

@@ -3,8 +3,10 @@
 use super::super::host::stdio::Output;
 use super::super::trap;
 use super::linger::Linger;
-use super::{Blueprint, Pre, concurrent, exclusive};
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use super::request::Asked;
+use super::wire::{Line, Wire};
+use super::{Blueprint, Pre, concurrent, exclusive, response};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -91,13 +93,16 @@ impl Service {
 pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, mut place: Place) {
     let _ = stream.set_nodelay(true);
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).pipeline_flush(true);
+    // one buffer for head and body of small answers; a client that has said all may still listen
+    builder.http1().timer(TokioTimer::new()).writev(false).half_close(true);
     builder.http2().timer(TokioTimer::new());
+    let line = Arc::new(Line::default());
+    let wire = Wire::new(stream, line.clone(), place.finish.clone());
     let respond = service_fn(|request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(respond(&service, request).await) }
+        let (service, line) = (service.clone(), line.clone());
+        async move { Ok::<_, Infallible>(respond(&service, request, &line).await) }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), respond));
     // a peer that goes away in the middle is the peer's business
     tokio::select! {
         biased;
@@ -113,26 +118,62 @@ pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, mut place: P
     let _ = connection.await;
 }
 
-async fn respond(service: &Service, mut request: Request<Incoming>) -> Response<WasiBody> {
-    if complete(&mut request).is_none() {
-        return plain(StatusCode::BAD_REQUEST, "the request names no host\n");
+async fn respond(
+    service: &Service,
+    mut request: Request<Incoming>,
+    line: &Arc<Line>,
+) -> Response<WasiBody> {
+    let http1 = request.version() < Version::HTTP_2;
+    let named = complete(&mut request);
+    let asked = Asked::new(request);
+    let upload = asked.upload();
+    let response = match named {
+        Some(()) => Some(answer(service, asked).await),
+        None => None,
+    };
+    let mut response = match response {
+        Some(response) => response,
+        None => plain(StatusCode::BAD_REQUEST, "the request does not name one host\n"),
+    };
+    upload.settle();
+    if !http1 {
+        return response;
     }
+    if upload.invite() {
+        // hyper writes "100 Continue" when it is asked for the body the next time, which must come before the answer
+        tokio::task::yield_now().await;
+    }
+    // who is not understood in this is not listened to further
+    if upload.closes().await || named.is_none() {
+        line.leaves_unread();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response::on_http1(response, line)
+}
+
+async fn answer(service: &Service, asked: Asked) -> Response<WasiBody> {
     // for the log, should it be needed
-    let (method, path) = (request.method().clone(), request.uri().path_and_query().cloned());
-    let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+    let (method, uri) = (asked.parts().method.clone(), asked.parts().uri.clone());
+    let upload = asked.upload();
     let response = match &service.guests {
-        Guests::Exclusive(instances) => instances.handle(request).await,
-        Guests::Concurrent(server) => server.handle(request).await,
+        Guests::Exclusive(instances) => instances.handle(asked).await,
+        Guests::Concurrent(server) => server.handle(asked).await,
     };
     service.linger.answered();
     response.unwrap_or_else(|failure| {
-        let path = path.as_ref().map_or("", |path| path.path());
-        failed(&format!("{method} {path}"), failure)
+        upload.abandon();
+        failed(&format!("{method} {}", uri.path()), failure)
     })
 }
 
-/// Handlers expect scheme and authority, which a request on the wire has only in pieces.
+/// Handlers expect scheme and authority, which a request on the wire has only in pieces. `None` where it does not say which
+/// host it is for (RFC 9112, 3.2).
 fn complete(request: &mut Request<Incoming>) -> Option<()> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let first = hosts.next();
+    if hosts.next().is_some() || first.is_none() && request.version() == Version::HTTP_11 {
+        return None;
+    }
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     if parts.authority.is_none() {
         let host = match request.headers().get(header::HOST) {

@@ -6,21 +6,24 @@
 use super::super::host::Host;
 use super::super::host::stdio::Output;
 use super::super::trap;
+use super::Blueprint;
 use super::connection::{Connections, Failure};
-use super::response::{self, Trapped};
-use super::{Blueprint, IDLE};
-use http::{Request, Response};
+use super::instance::{Home, Instance};
+use super::request::{Asked, Upload};
+use super::response::{self, Left};
+use http::{Method, Request, Response};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use wasmtime::Store;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
-use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
+
+/// How long a guest that can no longer answer may take to tell why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The instances of one thread.
 pub(super) struct Instances {
@@ -36,26 +39,60 @@ type Outcome = Result<Response<WasiBody>, ErrorCode>;
 
 impl Instances {
     pub fn new(blueprint: Arc<Blueprint>, pre: ProxyPre<Host>, connections: Connections) -> Self {
-        let home = Home {
-            idle: Mutex::default(),
-            swept: AtomicBool::new(false),
-            isolate: blueprint.isolate,
-        };
         let permits = Arc::new(Semaphore::new(blueprint.share));
-        Self { blueprint, pre, home: Arc::new(home), connections, permits }
+        let home = Home::new();
+        blueprint.spare.add(&home);
+        Self { blueprint, pre, home, connections, permits }
     }
 
     /// Has one request answered.
-    pub async fn handle(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Failure> {
+    pub async fn handle(&self, asked: Asked) -> Result<Response<WasiBody>, Failure> {
         let permit = self.permit().await;
-        let (store, proxy) = match self.home.take() {
-            Some(instance) => instance,
-            None => self.make().await.map_err(Failure::Instance)?,
+        let reuse = &self.blueprint.reuse;
+        let upload = asked.upload();
+        let instance = self.make(false).await?;
+        let answered = instance.answered;
+        if answered == 0 {
+            return self.call(instance, asked.once(), upload, permit).await;
+        }
+        let failure = match self.call(instance, asked.first(), upload.clone(), permit).await {
+            Err(failure) => failure,
+            response => return response,
         };
-        let with_length = request.method() != http::Method::HEAD;
+        // an instance that says nothing has most likely done nothing; one that trapped may have done the half of it
+        let another = match failure {
+            Failure::Silent => asked.again(),
+            Failure::Trapped if asked.is_safe() => asked.again(),
+            Failure::Trapped => None,
+            _ => return Err(failure),
+        };
+        let Some(request) = another else {
+            reuse.doubt(answered);
+            return Err(failure);
+        };
+        let permit = self.permit().await;
+        let response = self.call(self.make(true).await?, request, upload, permit).await;
+        if response.is_ok() {
+            reuse.learn(answered);
+        }
+        response
+    }
+
+    /// Has one request answered by this instance.
+    async fn call(
+        &self,
+        instance: Instance,
+        request: Request<WasiBody>,
+        upload: Upload,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Response<WasiBody>, Failure> {
+        let with_length = request.method() != Method::HEAD;
         let (sender, mut receiver) = oneshot::channel();
-        let call = run(store, proxy, request, sender, self.home.clone(), permit);
-        let mut call = Call { running: Some(Box::pin(call)), connections: &self.connections };
+        let call = run(instance, request, sender);
+        let (home, blueprint) = (self.home.clone(), self.blueprint.clone());
+        let going = Going { home, blueprint, upload, _permit: permit };
+        let mut call =
+            Call { running: Some((Box::pin(call), going)), connections: &self.connections };
         // the guest first: most have answered completely when their call returns, and then all can be sent at once
         let first = poll_fn(|cx| match call.poll(cx) {
             Poll::Ready(end) => Poll::Ready(First::Ended(end)),
@@ -63,18 +100,40 @@ impl Instances {
         })
         .await;
         match first {
-            First::Ended(End::Trapped) => Err(Failure::Trapped),
-            First::Ended(End::Returned) => match receiver.try_recv() {
-                Ok(Ok(response)) if with_length => Ok(response::complete(response)),
-                Ok(outcome) => outcome.map_err(answered),
+            First::Ended((End::Trapped, _)) => Err(Failure::Trapped),
+            First::Ended((End::Returned(instance), going)) => match receiver.try_recv() {
+                Ok(Ok(response)) => {
+                    going.upload.abandon();
+                    let left = Left::default();
+                    let (response, finished) = match with_length {
+                        true => response::complete(response, &left),
+                        false => (response, true),
+                    };
+                    match finished {
+                        true => going.home.put(*instance, &going.blueprint),
+                        // nobody can finish it any more
+                        false => left.set(),
+                    }
+                    Ok(response)
+                }
+                Ok(Err(code)) => {
+                    going.home.put(*instance, &going.blueprint);
+                    Err(answered(code))
+                }
                 Err(_) => Err(Failure::Silent),
             },
             First::Answered(Some(Ok(response))) => {
-                let trapped = call.detach();
-                Ok(response::watched(response, trapped))
+                let left = call.detach();
+                Ok(response::watched(response, left))
             }
             First::Answered(Some(Err(code))) => Err(answered(code)),
-            First::Answered(None) => Err(Failure::Silent),
+            First::Answered(None) => {
+                let end = tokio::time::timeout(LAST_WORDS, poll_fn(|cx| call.poll(cx))).await;
+                match end {
+                    Ok((End::Trapped, _)) => Err(Failure::Trapped),
+                    _ => Err(Failure::Silent),
+                }
+            }
         }
     }
 
@@ -85,10 +144,27 @@ impl Instances {
         }
     }
 
-    async fn make(&self) -> wasmtime::Result<(Store<Host>, Proxy)> {
-        let mut store = self.blueprint.store()?;
-        let proxy = self.pre.instantiate_async(&mut store).await?;
-        Ok((store, proxy))
+    /// An instance that waits for work, unless it has to be a fresh one, or one that is made; where there is no room for it,
+    /// when others have ended.
+    async fn make(&self, fresh: bool) -> Result<Instance, Failure> {
+        let mut alone = false;
+        loop {
+            if !fresh && let Some(instance) = self.home.take(&self.blueprint.reuse) {
+                return Ok(instance);
+            }
+            let mut freed = std::pin::pin!(self.blueprint.account.freed());
+            freed.as_mut().enable();
+            let mut store = self.blueprint.store().map_err(Failure::Instance)?;
+            let error = match self.pre.instantiate_async(&mut store).await {
+                Ok(proxy) => return Ok(Instance::new(store, proxy)),
+                Err(error) => error,
+            };
+            if !self.blueprint.lacks_room(store, &error)
+                || !self.blueprint.wait_for_room(freed, &mut alone).await
+            {
+                return Err(Failure::Instance(error));
+            }
+        }
     }
 }
 
@@ -98,82 +174,90 @@ fn answered(code: ErrorCode) -> Failure {
 
 /// What came first.
 enum First {
-    Ended(End),
+    Ended((End, Going)),
     /// `None`: the guest can no longer answer.
     Answered(Option<Outcome>),
 }
 
 /// How a guest's call ended.
 enum End {
-    Returned,
+    Returned(Box<Instance>),
     Trapped,
 }
 
 /// The guest's part of a request, to its end.
 async fn run(
-    mut store: Store<Host>,
-    proxy: Proxy,
+    mut instance: Instance,
     request: Request<WasiBody>,
     answer: oneshot::Sender<Outcome>,
-    home: Arc<Home>,
-    permit: Option<OwnedSemaphorePermit>,
 ) -> End {
+    let store = &mut instance.store;
     store.data_mut().limits.denied = None;
     store.set_epoch_deadline(1);
     let call = async {
         let mut http = store.data_mut().http();
         let request = http.new_incoming_request(Scheme::Http, request)?;
         let answer = http.new_response_outparam(answer)?;
-        proxy.wasi_http_incoming_handler().call_handle(&mut store, request, answer).await
+        let handler = instance.proxy.wasi_http_incoming_handler();
+        handler.call_handle(&mut *store, request, answer).await
     };
-    let end = match call.await {
-        Ok(()) => {
-            home.put(store, proxy);
-            End::Returned
-        }
+    match call.await {
+        Ok(()) => End::Returned(Box::new(instance)),
         Err(error) => {
-            let denied = store.data().limits.denied;
+            let denied = instance.store.data().limits.denied;
             let text = trap::describe("an instance trapped", &error, denied.as_ref());
             let _ = Output::Stderr.write_all(text.as_bytes());
-            drop(store);
+            drop(instance);
             End::Trapped
         }
-    };
-    // only now is there room for another instance
-    drop(permit);
-    end
+    }
+}
+
+/// What the end of a call has to do with.
+struct Going {
+    home: Arc<Home>,
+    blueprint: Arc<Blueprint>,
+    upload: Upload,
+    /// There is room for another instance when this one waits again or is gone.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A guest's call under way. When nobody waits for it any more (its answer has been taken and the body is still being
 /// written, or the client has gone), it goes on by itself: an instance is not torn down in the middle.
 struct Call<'a, F: Future<Output = End> + Send + 'static> {
-    running: Option<Pin<Box<F>>>,
+    running: Option<(Pin<Box<F>>, Going)>,
     connections: &'a Connections,
 }
 
 impl<F: Future<Output = End> + Send + 'static> Call<'_, F> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let Some(running) = &mut self.running else { return Poll::Pending };
-        let ended = running.as_mut().poll(cx);
-        if ended.is_ready() {
-            self.running = None;
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(End, Going)> {
+        let Some((running, _)) = &mut self.running else { return Poll::Pending };
+        let end = std::task::ready!(running.as_mut().poll(cx));
+        match self.running.take() {
+            Some((_, going)) => Poll::Ready((end, going)),
+            None => Poll::Pending,
         }
-        ended
     }
 
     /// Lets the call go on by itself; a stopping server waits for it.
-    fn detach(&mut self) -> Trapped {
-        let trapped = Trapped::default();
-        if let Some(running) = self.running.take() {
-            let (place, told) = (self.connections.enter(), trapped.clone());
+    fn detach(&mut self) -> Left {
+        let left = Left::default();
+        if let Some((running, going)) = self.running.take() {
+            let (place, told) = (self.connections.enter(), left.clone());
             tokio::spawn(async move {
-                if let End::Trapped = running.await {
-                    told.set();
+                match running.await {
+                    End::Trapped => told.set(),
+                    End::Returned(mut instance) => match instance.has_unfinished_body() {
+                        // nobody can finish it any more
+                        true => told.set(),
+                        false => going.home.put(*instance, &going.blueprint),
+                    },
                 }
+                going.upload.abandon();
                 drop(place);
             });
         }
-        trapped
+        left
     }
 }
 
@@ -181,64 +265,6 @@ impl<F: Future<Output = End> + Send + 'static> Drop for Call<'_, F> {
     fn drop(&mut self) {
         if self.running.is_some() {
             self.detach();
-        }
-    }
-}
-
-/// An instance between two requests.
-struct Idle {
-    store: Store<Host>,
-    proxy: Proxy,
-    since: Instant,
-}
-
-/// Where a thread's instances wait.
-struct Home {
-    /// The one used last is used next: the others grow old at the start.
-    idle: Mutex<Vec<Idle>>,
-    /// Somebody is going to drop the old ones.
-    swept: AtomicBool,
-    isolate: bool,
-}
-
-impl Home {
-    fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self) -> Option<(Store<Host>, Proxy)> {
-        self.lock().pop().map(|Idle { store, proxy, .. }| (store, proxy))
-    }
-
-    fn put(self: &Arc<Self>, store: Store<Host>, proxy: Proxy) {
-        if self.isolate {
-            return;
-        }
-        let several = {
-            let mut idle = self.lock();
-            idle.push(Idle { store, proxy, since: Instant::now() });
-            idle.len() > 1
-        };
-        if several && !self.swept.swap(true, Ordering::Relaxed) {
-            tokio::spawn(self.clone().sweep());
-        }
-    }
-
-    /// Drops instances that a burst has left behind; the last one stays.
-    async fn sweep(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(IDLE).await;
-            let mut idle = self.lock();
-            let spare = idle.len().saturating_sub(1);
-            let old = idle.iter().take(spare).take_while(|i| i.since.elapsed() >= IDLE).count();
-            let old: Vec<Idle> = idle.drain(..old).collect();
-            let done = idle.len() <= 1;
-            drop(idle);
-            drop(old);
-            if done {
-                self.swept.store(false, Ordering::Relaxed);
-                return;
-            }
         }
     }
 }

@@ -6,9 +6,6 @@ use knarr_core::spec::{ContainerSpec, NetworkMode, Port, Protocol};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-/// Instances that may exist at once, in all threads.
-pub(in crate::engine::wasm) const INSTANCES: u32 = 128;
-
 /// Where servers listen whose image exposes nothing (as runwasi has it).
 const DEFAULT_PORT: u16 = 8080;
 

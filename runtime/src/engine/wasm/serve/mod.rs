@@ -1,7 +1,7 @@
 //! HTTP servers: components that export `wasi:http/incoming-handler@0.2` or `wasi:http/handler@0.3`.
 //!
 //! The component has no sockets for this; the engine listens on its behalf, where the container's ports are
-//! published, and calls it for each request. Instances are reused: a container is one long-lived program.
+//! published, and calls it for each request. Instances are reused, within limits: a container is one long-lived program.
 //!
 //! One thread accepts connections and serves the first of them; another thread is started for each further
 //! processor when there is a connection for it. Every thread has its own event loop and instances, so that nothing
@@ -11,26 +11,36 @@ mod accept;
 mod concurrent;
 mod connection;
 mod exclusive;
+mod instance;
 mod linger;
 pub(super) mod listen;
+mod request;
 mod response;
+mod reuse;
+mod spare;
 mod threads;
+mod wire;
 
+use super::config::Needs;
 use super::error::Error;
 use super::guest::View;
 use super::host::Host;
-use super::host::limits::Limits;
+use super::host::limits::{Account, Limits};
 use super::kinds::World;
 use super::link::{Subject, end, imports, unlinkable};
 use accept::Accepting;
 use connection::Connections;
+use knarr_core::spec::InstanceRequests;
 use listen::Listeners;
+use reuse::Reuse;
+use spare::Spare;
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use threads::Threads;
 use wasmtime::component::Component;
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 
 /// How long an instance beyond the first stays without work.
 const IDLE: Duration = Duration::from_secs(30);
@@ -38,8 +48,8 @@ const IDLE: Duration = Duration::from_secs(30);
 /// How a server is to run.
 pub(super) struct Settings {
     pub listeners: Listeners,
-    /// `--wasm-isolate-requests`
-    pub isolate: bool,
+    /// `--wasm-instance-requests`
+    pub requests: InstanceRequests,
     /// From the stop signal to the end.
     pub grace: Duration,
     /// Processors that may be used.
@@ -50,21 +60,43 @@ pub(super) struct Settings {
 struct Blueprint {
     engine: Engine,
     view: View,
-    limits: Limits,
-    isolate: bool,
+    account: Arc<Account>,
+    reuse: Reuse,
+    spare: Arc<Spare>,
     /// Instances that one thread may have.
     share: usize,
 }
 
 impl Blueprint {
     fn store(&self) -> wasmtime::Result<Store<Host>> {
-        let host = Host::new(&self.view, self.limits.clone())?;
+        let host = Host::new(&self.view, Limits::new(&self.account))?;
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limits);
         // a guest that computes for long lets the thread's other requests run
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         Ok(store)
+    }
+
+    /// Whether this error, with which an instance could not be made, means that it can be when others have ended.
+    fn lacks_room(&self, mut store: Store<Host>, error: &wasmtime::Error) -> bool {
+        let limits = &mut store.data_mut().limits;
+        limits.in_vain();
+        limits.denied.is_some() || error.is::<PoolConcurrencyLimitError>()
+    }
+
+    /// Waits for room after an attempt in vain; false if there is nobody who could leave any. `freed` began before that attempt.
+    async fn wait_for_room(&self, freed: impl Future<Output = ()>, alone: &mut bool) -> bool {
+        if self.spare.give_up() {
+            return true;
+        }
+        if self.account.stores() > 0 {
+            freed.await;
+            return true;
+        }
+        // others may have failed because of this attempt, as it did because of theirs
+        self.account.tell();
+        !std::mem::replace(alone, true)
     }
 }
 
@@ -81,7 +113,7 @@ pub(super) async fn run(
     subject: &Subject<'_>,
     component: &Component,
     world: World,
-    limits: Limits,
+    account: Arc<Account>,
     settings: Settings,
     announce: &mut dyn FnMut(),
 ) -> Result<Infallible, Error> {
@@ -97,13 +129,18 @@ pub(super) async fn run(
             wasmtime_wasi_http::p2::bindings::ProxyPre::new(pre).map_err(unlinkable)?,
         ),
     };
-    let memories = component.resources_required().map_or(1, |required| required.num_memories);
-    let instances = listen::INSTANCES / memories.max(1) / settings.processors.max(1) as u32;
+    let instances = Needs::of(component).instances() / settings.processors.max(1) as u32;
+    let spare = Arc::new(Spare::default());
+    let of_account = spare.clone();
+    account.spare(move || {
+        of_account.give_up();
+    });
     let blueprint = Arc::new(Blueprint {
         engine: subject.engine.clone(),
         view: subject.view.clone(),
-        limits,
-        isolate: settings.isolate,
+        account,
+        reuse: Reuse::new(settings.requests),
+        spare,
         share: instances.max(1) as usize,
     });
     let connections = Connections::new();

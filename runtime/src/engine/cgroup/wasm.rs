@@ -1,0 +1,67 @@
+//! What a cgroup does for Wasm guests.
+//!
+//! Their memory is the engine's business in the first place, which refuses more instead of letting the kernel kill. The
+//! cgroup's limit is behind that, where there is one, for what the engine does not count.
+
+use super::{Cgroup, Error, Host, Scope};
+use knarr_core::id::ContainerId;
+use knarr_core::root::Root;
+use knarr_core::spec::Limits;
+use knarr_core::sys;
+
+/// Bytes that the engine takes for itself beside what a guest has: code, stacks, buffers of its event loop.
+const ENGINE: u64 = 32 << 20;
+
+/// The limits of a Wasm guest that need a cgroup; more processes than the one it cannot have.
+pub fn limits_of_wasm(limits: &Limits) -> Option<Limits> {
+    let needed = Limits {
+        nano_cpus: limits.nano_cpus,
+        cpu_shares: limits.cpu_shares,
+        cpuset_cpus: limits.cpuset_cpus.clone(),
+        ..Limits::default()
+    };
+    (needed != Limits::default()).then_some(needed)
+}
+
+/// Puts a guest that is already running under limits (Wasm guests, which are forked before they are confined).
+pub fn apply_to_wasm(
+    root: &Root,
+    id: &ContainerId,
+    limits: &Limits,
+    pid: u32,
+) -> Result<(), Error> {
+    let needed = limits_of_wasm(limits);
+    if needed.is_none() && limits.memory.is_none() {
+        return Ok(());
+    }
+    let host = Host::detect(sys::is_superuser());
+    if let Some(memory) = limits.memory {
+        let swap = limits.memory_swap.map(|both| match both {
+            1.. => both.saturating_add_unsigned(ENGINE),
+            other => other,
+        });
+        let all = Limits {
+            memory: Some(memory.saturating_add(ENGINE)),
+            memory_swap: swap,
+            ..needed.clone().unwrap_or_default()
+        };
+        if apply(&host, root, id, &all, pid).is_ok() {
+            return Ok(());
+        }
+    }
+    needed.map_or(Ok(()), |needed| apply(&host, root, id, &needed, pid))
+}
+
+fn apply(
+    host: &Host,
+    root: &Root,
+    id: &ContainerId,
+    limits: &Limits,
+    pid: u32,
+) -> Result<(), Error> {
+    let cgroup = Cgroup::create(host, id, limits, Scope::default())?;
+    cgroup.write_down(host, root, id)?;
+    cgroup.add(pid)?;
+    cgroup.keep();
+    Ok(())
+}
