@@ -73,7 +73,7 @@ fn a_wasm_container_without_memory_is_said_to_be_so() {
     assert!(shown.starts_with("Exited (137)"), "{shown}");
     // one that was killed for another reason is not
     let knarr = knarr.with_kit();
-    let id = knarr.ok(&["run", "-d", "--memory", "64m", "kit", "cat"]);
+    let id = knarr.ok(&["run", "-d", "--memory", "64m", "kit", "log", "100000", "10"]);
     knarr.ok(&["kill", &id]);
     assert_eq!(knarr.ok(&["wait", &id]), "137");
     assert_eq!(knarr.inspect(&id, "{{.State.OOMKilled}}"), "false");

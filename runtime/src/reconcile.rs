@@ -152,7 +152,7 @@ fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {
 
 /// Removes what an engine keeps outside of the container's folders, and kills what still runs.
 pub fn clear_engine(root: &Root, spec: &ContainerSpec) -> Result<(), Error> {
-    if spec.engine == EngineKind::Wasm && cgroup::limits_of_wasm(&spec.limits).is_none() {
+    if spec.engine == EngineKind::Wasm && !cgroup::is_for_wasm(&spec.limits) {
         return Ok(());
     }
     native::cleanup(root, &spec.id).map_err(|source| Error::Engine { id: spec.id.clone(), source })

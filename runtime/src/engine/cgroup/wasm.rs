@@ -23,6 +23,11 @@ pub fn limits_of_wasm(limits: &Limits) -> Option<Limits> {
     (needed != Limits::default()).then_some(needed)
 }
 
+/// Whether a Wasm guest with these limits has a cgroup, where the host has them.
+pub fn is_for_wasm(limits: &Limits) -> bool {
+    limits.memory.is_some() || limits_of_wasm(limits).is_some()
+}
+
 /// Puts a guest that is already running under limits (Wasm guests, which are forked before they are confined).
 pub fn apply_to_wasm(
     root: &Root,
@@ -30,10 +35,10 @@ pub fn apply_to_wasm(
     limits: &Limits,
     pid: u32,
 ) -> Result<(), Error> {
-    let needed = limits_of_wasm(limits);
-    if needed.is_none() && limits.memory.is_none() {
+    if !is_for_wasm(limits) {
         return Ok(());
     }
+    let needed = limits_of_wasm(limits);
     let host = Host::detect(sys::is_superuser());
     if let Some(memory) = limits.memory {
         let swap = limits.memory_swap.map(|both| match both {

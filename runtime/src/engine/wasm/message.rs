@@ -76,9 +76,9 @@ pub(super) fn out_of_memory() {
     }
 }
 
-/// What a guest's process says at its end.
+/// What a guest's process says at its end; a quick one has said it by the time that its first line is read.
 #[derive(Debug)]
-pub struct LastWords(File);
+pub struct LastWords(BufReader<File>);
 
 impl LastWords {
     /// Whether the guest, which has ended, had no memory left.
@@ -95,7 +95,7 @@ pub(super) fn receive(pipe: OwnedFd) -> Option<Result<(Ready, LastWords), Error>
     let mut pipe = BufReader::with_capacity(1024, File::from(pipe));
     pipe.read_until(b'\n', &mut line).ok()?;
     match serde_json::from_slice(&line).ok()? {
-        Message::Ready(ready) => Some(Ok((ready, LastWords(pipe.into_inner())))),
+        Message::Ready(ready) => Some(Ok((ready, LastWords(pipe)))),
         Message::Failed(error) => Some(Err(error)),
     }
 }
