@@ -47,6 +47,11 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
+
+    /// The file system takes no changes.
+    pub fn is_read_only(&self) -> bool {
+        self.kind() == io::ErrorKind::ReadOnlyFilesystem
+    }
 }
 
 pub fn read(path: &Path) -> Result<Vec<u8>> {
@@ -134,6 +139,18 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> 
 /// Makes the entries of a directory (a rename, a new file) survive a power cut.
 pub fn sync_directory(path: &Path) -> Result<()> {
     open(path)?.sync_all().at("sync", path)
+}
+
+/// Makes a file that was written at once, its name, and the folders above it up to `top` survive a power cut.
+pub fn sync_up_to(path: &Path, top: &Path) -> Result<()> {
+    open(path)?.sync_all().at("sync", path)?;
+    for folder in path.ancestors().skip(1) {
+        sync_directory(folder)?;
+        if folder == top {
+            break;
+        }
+    }
+    Ok(())
 }
 
 pub fn create_dir(path: &Path) -> Result<()> {

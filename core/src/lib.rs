@@ -2,6 +2,7 @@
 //!
 //! Nothing here prints, spawns a thread, or knows of wasmtime, tokio or registries.
 
+pub mod compression;
 pub mod fsx;
 #[cfg(fuzzing)]
 pub mod fuzz;

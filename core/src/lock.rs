@@ -74,7 +74,14 @@ fn open_directory(path: &Path) -> fsx::Result<File> {
 
 fn open(path: &Path) -> fsx::Result<File> {
     // who can read it can hold it
-    sys::open_private(path)
+    match sys::open_private(path) {
+        // Who only reads needs no more. Where there is no file nobody can make one: the folder stands for it.
+        Err(e) if e.is_read_only() => fsx::open(path).or_else(|absent| match path.parent() {
+            Some(folder) if absent.kind() == std::io::ErrorKind::NotFound => fsx::open(folder),
+            _ => Err(absent),
+        }),
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Which media types mean what. Comparison ignores case, as registries differ in it.
 
+use crate::compression::Compression;
+
 /// Docker's and OCI's manifest of one variant.
 pub const MANIFESTS: &[&str] = &[
     "application/vnd.oci.image.manifest.v1+json",
@@ -22,14 +24,6 @@ pub const WASM_LAYERS: &[&str] = &[
     "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm",
     "application/vnd.module.wasm.content.layer.v1+wasm",
 ];
-
-/// How a layer's tar archive is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    None,
-    Gzip,
-    Zstd,
-}
 
 /// What a layer's blob holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -71,15 +71,87 @@ impl Platform {
         is_wasi(&self.os) || is_wasm_architecture(&self.architecture)
     }
 
-    /// Whether an image made for `self` is what somebody who asks for `wanted` means: any two Wasm
-    /// spellings match, and a wanted platform without a variant matches every variant.
+    /// Whether an image made for `self` is what somebody who asks for `wanted` means: see [`Self::distance`].
     pub fn satisfies(&self, wanted: &Self) -> bool {
+        self.distance(wanted).is_some()
+    }
+
+    /// How far an image made for `self` is from what somebody who asks for `wanted` means; 0 is the very same, `None`
+    /// something else. Any two Wasm spellings match, a machine runs what is made for older ones of its kind, and a
+    /// wanted platform without a variant matches every variant. What an image leaves open stands for this machine.
+    pub fn distance(&self, wanted: &Self) -> Option<u32> {
         if self.is_wasm() && wanted.is_wasm() {
-            return true;
+            return Some(u32::from(self != wanted));
         }
-        self.os == wanted.os
-            && self.architecture == wanted.architecture
-            && (wanted.variant.is_none() || self.variant == wanted.variant)
+        if self.is_unknown() {
+            return Some(self.or_host().distance(wanted)? + 1);
+        }
+        if self.os != wanted.os {
+            return None;
+        }
+        match (self.architecture.as_str(), wanted.architecture.as_str()) {
+            (own, other) if own == other => self.distance_of_variants(wanted),
+            // processors of 64 bits run programs of 32, where the system has not done away with them
+            ("386", "amd64") | ("arm", "arm64") => Some(u32::MAX - self.level().unwrap_or(0)),
+            _ => None,
+        }
+    }
+
+    fn distance_of_variants(&self, wanted: &Self) -> Option<u32> {
+        if self.variant == wanted.variant {
+            return Some(0);
+        }
+        match (self.level(), wanted.level()) {
+            (Some(own), Some(limit)) if own <= limit => Some(limit - own),
+            // the oldest first: it runs on most
+            (own, _) if wanted.variant.is_none() => Some(1 + own.unwrap_or(u32::MAX / 2)),
+            _ => None,
+        }
+    }
+
+    /// Variants of an architecture in their order, each of which runs what is made for those before it (containerd's
+    /// `platforms`).
+    fn level(&self) -> Option<u32> {
+        let variant = match (self.architecture.as_str(), &self.variant) {
+            ("amd64", None) => "v1",
+            ("arm64", None) => "v8",
+            ("amd64" | "arm64" | "arm", Some(variant)) => variant,
+            _ => return None,
+        };
+        let number = variant.strip_prefix('v')?;
+        let (major, minor) = number.split_once('.').unwrap_or((number, "0"));
+        let (major, minor): (u16, u16) = (major.parse().ok()?, minor.parse().ok()?);
+        // Armv9.x has all of Armv8.(x+5)
+        let (major, minor) = if major == 9 { (8, minor.checked_add(5)?) } else { (major, minor) };
+        Some(u32::from(major) * 100_000 + u32::from(minor))
+    }
+
+    /// Whether an image leaves open what it is for, or a part of it.
+    pub fn is_unknown(&self) -> bool {
+        self.os.is_empty() || self.architecture.is_empty()
+    }
+
+    /// What is left open taken from another description.
+    pub fn or(&self, other: &Self) -> Self {
+        let either =
+            |own: &String, other: &String| if own.is_empty() { other } else { own }.clone();
+        if !self.is_unknown() {
+            return self.clone();
+        }
+        let variant = match self.architecture.is_empty() {
+            true => other.variant.clone(),
+            false => self.variant.clone(),
+        };
+        Self::new(
+            &either(&self.os, &other.os),
+            &either(&self.architecture, &other.architecture),
+            variant.as_deref(),
+        )
+    }
+
+    /// What is left open is this machine's.
+    pub fn or_host(&self) -> Self {
+        self.or(&Self::host())
     }
 }
 
@@ -144,7 +216,12 @@ impl FromStr for Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
+        if self.os.is_empty() && self.architecture.is_empty() {
+            return f.write_str("unknown");
+        }
+        let word =
+            |text: &'_ str| if text.is_empty() { "unknown".to_owned() } else { text.to_owned() };
+        write!(f, "{}/{}", word(&self.os), word(&self.architecture))?;
         match &self.variant {
             Some(variant) => write!(f, "/{variant}"),
             None => Ok(()),
@@ -176,6 +253,54 @@ mod tests {
             assert!(platform.satisfies(&Platform::wasm()), "{text}");
         }
         assert!(!"linux/amd64".parse::<Platform>().unwrap().is_wasm());
+    }
+
+    #[test]
+    fn older_variants_stand_in_and_newer_ones_never() {
+        let order = |wanted: &str, offered: &[&str]| {
+            let wanted: Platform = wanted.parse().unwrap();
+            let mut found: Vec<_> = offered
+                .iter()
+                .filter_map(|text| {
+                    Some((text.parse::<Platform>().unwrap().distance(&wanted)?, *text))
+                })
+                .collect();
+            found.sort();
+            found.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+        };
+        let arm = ["linux/arm/v5", "linux/arm/v8", "linux/arm/v7", "linux/arm/v6", "linux/arm64"];
+        for (wanted, found) in [
+            ("linux/arm/v7", "linux/arm/v7 linux/arm/v6 linux/arm/v5"),
+            ("linux/arm", "linux/arm/v7 linux/arm/v6 linux/arm/v5"),
+            ("linux/arm/v6", "linux/arm/v6 linux/arm/v5"),
+            ("linux/arm/v5", "linux/arm/v5"),
+            ("linux/arm64", "linux/arm64 linux/arm/v8 linux/arm/v7 linux/arm/v6 linux/arm/v5"),
+        ] {
+            assert_eq!(order(wanted, &arm), found, "{wanted}");
+        }
+        let amd = ["linux/amd64/v3", "linux/amd64/v2", "linux/amd64", "linux/386", "windows/amd64"];
+        assert_eq!(order("linux/amd64/v2", &amd), "linux/amd64/v2 linux/amd64 linux/386");
+        assert_eq!(order("linux/386", &amd), "linux/386");
+        let arm64 = ["linux/arm64/v9", "linux/arm64/v8.2"];
+        assert_eq!(order("linux/arm64/v8.5", &arm64), "linux/arm64/v9 linux/arm64/v8.2");
+        assert_eq!(order("linux/arm64/v8.4", &arm64), "linux/arm64/v8.2");
+    }
+
+    #[test]
+    fn what_is_left_open_is_this_machine() {
+        let (unknown, host) = (Platform::new("", "", None), Platform::host());
+        assert_eq!(unknown.to_string(), "unknown");
+        assert!(unknown.satisfies(&host) && unknown.is_unknown());
+        assert_eq!(unknown.or_host(), host);
+        let half = Platform::new("linux", "", None);
+        assert_eq!(half.to_string(), "linux/unknown");
+        assert!(half.satisfies(&Platform::new("linux", &host.architecture, None)));
+        assert!(!Platform::new("windows", "", None).satisfies(&host));
+        assert!(!unknown.satisfies(&"linux/s390x".parse().unwrap()));
+        // what is missing in one place is taken from the other
+        let config = Platform::new("linux", "arm", Some("v6"));
+        assert_eq!(half.or(&config), config);
+        assert!(Platform::new("", "wasm", None).is_wasm());
     }
 
     #[test]

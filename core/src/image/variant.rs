@@ -11,6 +11,41 @@ pub struct Variant {
     pub manifest: Digest,
     /// Whether all its blobs are in the store (a pull may have fetched only some variants).
     pub present: bool,
+    pub origin: Origin,
+}
+
+/// From where the platform of a variant is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The index names it, or it is the image's only one.
+    Image,
+    /// The index does not name it; the variant's own configuration does.
+    Configuration,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.platform)?;
+        match self.origin {
+            Origin::Image => Ok(()),
+            Origin::Configuration => f.write_str(" (by its configuration)"),
+        }
+    }
+}
+
+/// The variant that suits a platform best: one whose platform the image names goes before one that it does not name, then
+/// the nearest ([`Platform::distance`]), then the first.
+pub fn nearest<'a>(variants: &'a [Variant], wanted: &Platform) -> Option<&'a Variant> {
+    variants
+        .iter()
+        .filter_map(|variant| Some((rank(variant, variant.platform.distance(wanted)?), variant)))
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, variant)| variant)
+}
+
+/// What is not known at all comes last.
+fn rank(variant: &Variant, distance: u32) -> (bool, bool, u32) {
+    (variant.platform.is_unknown(), variant.origin == Origin::Configuration, distance)
 }
 
 /// What this machine can run.
@@ -68,8 +103,20 @@ impl fmt::Display for Reason {
 /// A chosen variant and the reason of the choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
+    /// What its platform leaves open is this machine's.
     pub variant: Variant,
     pub reason: Reason,
+    /// Neither the image nor its configuration says what it is for: it is taken for one of this machine.
+    pub assumed: bool,
+}
+
+impl Choice {
+    fn of(variant: &Variant, reason: impl FnOnce(&Platform) -> Reason) -> Self {
+        let platform = variant.platform.or_host();
+        let assumed = variant.platform.is_unknown();
+        let reason = reason(&platform);
+        Self { variant: Variant { platform, ..variant.clone() }, reason, assumed }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,11 +129,22 @@ pub enum NoVariant {
     NoneRunnable { available: Vec<Platform>, runnable: Runnable },
 }
 
+impl NoVariant {
+    /// No variant is what was asked for.
+    pub fn not_in(variants: &[Variant], requested: &Platform) -> Self {
+        let available = variants.iter().map(|v| v.platform.clone()).collect();
+        Self::NotInImage { requested: requested.clone(), available }
+    }
+}
+
 impl crate::hint::Hint for NoVariant {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotInImage { available, .. } => {
                 let first = available.first()?;
+                if first.is_unknown() {
+                    return Some("leave --platform out".into());
+                }
                 Some(format!(
                     "leave --platform out, or ask for one that it has: --platform {first}"
                 ))
@@ -107,31 +165,23 @@ pub fn choose(
 ) -> Result<Choice, NoVariant> {
     let available = || variants.iter().map(|v| v.platform.clone()).collect();
     if let Some(requested) = requested {
-        let exact = variants.iter().find(|v| v.platform == *requested);
-        let chosen = exact.or_else(|| variants.iter().find(|v| v.platform.satisfies(requested)));
-        let Some(variant) = chosen else {
-            return Err(NoVariant::NotInImage {
-                requested: requested.clone(),
-                available: available(),
-            });
-        };
+        let variant =
+            nearest(variants, requested).ok_or_else(|| NoVariant::not_in(variants, requested))?;
         if !runnable.runs(&variant.platform) {
             return Err(NoVariant::NotRunnable {
                 requested: variant.platform.clone(),
                 runnable: runnable.clone(),
             });
         }
-        let reason = Reason::Requested(requested.clone());
-        return Ok(Choice { variant: variant.clone(), reason });
+        return Ok(Choice::of(variant, |_| Reason::Requested(requested.clone())));
     }
-    let wasm = variants.iter().find(|v| v.platform.is_wasm() && runnable.runs(&v.platform));
-    if let Some(variant) = wasm {
-        return Ok(Choice { variant: variant.clone(), reason: Reason::WasmFirst });
+    let wasm = variants.iter().filter(|v| v.platform.is_wasm() && runnable.runs(&v.platform));
+    if let Some(variant) = wasm.min_by_key(|v| rank(v, 0)) {
+        return Ok(Choice::of(variant, |_| Reason::WasmFirst));
     }
     for native in &runnable.native {
-        if let Some(variant) = variants.iter().find(|v| v.platform.satisfies(native)) {
-            let reason = Reason::NativeForHost(variant.platform.clone());
-            return Ok(Choice { variant: variant.clone(), reason });
+        if let Some(variant) = nearest(variants, native) {
+            return Ok(Choice::of(variant, |platform| Reason::NativeForHost(platform.clone())));
         }
     }
     Err(NoVariant::NoneRunnable { available: available(), runnable: runnable.clone() })
@@ -154,6 +204,7 @@ mod tests {
             platform: p.parse().unwrap(),
             manifest: digest.parse().unwrap(),
             present: true,
+            origin: Origin::Image,
         };
         platforms.iter().map(variant).collect()
     }
@@ -179,6 +230,37 @@ mod tests {
         );
         assert!(chosen(both, Some("wasip2/wasm")).unwrap().starts_with("wasi/wasm"));
         assert!(chosen(&["linux/arm64", "linux/amd64"], None).unwrap().starts_with("linux/amd64"));
+    }
+
+    #[test]
+    fn a_platform_that_the_image_names_goes_before_one_that_it_does_not() {
+        let mut both = variants(&["linux/amd64", "linux/amd64", "linux/386"]);
+        both[0].origin = Origin::Configuration;
+        let digest = "sha256:0000000000000000000000000000000000000000000000000000000000000001";
+        both[1].manifest = digest.parse().unwrap();
+        for requested in [None, Some("linux/amd64".parse().unwrap())] {
+            let choice = choose(&both, requested.as_ref(), &machine()).unwrap();
+            assert_eq!(choice.variant, both[1]);
+        }
+        assert_eq!(both[0].to_string(), "linux/amd64 (by its configuration)");
+    }
+
+    #[test]
+    fn what_says_nothing_of_its_platform_is_the_last_resort() {
+        let mut all = variants(&["linux/amd64", "linux/amd64"]);
+        let host = Platform::host();
+        all[0].platform = Platform::new("", "", None);
+        all[1].platform = host.clone();
+        let machine = Runnable { wasm: true, native: vec![host.clone()] };
+        assert_eq!(choose(&all, None, &machine).unwrap().variant, all[1]);
+        let only = choose(&all[..1], None, &machine).unwrap();
+        assert!(only.assumed);
+        assert_eq!(only.variant.platform, host);
+        assert!(choose(&all[..1], Some(&host), &machine).unwrap().assumed);
+        let other = "linux/s390x".parse().unwrap();
+        let error = choose(&all[..1], Some(&other), &machine).unwrap_err();
+        assert_eq!(error.to_string(), "the image has no linux/s390x variant; it has unknown");
+        assert_eq!(crate::hint::Hint::hint(&error).unwrap(), "leave --platform out");
     }
 
     #[test]

@@ -18,6 +18,13 @@ pub enum RestartPolicy {
     UnlessStopped,
 }
 
+impl RestartPolicy {
+    /// Whether the container is to come back when its machine does, also after a power cut: its records are synced.
+    pub fn is_lasting(self) -> bool {
+        self != Self::No
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} is not a restart policy")]
 pub struct InvalidPolicy {

@@ -102,10 +102,13 @@ fn complete(manifest: &ImageManifest, config: &mut ImageConfig) {
         .collect();
 }
 
-/// The platform of a variant: what its index says, else its configuration. An image whose program is a Wasm
+/// The platform of a variant: what its index says, and where that says nothing its configuration. An image whose program is a Wasm
 /// binary is Wasm, whatever it says: `FROM scratch` images are labelled with the builder's platform.
 pub fn platform(stated: Option<Platform>, config: &ImageConfig) -> Platform {
-    let platform = stated.unwrap_or_else(|| config.platform());
+    let platform = match stated {
+        Some(stated) => stated.or(&config.platform()),
+        None => config.platform(),
+    };
     if platform.is_wasm() {
         return platform;
     }

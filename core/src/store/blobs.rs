@@ -3,7 +3,7 @@
 use super::writer::BlobWriter;
 use super::{Error, Result, Store, artifact, digest_of, document, hash::Hasher};
 use crate::fsx::{self, Context};
-use crate::image::{Digest, ImageConfig, ImageIndex, ImageManifest};
+use crate::image::{Descriptor, Digest, ImageConfig, ImageIndex, ImageManifest};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -14,6 +14,24 @@ const DOCUMENT_LIMIT: u64 = 4 << 20;
 impl Store {
     pub fn has(&self, digest: &Digest) -> bool {
         self.blob_path(digest).exists()
+    }
+
+    /// Whether the content of a descriptor is here. One that states another size than the content has is wrong, however the
+    /// content came here.
+    pub fn holds(&self, descriptor: &Descriptor) -> Result<bool> {
+        match fsx::size_optional(&self.blob_path(descriptor.digest()))? {
+            Some(size) => self.check_size(descriptor, size).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn check_size(&self, descriptor: &Descriptor, found: u64) -> Result<()> {
+        let (digest, expected) = (descriptor.digest().clone(), descriptor.size());
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Error::SizeMismatch { digest, expected, found })
+        }
     }
 
     /// Where a blob is or would be.
@@ -38,17 +56,13 @@ impl Store {
     /// Stores a small blob, such as a JSON document; it is on disk when this returns.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = digest_of(bytes);
-        // the collector takes temporary files that it finds for leftovers
+        // what is here must not be collected before somebody refers to it
         let _hold = self.hold()?;
         let path = self.blob_path(&digest);
         if path.exists() {
             return Ok(digest);
         }
-        let incoming = self.root.incoming();
-        let mut file = tempfile::Builder::new()
-            .prefix(".tmp-")
-            .tempfile_in(&incoming)
-            .at("create a temporary file in", &incoming)?;
+        let mut file = self.temporary()?;
         file.write_all(bytes).at("write", &path)?;
         file.as_file().sync_all().at("sync", &path)?;
         file.persist(&path).map_err(|e| e.error).at("create", &path)?;

@@ -18,9 +18,22 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
                 map.entry(list).or_insert_with(|| Value::Array(Vec::new()));
             }
             map.entry("schemaVersion").or_insert(2.into());
+            complete_platforms(map);
         }
         serde_json::from_value(value).map_err(|_| error)
     })
+}
+
+/// A platform of an index's entry may lack either half; what is empty is known to be so.
+fn complete_platforms(index: &mut serde_json::Map<String, Value>) {
+    let entries = index.get_mut("manifests").and_then(Value::as_array_mut);
+    for platform in entries.into_iter().flatten().filter_map(|entry| entry.get_mut("platform")) {
+        if let Value::Object(platform) = platform {
+            for field in ["os", "architecture"] {
+                platform.entry(field).or_insert_with(|| Value::String(String::new()));
+            }
+        }
+    }
 }
 
 fn strip_nulls(value: &mut Value) {
@@ -29,7 +42,10 @@ fn strip_nulls(value: &mut Value) {
             map.retain(|_, v| !v.is_null());
             map.values_mut().for_each(strip_nulls);
         }
-        Value::Array(list) => list.iter_mut().for_each(strip_nulls),
+        Value::Array(list) => {
+            list.retain(|v| !v.is_null());
+            list.iter_mut().for_each(strip_nulls);
+        }
         _ => {}
     }
 }

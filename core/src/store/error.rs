@@ -32,6 +32,10 @@ pub enum Error {
     MalformedIndex { path: PathBuf, source: serde_json::Error },
     #[error("the image indexes of {digest} are nested more than {limit} deep")]
     NestedTooDeep { digest: Digest, limit: usize },
+    #[error("the image has more than {limit} manifests and indexes")]
+    TooManyDescriptors { limit: usize },
+    #[error("the image has {layers} layers, and at most {limit} can be mounted")]
+    TooManyLayers { layers: usize, limit: usize },
     #[error("layer {digest} has the media type {media_type:?}, which cannot be unpacked")]
     UnknownLayer { digest: Digest, media_type: String },
     #[error("the manifest has {layers} layers, and its configuration {diff_ids} diff ids")]

@@ -3,7 +3,7 @@
 //! Two steps make this safe beside other processes: under `content.lock`, which nobody who adds content holds
 //! then, what is garbage is found and loses its name; what takes long (deleting trees) comes after.
 
-use super::{Error, Image, LayerInfo, Result, Store, images};
+use super::{Error, Image, LayerInfo, Result, Store, Walk, images};
 use crate::fsx;
 use crate::image::{Descriptor, Digest, Reference};
 use crate::lock::Lock;
@@ -12,7 +12,6 @@ use crate::sys;
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// That a container uses an image, whatever became of the image's names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +45,23 @@ pub enum Removed {
         chain: Digest,
         bytes: u64,
     },
+    /// What a process left that died while it added something, and the room that it took.
+    Leftover {
+        bytes: u64,
+    },
 }
 
-/// A download that nobody went on with for so long is given up.
-const PARTIAL_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+impl Removed {
+    /// The room that is free now.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Untagged(_) | Self::Image(_) => 0,
+            Self::Blob { bytes, .. } | Self::Layer { bytes, .. } | Self::Leftover { bytes } => {
+                *bytes
+            }
+        }
+    }
+}
 
 impl Store {
     /// `rmi`: takes a name away, or an id with all its names; the last name takes the image with it.
@@ -66,7 +78,7 @@ impl Store {
             .filter(|i| *i.id() == id)
             .filter_map(|i| i.reference)
             .collect();
-        let by_name = images::is_name_of(text, &image);
+        let by_name = image.is_named(text);
         if !by_name && names.len() > 1 && !force {
             return Err(Error::SeveralNames {
                 id: id.to_string(),
@@ -135,7 +147,7 @@ impl Store {
     }
 
     /// Both kinds of layers' folders, and what is in them: a user's ids may have changed.
-    fn everything_in_layers(&self) -> Result<Vec<(PathBuf, String)>> {
+    pub(super) fn everything_in_layers(&self) -> Result<Vec<(PathBuf, String)>> {
         let mut found = Vec::new();
         for folder in [self.root.layers(), self.root.mapped_layers()] {
             let names = fsx::list(&folder)?;
@@ -173,7 +185,8 @@ impl Store {
         let mut removed = Vec::new();
         self.collect_blobs(&live, &mut removed)?;
         let mut trees = self.collect_layers(&live, &mut removed)?;
-        trees.extend(self.sweep()?);
+        trees.extend(self.abandoned(None, &mut removed)?);
+        self.sweep_index()?;
         drop(content);
         for tree in trees {
             sys::remove_tree(&tree)?;
@@ -186,7 +199,11 @@ impl Store {
         let mut live = Live::default();
         live.layers.extend(self.cached_layers()?);
         for image in self.images()? {
-            self.mark(&image.descriptor, &mut live)?;
+            match self.mark(&image.descriptor, 0, &mut Walk::default(), &mut live) {
+                Ok(()) => {}
+                Err(e) if is_damage(&e) => {}
+                Err(e) => return Err(e),
+            }
         }
         for usage in usages {
             live.layers.extend(usage.layers.iter().cloned());
@@ -199,8 +216,9 @@ impl Store {
     }
 
     /// What cannot be read keeps only itself: nobody can run it, and a pull fetches the rest again.
-    fn mark(&self, top: &Descriptor, live: &mut Live) -> Result<()> {
-        if !live.blobs.insert(top.digest().clone()) {
+    fn mark(&self, top: &Descriptor, depth: usize, walk: &mut Walk, live: &mut Live) -> Result<()> {
+        let is_new = live.blobs.insert(top.digest().clone());
+        if !walk.enter(top, depth)? || !is_new {
             return Ok(());
         }
         let bytes = match self.read_manifest_bytes(top.digest()) {
@@ -212,7 +230,7 @@ impl Store {
             Ok(super::document::Kind::Index) => {
                 if let Ok(index) = self.index(top.digest()) {
                     for child in index.manifests() {
-                        self.mark(child, live)?;
+                        self.mark(child, depth + 1, walk, live)?;
                     }
                 }
                 Ok(())
@@ -277,39 +295,15 @@ impl Store {
         Ok(trees)
     }
 
-    /// Finds what processes that died left: unfinished layers that nobody has locked, and trees whose deletion
-    /// was broken off. Removes stale partial downloads and temporary files.
-    fn sweep(&self) -> Result<Vec<PathBuf>> {
-        let mut trees = Vec::new();
-        for (folder, name) in self.everything_in_layers()? {
-            let path = folder.join(&name);
-            if name.contains(".removed-") {
-                trees.push(path);
-            } else if name.contains(".incomplete-") {
-                if Lock::try_exclusive(&path.join("lock"))?.is_some() {
-                    trees.push(path);
-                }
-            } else if name.ends_with(".lock") && Lock::try_exclusive(&path)?.is_some() {
-                fsx::remove_file(&path)?;
-            }
-        }
-        let incoming = self.root.incoming();
-        for name in fsx::list(&incoming)? {
-            let path = incoming.join(&name);
-            // nobody writes a small blob now: `put` holds the content
-            let is_stale = name.starts_with(".tmp-")
-                || (sys::age(&path)? > PARTIAL_AGE && Lock::try_exclusive(&path)?.is_some());
-            if is_stale {
-                fsx::remove_file(&path)?;
-            }
-        }
+    /// Removes the temporary files of dead writers of `index.json`.
+    fn sweep_index(&self) -> Result<()> {
         let _lock = self.images_lock()?;
         for name in fsx::list(self.root.data())? {
-            if name.starts_with(".tmp-") {
+            if name.starts_with(fsx::TEMPORARY) {
                 fsx::remove_file(&self.root.data().join(name))?;
             }
         }
-        Ok(trees)
+        Ok(())
     }
 }
 

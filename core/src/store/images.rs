@@ -1,8 +1,9 @@
 //! Which images there are, what they are called, and which variants they hold.
 
-use super::{Error, Result, Store, artifact, document};
+use super::{Error, Result, Store, Walk, artifact, document};
+use crate::image::variant::Origin;
 use crate::image::{Descriptor, Digest, ImageManifest, Platform, Reference, Variant, media_type};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// OCI image-spec, annotations.md: the name of an entry of `index.json`. Ours is the full canonical
 /// reference, so that names of different registries do not collide.
@@ -10,8 +11,6 @@ const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// BuildKit's mark of provenance and SBOM manifests, which are no variants.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-
-const NESTING_LIMIT: usize = 4;
 
 /// One name of an image, or an image without a name.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +29,11 @@ impl Image {
     /// The name as people write it, else the id.
     pub fn display_name(&self) -> String {
         self.reference.as_ref().map_or_else(|| self.id().to_string(), Reference::familiar)
+    }
+
+    /// Whether `text`, by which the image was found, is its name rather than its id.
+    pub fn is_named(&self, text: &str) -> bool {
+        is_name_of(text, self)
     }
 
     fn of(entry: Descriptor) -> Self {
@@ -122,9 +126,10 @@ impl Store {
     pub fn variants(&self, image: &Image) -> Result<Vec<Variant>> {
         let mut variants = Vec::new();
         self.walk(&image.descriptor, &mut |descriptor, manifest| {
-            if let Some(platform) = self.platform_of(descriptor, manifest)? {
+            if let Some((platform, origin)) = self.platform_of(image, descriptor, manifest)? {
                 let present = manifest.is_some_and(|m| self.is_complete(m));
-                variants.push(Variant { platform, manifest: descriptor.digest().clone(), present });
+                let manifest = descriptor.digest().clone();
+                variants.push(Variant { platform, manifest, present, origin });
             }
             Ok(())
         })?;
@@ -143,10 +148,10 @@ impl Store {
         Ok(Size { content, unpacked })
     }
 
-    /// Whether every blob of a variant is in the store.
+    /// Whether every blob of a variant is in the store, with the size that the manifest says.
     pub fn is_complete(&self, manifest: &ImageManifest) -> bool {
-        self.has(manifest.config().digest())
-            && manifest.layers().iter().all(|layer| self.has(layer.digest()))
+        let is_here = |blob| matches!(self.holds(blob), Ok(true));
+        is_here(manifest.config()) && manifest.layers().iter().all(is_here)
     }
 
     /// Calls `visit` for each manifest under `top`, with its content where it is present.
@@ -155,22 +160,17 @@ impl Store {
         top: &Descriptor,
         visit: &mut dyn FnMut(&Descriptor, Option<&ImageManifest>) -> Result<()>,
     ) -> Result<()> {
-        self.walk_nested(top, top, 0, &mut HashSet::new(), visit)
+        self.walk_nested(top, 0, &mut Walk::default(), visit)
     }
 
     fn walk_nested(
         &self,
-        top: &Descriptor,
         descriptor: &Descriptor,
         depth: usize,
-        seen: &mut HashSet<Digest>,
+        walk: &mut Walk,
         visit: &mut dyn FnMut(&Descriptor, Option<&ImageManifest>) -> Result<()>,
     ) -> Result<()> {
-        if depth > NESTING_LIMIT {
-            let digest = top.digest().clone();
-            return Err(Error::NestedTooDeep { digest, limit: NESTING_LIMIT });
-        }
-        if !seen.insert(descriptor.digest().clone()) {
+        if !walk.enter(descriptor, depth)? {
             return Ok(());
         }
         let bytes = match self.read_manifest_bytes(descriptor.digest()) {
@@ -185,6 +185,7 @@ impl Store {
             }
             other => other?,
         };
+        self.check_size(descriptor, bytes.len() as u64)?;
         match document::kind(descriptor.digest(), &bytes)? {
             document::Kind::Manifest => {
                 let manifest = self.parse("image manifest", descriptor.digest(), &bytes)?;
@@ -194,44 +195,57 @@ impl Store {
                 let index: crate::image::ImageIndex =
                     self.parse("image index", descriptor.digest(), &bytes)?;
                 for child in index.manifests() {
-                    self.walk_nested(top, child, depth + 1, seen, visit)?;
+                    self.walk_nested(child, depth + 1, walk, visit)?;
                 }
                 Ok(())
             }
         }
     }
 
-    /// The platform of a manifest; `None` for what is no variant (attestations, signatures).
+    /// The platform of a manifest, and who says so; `None` for what is no variant (attestations, signatures).
     fn platform_of(
         &self,
+        image: &Image,
         descriptor: &Descriptor,
         manifest: Option<&ImageManifest>,
-    ) -> Result<Option<Platform>> {
+    ) -> Result<Option<(Platform, Origin)>> {
         let annotations = descriptor.annotations().as_ref();
         if annotations.is_some_and(|a| a.contains_key(REFERENCE_TYPE)) {
             return Ok(None);
         }
-        let stated = descriptor.platform().as_ref().map(Platform::from);
+        let stated = stated_platform(descriptor);
         if stated.as_ref().is_some_and(|p| p.os == "unknown" && p.architecture == "unknown") {
             return Ok(None);
         }
+        let is_named = stated.as_ref().is_some_and(|platform| !platform.is_unknown());
+        let origin = match is_named || descriptor.digest() == image.id() {
+            true => Origin::Image,
+            false => Origin::Configuration,
+        };
+        let known = |platform| Ok(Some((platform, origin)));
         match manifest {
             Some(manifest) if artifact::is_image(manifest) => {
                 match self.config(manifest) {
-                    Ok(config) => Ok(Some(artifact::platform(stated, &config))),
+                    Ok(config) => known(artifact::platform(stated, &config)),
                     // the configuration of a variant that was not fetched
-                    Err(Error::BlobMissing { .. }) => Ok(stated),
+                    Err(Error::BlobMissing { .. }) => Ok(stated.map(|stated| (stated, origin))),
                     Err(e) => Err(e),
                 }
             }
             Some(_) => Ok(None),
-            None => Ok(stated),
+            None => Ok(stated.map(|stated| (stated, origin))),
         }
     }
 }
 
+/// What an index says of the platform of an entry; nothing is as good as nothing said.
+pub fn stated_platform(descriptor: &Descriptor) -> Option<Platform> {
+    let stated = descriptor.platform().as_ref().map(Platform::from);
+    stated.filter(|platform| !platform.os.is_empty() || !platform.architecture.is_empty())
+}
+
 /// Whether `text`, by which an image was found, is its name rather than its id.
-pub(super) fn is_name_of(text: &str, image: &Image) -> bool {
+fn is_name_of(text: &str, image: &Image) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     let parsed = text.parse::<Reference>().ok();
     image.reference.is_some()

@@ -26,6 +26,9 @@ pub use super::unpack::Error as UnpackError;
 /// More threads than this wait for the same disk.
 const PARALLEL_LAYERS: usize = 4;
 
+/// What overlayfs mounts (Linux: `OVL_MAX_STACK`).
+const LAYER_LIMIT: usize = 500;
+
 impl Store {
     /// Makes all layers of a variant ready, several at a time, and returns their chain ids, bottom first.
     /// Costs one look for each layer that is ready already.
@@ -49,7 +52,7 @@ impl Store {
         }
         prepare();
         let missing = missing(&unpacker);
-        let _hold = self.hold()?;
+        let _hold = self.hold_to_add()?;
         let next = AtomicUsize::new(0);
         let failure = Mutex::new(None);
         let work = || {
@@ -114,6 +117,9 @@ impl Store {
         let layers = manifest.layers();
         if layers.len() != diff_ids.len() {
             return Err(Error::LayerCount { layers: layers.len(), diff_ids: diff_ids.len() });
+        }
+        if layers.len() > LAYER_LIMIT {
+            return Err(Error::TooManyLayers { layers: layers.len(), limit: LAYER_LIMIT });
         }
         let layers = chain_ids(&diff_ids)
             .into_iter()

@@ -11,6 +11,14 @@ const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Lays the store out unless it is: `oci-layout` comes last, so where it is the rest is.
 pub fn ensure(root: &Root) -> Result<()> {
+    match lay_out(root) {
+        // whoever reads finds nothing; whoever writes is told
+        Err(Error::File(e)) if e.is_read_only() => Ok(()),
+        other => other,
+    }
+}
+
+fn lay_out(root: &Root) -> Result<()> {
     if root.oci_layout().exists() {
         return Ok(());
     }

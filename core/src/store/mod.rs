@@ -24,6 +24,7 @@ mod copy;
 pub(crate) mod document;
 mod error;
 mod export;
+mod footprint;
 pub mod gc;
 mod hash;
 mod images;
@@ -33,20 +34,25 @@ mod layout;
 pub mod merged;
 pub mod snapshot;
 mod stage;
+mod sweep;
 mod unpack;
+mod walk;
 mod writer;
 
 pub use building::{BuiltLayer, LayerBuild};
 pub use copy::copy_merged;
+pub use document::parse as parse_document;
 pub use error::Error;
 pub use export::{export, export_changes};
+pub use footprint::Footprint;
 pub use gc::{Removed, Usage, Usages};
 pub use hash::{Hasher, digest_of};
-pub use images::{Image, Size};
+pub use images::{Image, Size, stated_platform};
 pub use layer::{LayerInfo, chain_ids};
 pub use layers::{LayerUnpacker, UnpackError};
 pub use stage::Staged;
 pub use unpack::unpack_archive;
+pub use walk::Walk;
 
 pub use writer::BlobWriter;
 
@@ -81,6 +87,11 @@ impl Store {
     /// has left, less a reserve (see [`LayerUnpacker`]).
     pub fn with_layer_limit(self, bytes: u64) -> Self {
         Self { layer_limit: Some(bytes), ..self }
+    }
+
+    /// How many bytes what is compressed may unpack to here.
+    pub fn room(&self) -> u64 {
+        self.layer_limit.unwrap_or_else(|| crate::compression::room(self.root.data()))
     }
 
     pub fn root(&self) -> &Root {

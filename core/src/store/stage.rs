@@ -18,11 +18,7 @@ pub struct Staged {
 impl Store {
     /// Begins a blob of unknown digest.
     pub fn stage(&self) -> Result<Staged> {
-        let incoming = self.root.incoming();
-        let file = tempfile::Builder::new()
-            .prefix(".tmp-")
-            .tempfile_in(&incoming)
-            .at("create a temporary file in", &incoming)?;
+        let file = self.temporary()?;
         Ok(Staged { file, hasher: Hasher::sha256(), size: 0, store: self.clone() })
     }
 }

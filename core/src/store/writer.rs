@@ -94,7 +94,7 @@ impl BlobWriter {
     /// Verifies size and digest, and gives the blob its name; it is on disk when this returns. Content that
     /// turns out wrong is removed; content that is short is kept for the next attempt.
     pub fn commit(mut self) -> Result<()> {
-        let Some(partial) = self.partial.take() else { return Ok(()) };
+        let partial = self.partial.take();
         if let Some(size) = self.size
             && self.offset != size
         {
@@ -104,6 +104,8 @@ impl BlobWriter {
                 found: self.offset,
             });
         }
+        // somebody else's, verified by them
+        let Some(partial) = partial else { return Ok(()) };
         let found = partial.hasher.clone().finish();
         if found != self.expected {
             fsx::remove_file(&partial.path)?;

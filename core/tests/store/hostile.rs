@@ -295,9 +295,8 @@ fn broken_and_unknown_compression_is_refused() {
         let error = fixture.refused(blob.to_vec());
         assert!(matches!(error, UnpackError::Read(_) | UnpackError::Damaged(_)), "{error}");
     }
-    for (start, name) in [(&b"BZh91AY&SY"[..], "bzip2"), (b"\xfd7zXZ\0", "xz")] {
-        let error = fixture.refused(start.to_vec());
-        assert!(matches!(error, UnpackError::Compression(n) if n == name));
+    for start in [&b"BZh91AY&SY"[..], b"\xfd7zXZ\0"] {
+        assert!(matches!(fixture.refused(start.to_vec()), UnpackError::Read(_)));
     }
 }
 

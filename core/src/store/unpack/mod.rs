@@ -32,8 +32,6 @@ use std::path::Path;
 pub enum Error {
     #[error("cannot read its content")]
     Read(#[source] io::Error),
-    #[error("it is compressed with {0}; gzip and zstd can be read")]
-    Compression(&'static str),
     #[error("the digest algorithm {0} is not supported")]
     DigestAlgorithm(String),
     #[error("the archive is damaged: {0}")]
@@ -66,7 +64,6 @@ impl Hint for Error {
                 "the limit is what the disk has left, unless one was set: free some space or raise it"
                     .into(),
             ),
-            Self::Compression(_) => Some("convert the image with 'skopeo copy'".into()),
             _ => None,
         }
     }
@@ -183,10 +180,7 @@ fn open(into: &Path, options: &Options) -> Result<Tree, Error> {
     })
 }
 
-/// A decompression bomb must not fill the disk: a twentieth of what is left stays free.
+/// A decompression bomb must not fill the disk.
 fn limit(into: &Path, options: &Options) -> u64 {
-    options.limit.unwrap_or_else(|| {
-        let available = sys::available_space(into).unwrap_or(u64::MAX);
-        available - available / 20
-    })
+    options.limit.unwrap_or_else(|| crate::compression::room(into))
 }

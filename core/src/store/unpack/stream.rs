@@ -2,35 +2,17 @@
 //! so that this and the making of files overlap.
 
 use super::Error;
+use crate::compression::decompress;
 use crate::image::Digest;
 use crate::store::Hasher;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 const CHUNK: usize = 1 << 18;
 /// Chunks on their way: 2 MiB for each layer that is being unpacked.
 const CHUNKS: usize = 8;
-
-/// How a blob is compressed, by its first bytes: media types are wrong too often (Docker looks as well).
-fn decompress(blob: File) -> Result<Box<dyn Read + Send>, Error> {
-    let mut input = BufReader::with_capacity(CHUNK, blob);
-    let start = input.fill_buf().map_err(Error::Read)?;
-    Ok(match start {
-        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
-        // a zstd frame, or a skippable one (eStargz and zstd:chunked write those)
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            let mut decoder = zstd::Decoder::with_buffer(input).map_err(Error::Read)?;
-            // what `zstd --long=27` and `--ultra` need, and no more memory than that
-            decoder.window_log_max(27).map_err(Error::Read)?;
-            Box::new(decoder)
-        }
-        [b'B', b'Z', b'h', ..] => return Err(Error::Compression("bzip2")),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => return Err(Error::Compression("xz")),
-        _ => Box::new(input),
-    })
-}
 
 /// Runs `consume` over the archive in `blob`, and returns its result with the digest of all that was in the
 /// archive, made by the algorithm that `expected` uses.
@@ -42,7 +24,8 @@ pub fn with_archive<T>(
 ) -> Result<(T, Digest), Error> {
     let mut hasher = Hasher::like(expected)
         .map_err(|_| Error::DigestAlgorithm(expected.algorithm().to_string()))?;
-    let input = decompress(blob)?;
+    // the limit is kept below, for what is not compressed as well
+    let input = decompress(blob, u64::MAX).map_err(Error::Read)?;
     let (sender, receiver) = sync_channel(CHUNKS);
     let (spare_sender, spare) = sync_channel(CHUNKS + 1);
     thread::scope(|scope| {
@@ -61,7 +44,7 @@ pub fn with_archive<T>(
 
 /// Ends at the end of the input, at an error (which it sends), or when nobody listens any more.
 fn produce(
-    mut input: Box<dyn Read + Send>,
+    mut input: impl Read,
     hasher: &mut Hasher,
     limit: u64,
     chunks: &SyncSender<io::Result<Vec<u8>>>,

@@ -178,7 +178,11 @@ pub(crate) fn remove_at(parent: BorrowedFd, name: &CStr) -> Result<(), Errno> {
         Err(Errno::NOENT) => return Ok(()),
         other => return other,
     }
-    let directory = open_for_removal(parent, name)?;
+    let directory = match open_for_removal(parent, name) {
+        // somebody else removes it as well
+        Err(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
     // names are collected first: some file systems skip entries when others are removed while reading
     loop {
         let mut names = Vec::new();
