@@ -7,5 +7,7 @@ use rustls::crypto::ring;
 pub fn client() -> reqwest::ClientBuilder {
     // whoever came first has installed the same
     let _ = ring::default_provider().install_default();
-    reqwest::Client::builder().user_agent(concat!("knarr/", env!("CARGO_PKG_VERSION")))
+    reqwest::Client::builder()
+        .user_agent(concat!("knarr/", env!("CARGO_PKG_VERSION")))
+        .dns_resolver(std::sync::Arc::new(crate::lookup::System))
 }

@@ -6,13 +6,13 @@ use oci_spec::image::PlatformBuilder;
 use serde::Serialize;
 use serde_json::Value;
 
-/// The descriptor of a manifest in the store, with its platform, as an index holds it.
+/// The descriptor of a manifest in the store, with its platform where that is known, as an index holds it.
 pub fn descriptor(store: &Store, manifest: &Digest) -> store::Result<Descriptor> {
     let document = store.manifest(manifest)?;
     let platform = store.config(&document)?.platform();
     let media_type = document.media_type().clone().unwrap_or(MediaType::ImageManifest);
     let mut descriptor = Descriptor::new(media_type, store.blob_size(manifest)?, manifest.clone());
-    descriptor.set_platform(Some(to_oci(&platform)));
+    descriptor.set_platform(Some(to_oci(&platform)).filter(|_| !platform.is_unknown()));
     Ok(descriptor)
 }
 

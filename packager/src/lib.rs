@@ -10,6 +10,7 @@ mod epoch;
 pub mod fuzz;
 mod http;
 pub mod index;
+mod lookup;
 pub mod package;
 pub mod progress;
 pub mod registry;

@@ -40,6 +40,11 @@ pub trait Progress: Sync {
 
     /// One line about the whole: `Digest: sha256:…`.
     fn status(&self, text: &str);
+
+    /// Something that goes on otherwise than somebody may expect; told also where nothing else is.
+    fn warning(&self, text: &str) {
+        self.status(&format!("warning: {text}"));
+    }
 }
 
 /// Listens to nothing.

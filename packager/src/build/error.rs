@@ -78,8 +78,8 @@ pub enum Error {
     Secret { id: String, source: io::Error },
     #[error("no agent {id:?} was given")]
     NoAgent { id: String },
-    #[error("cannot download {url}")]
-    Download { url: String, source: reqwest::Error },
+    #[error("cannot download {url}: {reason}")]
+    Download { url: String, reason: String },
     #[error("{url} answered {status}")]
     Status { url: String, status: u16 },
     #[error("{what} should have the checksum {expected} and has {found}")]

@@ -55,13 +55,21 @@ impl Finder<'_> {
             registry::ensure_with(self.store, reference, policy, &pull, config, &progress)
                 .map_err(|e| Error::Pull { reference: reference.to_owned(), source: e.into() })?;
         let manifest = self.store.manifest(&ensured.choice.variant.manifest)?;
-        let config = self.store.config(&manifest)?;
+        let mut config = self.store.config(&manifest)?;
+        let chosen = ensured.choice.variant.platform;
+        if ensured.choice.assumed {
+            progress.warning(&format!(
+                "{reference} does not say what platform it is for, and is taken for {chosen}"
+            ));
+            (config.os, config.architecture) = (chosen.os.clone(), chosen.architecture.clone());
+            config.variant.clone_from(&chosen.variant);
+        }
         Ok(BaseImage {
             reference: reference.to_owned(),
             digest: ensured.image.id().clone(),
             manifest: ensured.choice.variant.manifest,
             config,
-            platform: ensured.choice.variant.platform,
+            platform: chosen,
         })
     }
 }

@@ -106,7 +106,10 @@ impl Downloads {
         cancellation: &Cancellation,
         progress: &dyn Fn(u64, Option<u64>),
     ) -> Result<Download, Error> {
-        let failed = |source| Error::Download { url: url.to_owned(), source };
+        let failed = |source: reqwest::Error| {
+            let reason = crate::lookup::innermost(&source).to_string();
+            Error::Download { url: url.to_owned(), reason }
+        };
         let client = crate::http::client()
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)

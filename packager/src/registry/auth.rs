@@ -4,11 +4,12 @@
 use super::Error;
 use super::challenge::{self, Challenge};
 use super::credentials::Credential;
-use super::session::Session;
+use super::follow::Reached;
+use super::session::{Call, Session};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
 const CLIENT_ID: &str = "knarr";
@@ -20,9 +21,17 @@ pub(super) async fn answer(
     session: &Session<'_>,
     headers: &HeaderMap,
 ) -> Result<Authorization, Error> {
-    let credential = session.config.credentials.get(session.credential_key())?;
-    let value = answer_with(session, headers, credential.as_ref(), &session.scopes()).await?;
-    Ok(Authorization { value, identified: credential.is_some() })
+    // what is wrong with the file or a helper was said before ([`Config::complaints`]): whoever cannot prove who they
+    // are may still be let in as anybody
+    let (credential, complaint) = match session.config.credentials.get(session.credential_key()) {
+        Ok(credential) => (credential, None),
+        Err(complaint) => (None, Some(complaint)),
+    };
+    let value = answer_with(session, headers, credential.as_ref(), &session.scopes()).await;
+    match (value, complaint) {
+        (Err(Error::Denied { .. }), Some(complaint)) => Err(complaint.into()),
+        (value, _) => Ok(Authorization { value: value?, identified: credential.is_some() }),
+    }
 }
 
 /// What a session proves to its registry.
@@ -62,8 +71,7 @@ pub(super) async fn answer_with(
                 return bearer(session, &token);
             }
             (Challenge::Basic, Some(Credential::Password { user, password })) => {
-                let encoded = STANDARD.encode(format!("{user}:{password}"));
-                return secret(session, &format!("Basic {encoded}"));
+                return basic(session, user, password);
             }
             _ => {}
         }
@@ -94,7 +102,8 @@ async fn token(
     if url.scheme() != "https" && !session.is_plain_http() {
         return Err(unusable(format!("its token server {realm} is reached by plain HTTP")));
     }
-    let request = match credential {
+    let mut proof = None;
+    let call = match credential {
         Some(Credential::IdentityToken(token)) => {
             let mut form = vec![
                 ("grant_type", "refresh_token".to_owned()),
@@ -103,11 +112,9 @@ async fn token(
                 ("scope", scopes.join(" ")),
             ];
             form.extend(service.map(|s| ("service", s.to_owned())));
-            session
-                .http
-                .post(url)
+            Call::new(Method::POST, url)
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(encode(&form))
+                .body(encode(&form).into())
         }
         _ => {
             {
@@ -122,15 +129,13 @@ async fn token(
                     query.append_pair("account", user).append_pair("client_id", CLIENT_ID);
                 }
             }
-            match credential {
-                Some(Credential::Password { user, password }) => {
-                    session.http.get(url).basic_auth(user, Some(password))
-                }
-                _ => session.http.get(url),
+            if let Some(Credential::Password { user, password }) = credential {
+                proof = Some(basic(session, user, password)?);
             }
+            Call::new(Method::GET, url)
         }
     };
-    let response = send(session, request).await?;
+    let response = send(session, &call, proof.as_ref()).await?;
     if matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST
@@ -151,18 +156,16 @@ async fn token(
 /// Token servers fail like registries do, and are tried again like them.
 async fn send(
     session: &Session<'_>,
-    request: reqwest::RequestBuilder,
+    call: &Call,
+    proof: Option<&HeaderValue>,
 ) -> Result<reqwest::Response, Error> {
     let mut attempt = 1;
     loop {
-        let Some(copy) = request.try_clone() else {
-            return session.send(request).await; // a streamed body; ours are not
-        };
-        let error = match session.send(copy).await {
-            Ok(response) if response.status().is_server_error() => {
+        let error = match session.follow(call, proof).await {
+            Ok(Reached { response, .. }) if response.status().is_server_error() => {
                 session.refusal(response, "access token").await
             }
-            Ok(response) => return Ok(response),
+            Ok(Reached { response, .. }) => return Ok(response),
             Err(error) => error,
         };
         if !error.is_transient() || attempt >= session.timing().attempts {
@@ -186,6 +189,11 @@ fn denied(session: &Session<'_>, authenticated: bool, message: String) -> Error 
         authenticated,
         message,
     }
+}
+
+fn basic(session: &Session<'_>, user: &str, password: &str) -> Result<HeaderValue, Error> {
+    let encoded = STANDARD.encode(format!("{user}:{password}"));
+    secret(session, &format!("Basic {encoded}"))
 }
 
 fn bearer(session: &Session<'_>, token: &str) -> Result<HeaderValue, Error> {

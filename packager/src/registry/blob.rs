@@ -2,6 +2,7 @@
 //! "Pulling blobs", "Pushing blobs").
 
 use super::Error;
+use super::follow::location;
 use super::session::{Call, Session};
 use crate::progress::{LayerEvent, Progress};
 use bytes::Bytes;
@@ -241,9 +242,9 @@ async fn upload(
         (StatusCode::ACCEPTED, _) => {}
         _ => return Err(session.refusal(response, &what).await),
     }
-    let location = response.headers().get(header::LOCATION).and_then(|v| v.to_str().ok());
-    let location = location.ok_or_else(|| session.protocol("an upload without a location"))?;
-    let mut url = session.resolve(&start, location)?;
+    let target = location(response.headers())
+        .ok_or_else(|| session.protocol("an upload without a location"))?;
+    let mut url = session.resolve(&start, target)?;
     url.query_pairs_mut().append_pair("digest", digest.as_ref());
 
     let file = store.open_blob(digest).map_err(|e| session.store(e))?;
@@ -252,7 +253,7 @@ async fn upload(
         .header(header::CONTENT_LENGTH, &descriptor.size().to_string());
     let sent = Arc::new(AtomicU64::new(0));
     let body = reqwest::Body::wrap_stream(read(file, sent.clone()));
-    let put = session.request(&call).body(body).send();
+    let put = session.request(&call, session.proof(&call.url).as_ref()).body(body).send();
     let response = watch(session, put, &sent, |done| {
         progress.layer(digest, LayerEvent::Pushing { done, total: descriptor.size() });
     })

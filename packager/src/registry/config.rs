@@ -26,6 +26,7 @@ use std::time::Duration;
 pub struct Config {
     pub(super) credentials: CredentialStore,
     registries: Registries,
+    file: Option<PathBuf>,
     pub timing: Timing,
 }
 
@@ -115,7 +116,25 @@ impl Config {
         };
         let docker = variable("DOCKER_CONFIG").or_else(|| Some(home?.join(".docker")));
         let credentials = CredentialStore::new(docker.map(|d| d.join("config.json")));
-        Ok(Self { credentials, registries, timing: Timing::default() })
+        Ok(Self { credentials, registries, file: path, timing: Timing::default() })
+    }
+
+    /// Where `registries.json` is or would be.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.file.clone()
+    }
+
+    /// What keeps the credentials for a registry and its mirrors from being read, a sentence each: whoever works
+    /// without them is to be told. Asks the credential helper where there is one; its answer is kept.
+    pub fn complaints(&self, registry: &str) -> Vec<String> {
+        let mirrors = self.mirrors(registry).into_iter().map(|mirror| mirror.host);
+        let mut complaints: Vec<String> = mirrors
+            .chain([registry.to_owned()])
+            .filter_map(|key| self.credentials.get(&key).err())
+            .map(|error| sentence(&error))
+            .collect();
+        complaints.dedup();
+        complaints
     }
 
     /// The servers to pull from before the registry itself.
@@ -135,6 +154,21 @@ impl Config {
         let listed = self.registries.insecure.iter().any(|entry| entry == host);
         let loopback = is_loopback(host);
         Endpoint { host: host.to_owned(), plain_http: listed || loopback, loopback }
+    }
+}
+
+/// An error with its causes and what helps against it, in one line.
+fn sentence(error: &super::credentials::Error) -> String {
+    use knarr_core::hint::Hint;
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
     }
 }
 

@@ -5,7 +5,7 @@ use super::session::{Access, DOCUMENT_LIMIT, Session};
 use super::{Error, blob, manifest};
 use crate::progress::Progress;
 use knarr_core::image::{Descriptor, Reference, media_type};
-use knarr_core::store::Store;
+use knarr_core::store::{Store, Walk};
 
 /// Fetches what a reference names, the manifests of an index with it, and their configurations: no layers. Nothing is
 /// tagged; the caller has a [`Store::hold`].
@@ -28,7 +28,13 @@ pub(crate) fn fetch_documents(
         let mut manifests = vec![top.clone()];
         if media_type::is_index(top.media_type().as_ref()) {
             let index = store.index(top.digest()).map_err(|e| session.store(e))?;
-            manifests = index.manifests().clone();
+            let mut walk = Walk::default();
+            manifests.clear();
+            for child in index.manifests() {
+                if walk.enter(child, 1).map_err(|e| session.store(e))? {
+                    manifests.push(child.clone());
+                }
+            }
             for child in &manifests {
                 manifest::fetch_into(&session, store, child).await?;
             }

@@ -9,8 +9,10 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use knarr_core::fsx::{self, Durability};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What proves to a registry who asks.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,8 +50,8 @@ pub enum Error {
     Undecodable { path: PathBuf, registry: String },
     #[error("neither DOCKER_CONFIG nor HOME says where to keep credentials")]
     NoHome,
-    #[error(transparent)]
-    Helper(#[from] helper::Error),
+    #[error("cannot use the credential helper that {} names", path.display())]
+    Helper { path: PathBuf, source: helper::Error },
 }
 
 impl knarr_core::hint::Hint for Error {
@@ -58,7 +60,7 @@ impl knarr_core::hint::Hint for Error {
             Self::Undecodable { registry, .. } => {
                 Some(format!("run 'knarr login {registry}' to write them anew"))
             }
-            Self::Helper(e) => e.hint(),
+            Self::Helper { source, .. } => source.hint(),
             _ => None,
         }
     }
@@ -67,24 +69,40 @@ impl knarr_core::hint::Hint for Error {
 /// The key under which Docker keeps Docker Hub's credentials.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// Docker's `config.json`, read anew at every use.
+/// Docker's `config.json`, read anew at every use; what was found for a registry is remembered.
 #[derive(Debug, Clone)]
 pub(super) struct CredentialStore {
     path: Option<PathBuf>,
+    /// A helper may ask its user, who answers once. Shared by copies.
+    found: Arc<Mutex<HashMap<String, Option<Credential>>>>,
 }
 
 impl CredentialStore {
     pub fn new(path: Option<PathBuf>) -> Self {
-        Self { path }
+        Self { path, found: Arc::default() }
+    }
+
+    fn found(&self) -> MutexGuard<'_, HashMap<String, Option<Credential>>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The credentials for a registry: from its helper, the file, or the default helper, as Docker looks.
     pub fn get(&self, registry: &str) -> Result<Option<Credential>, Error> {
+        if let Some(known) = self.found().get(registry) {
+            return Ok(known.clone());
+        }
+        let found = self.look(registry)?;
+        self.found().insert(registry.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    fn look(&self, registry: &str) -> Result<Option<Credential>, Error> {
         let Some(path) = &self.path else { return Ok(None) };
         let Some(document) = read(path)? else { return Ok(None) };
         let key = server_key(registry);
         if let Some(helper) = document.helper_of(registry) {
-            return Ok(helper.get(key)?);
+            let failed = |source| Error::Helper { path: path.clone(), source };
+            return helper.get(key).map_err(failed);
         }
         let Some(entry) = document.entry(registry)? else { return Ok(None) };
         decode(entry)
@@ -96,6 +114,8 @@ impl CredentialStore {
     /// The file is replaced atomically, but two logins at the same moment may lose one of them.
     pub fn store(&self, registry: &str, credential: &Credential) -> Result<(), Error> {
         let path = self.path.as_ref().ok_or(Error::NoHome)?;
+        self.found().remove(registry);
+        let failed = |source| Error::Helper { path: path.clone(), source };
         let mut document = read(path)?.unwrap_or_else(|| Document::empty(path));
         let key = server_key(registry);
         let helper = document.helper_of(registry);
@@ -117,7 +137,7 @@ impl CredentialStore {
             }
         };
         if let Some(helper) = helper {
-            helper.store(key, credential)?;
+            helper.store(key, credential).map_err(failed)?;
         }
         // with a helper, an empty entry remembers that somebody is logged in, as Docker does
         document.auths_mut()?.insert(key.to_owned(), Value::Object(entry));
@@ -127,13 +147,15 @@ impl CredentialStore {
     /// Forgets the credentials of a registry; whether there were any.
     pub fn erase(&self, registry: &str) -> Result<bool, Error> {
         let Some(path) = &self.path else { return Ok(false) };
+        self.found().remove(registry);
+        let failed = |source| Error::Helper { path: path.clone(), source };
         let Some(mut document) = read(path)? else { return Ok(false) };
         let mut erased = false;
         if let Some(helper) = document.helper_of(registry) {
             let key = server_key(registry);
-            erased = helper.get(key)?.is_some();
+            erased = helper.get(key).map_err(failed)?.is_some();
             if erased {
-                helper.erase(key)?;
+                helper.erase(key).map_err(failed)?;
             }
         }
         if document.fields.contains_key("auths") {

@@ -4,18 +4,22 @@ use knarr_core::image::variant::NoVariant;
 use knarr_core::image::{Digest, Platform};
 use knarr_core::store;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What went wrong between Knarr and a registry. `registry` is the name in the reference (`docker.io`),
 /// `reference` the image that was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot reach the registry {registry} for {reference}")]
-    Unreachable { registry: String, reference: String, plain_http: bool, source: reqwest::Error },
+    #[error("cannot look up {host}; is there a network?")]
+    UnknownHost { host: String },
+    /// `list`: where a registry that speaks plain HTTP is to be listed, if it was spoken to by TLS.
+    #[error("cannot reach the registry {registry} for {reference}: {reason}")]
+    Unreachable { registry: String, reference: String, list: Option<PathBuf>, reason: String },
     #[error("the registry {registry} was silent for {} ({reference})", seconds(.after))]
     Timeout { registry: String, reference: String, after: Duration },
-    #[error("the connection to the registry {registry} broke ({reference})")]
-    Broken { registry: String, reference: String, source: reqwest::Error },
+    #[error("the connection to the registry {registry} broke ({reference}): {reason}")]
+    Broken { registry: String, reference: String, reason: String },
     #[error("the registry {registry} has no {what} of {reference}")]
     NotFound { registry: String, reference: String, what: String },
     #[error("the registry {registry} denies access to {reference}{}", detail(.message))]
@@ -105,9 +109,10 @@ impl Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Unreachable { registry, plain_http: false, .. } => format!(
+            Self::Unreachable { registry, list: Some(list), .. } => format!(
                 "check the name and the network; if {registry} speaks plain HTTP, list it under \
-                 \"insecure\" in registries.json"
+                 \"insecure\" in {}",
+                list.display()
             ),
             Self::Unreachable { .. } => {
                 "check the name, the port, and that the registry runs".into()

@@ -3,10 +3,11 @@
 use super::auth;
 use super::config::Config;
 use super::credentials::Credential;
+use super::follow::Reached;
 use super::session::{Access, Call, Session};
 use super::{Error, credentials};
 use knarr_core::image::Reference;
-use reqwest::{Method, StatusCode, header};
+use reqwest::{Method, StatusCode};
 
 /// Asks the registry whether it takes the credentials, and keeps them where Docker does.
 pub fn login(config: &Config, registry: &str, user: &str, password: &str) -> Result<(), Error> {
@@ -48,8 +49,8 @@ async fn verify(config: &Config, registry: &str, credential: &Credential) -> Res
     let session = Session::new(config, endpoint, &reference, Access::Pull)?;
     let url = session.url("")?.join("/v2/").map_err(|e| session.protocol(e.to_string()))?;
     let call = Call::new(Method::GET, url);
-    let response = session.send(session.request(&call)).await?;
-    if response.status() != StatusCode::UNAUTHORIZED {
+    let Reached { response, at_home } = session.follow(&call, None).await?;
+    if response.status() != StatusCode::UNAUTHORIZED || !at_home {
         // a registry for everybody takes any credentials
         return check(&session, response).await;
     }
@@ -58,9 +59,7 @@ async fn verify(config: &Config, registry: &str, credential: &Credential) -> Res
         Error::Denied { registry, .. } => Error::WrongCredentials { registry },
         other => other,
     })?;
-    let request = session.request(&call).header(header::AUTHORIZATION, proof);
-    let response = session.send(request).await?;
-    check(&session, response).await
+    check(&session, session.follow(&call, Some(&proof)).await?.response).await
 }
 
 async fn check(session: &Session<'_>, response: reqwest::Response) -> Result<(), Error> {

@@ -68,7 +68,7 @@ pub(super) async fn fetch_into(
     store: &Store,
     descriptor: &Descriptor,
 ) -> Result<(), Error> {
-    if store.has(descriptor.digest()) {
+    if store.holds(descriptor).map_err(|e| session.store(e))? {
         return Ok(());
     }
     if descriptor.size() > DOCUMENT_LIMIT {

@@ -19,6 +19,7 @@ mod content;
 pub mod credentials;
 mod ensure;
 mod error;
+mod follow;
 pub mod helper;
 mod login;
 mod manifest;

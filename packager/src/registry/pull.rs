@@ -5,9 +5,10 @@ use super::session::{Access, DOCUMENT_LIMIT, Session};
 use super::transfer::{Job, download};
 use super::{Error, blob, manifest};
 use crate::progress::{Progress, Silent};
-use knarr_core::image::variant::{NoVariant, Runnable, Variant, choose};
+use knarr_core::image::variant::{NoVariant, Runnable, Variant, choose, nearest};
 use knarr_core::image::{Descriptor, Digest, Platform, Reference, media_type};
-use knarr_core::store::{self, Image, LayerUnpacker, Store};
+use knarr_core::store::{self, Image, LayerUnpacker, Store, Walk};
+use std::collections::HashMap;
 
 /// Which variants of an image to pull.
 #[derive(Debug, Clone)]
@@ -52,8 +53,9 @@ pub(super) fn pull_for(
     progress: &dyn Progress,
 ) -> Result<Image, Error> {
     let keep = |source| Error::Store { reference: reference.familiar(), source };
+    config.complaints(reference.domain()).iter().for_each(|text| progress.warning(text));
     // nothing refers to what arrives until the tag is written
-    let _hold = store.hold().map_err(keep)?;
+    let _hold = store.hold_to_add().map_err(keep)?;
     let runtime = super::runtime()?;
     let mirrors = config.mirrors(reference.domain());
     let own = config.endpoint(reference.domain());
@@ -100,6 +102,8 @@ fn finish(
 struct Plan {
     image: Image,
     jobs: Vec<Job>,
+    /// Where the job for a content is.
+    places: HashMap<Digest, usize>,
     unpackers: Vec<LayerUnpacker>,
 }
 
@@ -117,15 +121,17 @@ impl Resolver<'_> {
         let keep = |source| self.session.store(source);
         let descriptor = self.runtime.block_on(self.top(reference))?;
         let image = Image { reference: Some(reference.clone()), descriptor };
-        let mut manifests = Vec::new();
-        self.runtime.block_on(self.gather(&image.descriptor, &mut manifests, 0))?;
+        let (mut walk, mut manifests) = (Walk::default(), Vec::new());
+        let top = &image.descriptor;
+        self.runtime.block_on(self.gather(top, 0, &mut walk, &mut manifests))?;
 
         let variants = self.store.variants(&image).map_err(keep)?;
         let wanted = self
             .select(&variants)
             .map_err(|source| Error::NoVariant { reference: reference.familiar(), source })?;
         let run = choose(&variants, self.options.platform.as_ref(), &self.options.runnable).ok();
-        let mut plan = Plan { image, jobs: Vec::new(), unpackers: Vec::new() };
+        let mut plan =
+            Plan { image, jobs: Vec::new(), places: HashMap::new(), unpackers: Vec::new() };
         for descriptor in &manifests {
             let digest = descriptor.digest();
             if wanted.as_ref().is_some_and(|wanted| wanted != digest) {
@@ -149,13 +155,8 @@ impl Resolver<'_> {
         }
         match (platform, self.purpose) {
             (Some(requested), Purpose::Keep) => {
-                let exact = variants.iter().find(|v| v.platform == *requested);
-                let found =
-                    exact.or_else(|| variants.iter().find(|v| v.platform.satisfies(requested)));
-                let variant = found.ok_or_else(|| NoVariant::NotInImage {
-                    requested: requested.clone(),
-                    available: variants.iter().map(|v| v.platform.clone()).collect(),
-                })?;
+                let variant = nearest(variants, requested)
+                    .ok_or_else(|| NoVariant::not_in(variants, requested))?;
                 Ok(Some(variant.manifest.clone()))
             }
             _ => choose(variants, platform.as_ref(), runnable).map(|c| Some(c.variant.manifest)),
@@ -178,23 +179,23 @@ impl Resolver<'_> {
     async fn gather(
         &self,
         descriptor: &Descriptor,
-        manifests: &mut Vec<Descriptor>,
         depth: usize,
+        walk: &mut Walk,
+        manifests: &mut Vec<Descriptor>,
     ) -> Result<(), Error> {
-        const NESTING_LIMIT: usize = 4; // the store's
-        if media_type::is_index(descriptor.media_type().as_ref()) && depth <= NESTING_LIMIT {
+        let keep = |source| self.session.store(source);
+        if !walk.enter(descriptor, depth).map_err(keep)? {
+            return Ok(());
+        }
+        if media_type::is_index(descriptor.media_type().as_ref()) {
             manifest::fetch_into(self.session, self.store, descriptor).await?;
-            let index = self.store.index(descriptor.digest()).map_err(|e| self.session.store(e))?;
-            for child in index.manifests() {
-                Box::pin(self.gather(child, manifests, depth + 1)).await?;
+            for child in self.store.index(descriptor.digest()).map_err(keep)?.manifests() {
+                Box::pin(self.gather(child, depth + 1, walk, manifests)).await?;
             }
             return Ok(());
         }
-        if manifests.iter().any(|known| known.digest() == descriptor.digest()) {
-            return Ok(());
-        }
         manifests.push(descriptor.clone());
-        if descriptor.platform().is_none() {
+        if store::stated_platform(descriptor).is_none_or(|platform| platform.is_unknown()) {
             manifest::fetch_into(self.session, self.store, descriptor).await?;
             self.configuration(descriptor.digest()).await?;
         }
@@ -205,7 +206,7 @@ impl Resolver<'_> {
     async fn configuration(&self, manifest: &Digest) -> Result<(), Error> {
         let manifest = self.store.manifest(manifest).map_err(|e| self.session.store(e))?;
         let config = manifest.config();
-        if self.store.has(config.digest()) {
+        if self.store.holds(config).map_err(|e| self.session.store(e))? {
             return Ok(());
         }
         if config.size() > DOCUMENT_LIMIT {
@@ -224,14 +225,14 @@ impl Plan {
             self.unpackers.push(store.unpacker(&manifest, &config)?);
         }
         for (at, layer) in manifest.layers().iter().enumerate() {
+            store.holds(layer)?;
             let unpack = unpack.then(|| (self.unpackers.len() - 1, at));
-            match self.jobs.iter_mut().find(|job| job.descriptor.digest() == layer.digest()) {
-                // the same content twice, an empty layer for example, is one download
-                Some(job) => job.unpack.extend(unpack),
-                None => self
-                    .jobs
-                    .push(Job { descriptor: layer.clone(), unpack: unpack.into_iter().collect() }),
+            // the same content twice, an empty layer for example, is one download
+            let job = *self.places.entry(layer.digest().clone()).or_insert(self.jobs.len());
+            if job == self.jobs.len() {
+                self.jobs.push(Job { descriptor: layer.clone(), unpack: Vec::new() });
             }
+            self.jobs[job].unpack.extend(unpack);
         }
         Ok(())
     }

@@ -5,8 +5,9 @@ use super::session::{Access, Session};
 use super::transfer::{Upload, upload};
 use super::{Error, manifest};
 use crate::progress::Progress;
+use knarr_core::image::variant::{NoVariant, nearest};
 use knarr_core::image::{Descriptor, Digest, Platform, Reference, media_type};
-use knarr_core::store::{self, Image, Store};
+use knarr_core::store::{self, Image, Store, Walk};
 use std::collections::{HashMap, HashSet};
 
 /// What to push of an image.
@@ -42,10 +43,11 @@ pub(crate) fn push_descriptor(
     progress: &dyn Progress,
 ) -> Result<Descriptor, Error> {
     let keep = |source| Error::Store { reference: reference.familiar(), source };
+    config.complaints(reference.domain()).iter().for_each(|text| progress.warning(text));
     let sources = Sources::of(store, reference).map_err(keep)?;
 
     let mut plan = Plan::default();
-    plan.add(store, &top, &sources).map_err(keep)?;
+    plan.add(store, &top, 0, &mut Walk::default(), &sources).map_err(keep)?;
 
     let runtime = super::runtime()?;
     let endpoint = config.endpoint(reference.domain());
@@ -91,14 +93,9 @@ fn top(
     let keep = |source| Error::Store { reference: reference.familiar(), source };
     let Some(requested) = &options.platform else { return Ok(image.descriptor.clone()) };
     let variants = store.variants(image).map_err(keep)?;
-    let exact = variants.iter().find(|v| v.platform == *requested);
-    let found = exact.or_else(|| variants.iter().find(|v| v.platform.satisfies(requested)));
-    let variant = found.ok_or_else(|| Error::NoVariant {
+    let variant = nearest(&variants, requested).ok_or_else(|| Error::NoVariant {
         reference: reference.familiar(),
-        source: knarr_core::image::variant::NoVariant::NotInImage {
-            requested: requested.clone(),
-            available: variants.iter().map(|v| v.platform.clone()).collect(),
-        },
+        source: NoVariant::not_in(&variants, requested),
     })?;
     if !variant.present {
         let platforms = vec![variant.platform.clone()];
@@ -114,6 +111,7 @@ struct Plan {
     documents: Vec<Descriptor>,
     /// Manifests that the store lacks, which may be in the registry already.
     absent: Vec<Descriptor>,
+    /// Whose blobs are among the above.
     seen: HashSet<Digest>,
 }
 
@@ -130,18 +128,20 @@ impl Plan {
         &mut self,
         store: &Store,
         descriptor: &Descriptor,
+        depth: usize,
+        walk: &mut Walk,
         sources: &Sources,
     ) -> store::Result<()> {
-        if !self.seen.insert(descriptor.digest().clone()) {
+        if !walk.enter(descriptor, depth)? {
             return Ok(());
         }
-        if !store.has(descriptor.digest()) {
+        if !store.holds(descriptor)? {
             self.absent.push(descriptor.clone());
             return Ok(());
         }
         if media_type::is_index(descriptor.media_type().as_ref()) {
             for child in store.index(descriptor.digest())?.manifests() {
-                self.add(store, child, sources)?;
+                self.add(store, child, depth + 1, walk, sources)?;
             }
             self.documents.push(descriptor.clone());
             return Ok(());

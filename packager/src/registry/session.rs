@@ -1,11 +1,13 @@
 //! Requests to one repository of one registry: authentication, timeouts, retries (OCI distribution-spec).
 //!
 //! Credentials go to the registry itself and to the token server that it names, to nobody else: neither to
-//! where a download is redirected nor to an upload location on another host (CVE-2020-15157).
+//! where a request is redirected ([`super::follow`]), whatever that answers, nor to an upload location on another
+//! host (CVE-2020-15157).
 
 use super::Error;
 use super::auth::{self, Authorization};
 use super::config::{Config, Endpoint, Timing};
+use crate::lookup;
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url, redirect};
@@ -68,19 +70,9 @@ impl Call {
 /// One pool of connections. `HTTP_PROXY` and its like are honoured, except for this machine itself (as Go
 /// does).
 fn http_client(timing: &Timing, loopback: bool) -> Result<reqwest::Client, Error> {
-    let no_downgrade = redirect::Policy::custom(|attempt| {
-        let from_tls = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-        if from_tls && attempt.url().scheme() != "https" {
-            return attempt.error("redirected from https to plain http");
-        }
-        if attempt.previous().len() > 10 {
-            return attempt.error("too many redirects");
-        }
-        attempt.follow()
-    });
-    let builder = crate::http::client();
+    let builder = crate::http::client().redirect(redirect::Policy::none());
     let builder = if loopback { builder.no_proxy() } else { builder };
-    builder.connect_timeout(timing.connect).redirect(no_downgrade).build().map_err(Error::Client)
+    builder.connect_timeout(timing.connect).build().map_err(Error::Client)
 }
 
 impl<'a> Session<'a> {
@@ -126,6 +118,9 @@ impl<'a> Session<'a> {
                 return Ok(secure);
             }
         }
+        if base.scheme() == "https" && url.scheme() != "https" {
+            return Err(self.protocol(format!("upload location {location:?}: it is no https")));
+        }
         Ok(url)
     }
 
@@ -161,28 +156,32 @@ impl<'a> Session<'a> {
 
     /// Sends once, and once more with a proof of identity where the registry wants one.
     pub async fn call_once(&self, call: &Call) -> Result<Response, Error> {
-        let response = self.send(self.request(call)).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || !self.is_own(&call.url) {
-            return Ok(response);
+        let reached = self.follow(call, self.proof(&call.url).as_ref()).await?;
+        let is_asked = reached.at_home && self.is_own(&call.url);
+        if reached.response.status() != StatusCode::UNAUTHORIZED || !is_asked {
+            return Ok(reached.response);
         }
-        let authorization = auth::answer(self, response.headers()).await?;
+        let authorization = auth::answer(self, reached.response.headers()).await?;
         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
-        self.send(self.request(call)).await
+        Ok(self.follow(call, self.proof(&call.url).as_ref()).await?.response)
     }
 
-    /// The request with this session's proof of identity, if it goes to the registry itself.
-    pub fn request(&self, call: &Call) -> reqwest::RequestBuilder {
+    /// One request, not followed further.
+    pub fn request(&self, call: &Call, proof: Option<&HeaderValue>) -> reqwest::RequestBuilder {
         let mut request =
             self.http.request(call.method.clone(), call.url.clone()).headers(call.headers.clone());
         if let Some(body) = &call.body {
             request = request.body(body.clone());
         }
-        match self.authorization() {
-            Some(proof) if self.is_own(&call.url) => {
-                request.header(header::AUTHORIZATION, proof.value)
-            }
-            _ => request,
+        match proof {
+            Some(proof) => request.header(header::AUTHORIZATION, proof.clone()),
+            None => request,
         }
+    }
+
+    /// This session's proof of identity, for an address of the registry itself.
+    pub fn proof(&self, url: &Url) -> Option<HeaderValue> {
+        self.authorization().filter(|_| self.is_own(url)).map(|authorization| authorization.value)
     }
 
     /// Waits for the response's head, as long as the server may be silent.
@@ -289,15 +288,20 @@ impl<'a> Session<'a> {
         let (registry, reference) = (self.registry.clone(), self.reference.clone());
         // a signed URL in a message would be a leaked secret
         let source = source.without_url();
+        if let Some(host) = lookup::unknown_host(&source) {
+            return Error::UnknownHost { host };
+        }
         if source.is_connect() && source.is_timeout() {
             let after = self.timing().connect;
             return Error::Timeout { registry, reference, after };
         }
-        if source.is_connect() || source.is_redirect() || source.is_builder() {
-            let plain_http = self.endpoint.plain_http;
-            return Error::Unreachable { registry, reference, plain_http, source };
+        // the layers of the HTTP library say nothing
+        let reason = lookup::innermost(&source).to_string();
+        if source.is_connect() || source.is_builder() {
+            let list = if self.endpoint.plain_http { None } else { self.config.file() };
+            return Error::Unreachable { registry, reference, list, reason };
         }
-        Error::Broken { registry, reference, source }
+        Error::Broken { registry, reference, reason }
     }
 
     pub(super) fn is_plain_http(&self) -> bool {
@@ -332,7 +336,7 @@ impl<'a> Session<'a> {
         let text = String::from_utf8(body).ok()?;
         let line = text.lines().find(|line| !line.trim().is_empty())?.trim();
         // an HTML page says nothing
-        (!line.starts_with('<')).then(|| line.chars().take(200).collect())
+        (!line.starts_with('<')).then(|| short(line))
     }
 }
 
@@ -352,8 +356,11 @@ struct Failure {
 
 impl Failure {
     fn text(self) -> String {
-        // control characters of a hostile registry must not reach a terminal
-        let text = if self.message.is_empty() { self.code } else { self.message };
-        text.chars().filter(|c| !c.is_control()).take(200).collect()
+        short(if self.message.is_empty() { &self.code } else { &self.message })
     }
+}
+
+/// What is quoted of somebody else's words.
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -39,7 +39,7 @@ pub(super) fn download(
     let arrivals = Mutex::new(arrivals);
     let mut missing = Vec::new();
     for job in jobs {
-        if store.has(job.descriptor.digest()) {
+        if store.holds(&job.descriptor).map_err(|e| session.store(e))? {
             progress.layer(job.descriptor.digest(), LayerEvent::Present);
             // the receiver outlives the threads below
             let _ = arrived.send(job);

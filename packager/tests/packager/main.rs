@@ -16,4 +16,6 @@ mod package;
 mod pull;
 mod push;
 mod schemas;
+mod shapes;
 mod support;
+mod trust;

@@ -26,6 +26,25 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// The bytes as they are, and in each way in which archives are compressed; of gzip, bzip2 and xz in two pieces.
+pub fn compressed(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let (first, second) = bytes.split_at(bytes.len() / 3);
+    let with = |program: &str| [first, second].map(|piece| run_with(program, piece)).concat();
+    let zstd = zstd::encode_all(bytes, 1).unwrap();
+    vec![bytes.to_vec(), [gzip(first), gzip(second)].concat(), with("bzip2"), with("xz"), zstd]
+}
+
+fn run_with(program: &str, input: &[u8]) -> Vec<u8> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let output = std::process::Command::new(program).arg("-c").stdin(file).output();
+    let output =
+        output.unwrap_or_else(|e| panic!("{program}: {e}; apt-get install xz-utils bzip2"));
+    assert!(output.status.success());
+    output.stdout
+}
+
 /// Bytes that do not compress and are always the same.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);

@@ -35,6 +35,8 @@ pub enum Fault {
     /// The whole blob, whatever range was asked for.
     IgnoreRange,
     Redirect(String),
+    /// Uploads go there.
+    Upload(String),
 }
 
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub enum Auth {
     },
     /// A token for the owner of a refresh token.
     IdentityToken(&'static str),
+    /// A token from somebody else's server.
+    TokenFrom(String),
 }
 
 type Script = Box<dyn FnMut(&Request) -> Option<Fault> + Send>;
@@ -202,7 +206,7 @@ impl Registry {
                         && body.contains("grant_type=refresh_token")
                         && body.contains(&format!("refresh_token={token}"))
                 }
-                Auth::Basic { .. } => false,
+                Auth::Basic { .. } | Auth::TokenFrom(_) => false,
             };
             return Some(if granted {
                 Answer::new(200).body("application/json", format!(r#"{{"token":"{TOKEN}"}}"#))
@@ -215,7 +219,10 @@ impl Registry {
                 (basic(user, password), r#"Basic realm="test""#.to_owned())
             }
             _ => {
-                let realm = format!("http://{}/token", self.host);
+                let realm = match auth {
+                    Auth::TokenFrom(realm) => realm.clone(),
+                    _ => format!("http://{}/token", self.host),
+                };
                 (format!("Bearer {TOKEN}"), format!(r#"Bearer realm="{realm}",service="test""#))
             }
         };
@@ -339,6 +346,7 @@ fn send(
         }
         Some(Fault::Body(media_type, body)) => answer = Answer::new(200).body(media_type, body),
         Some(Fault::Redirect(to)) => answer = Answer::new(307).header("Location", &to),
+        Some(Fault::Upload(to)) => answer = Answer::new(202).header("Location", &to),
     }
     if cut == Some(usize::MAX) {
         wait_for_end(stream);
