@@ -1,7 +1,8 @@
 //! `--change`: Dockerfile instructions that alter the configuration of an imported image.
 
+use crate::dockerfile::{Instruction, parse_trigger};
 use knarr_core::hint::Hint;
-use knarr_core::image::config::ExecutionConfig;
+use knarr_core::image::config::{ExecutionConfig, Healthcheck};
 
 /// An instruction that `--change` does not take.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,7 @@ pub struct InvalidChange {
 impl Hint for InvalidChange {
     fn hint(&self) -> Option<String> {
         Some(
-            "a change is one of CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, \
+            "a change is one of CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, \
              WORKDIR, as in a Dockerfile: 'ENV KEY=value'"
                 .into(),
         )
@@ -69,9 +70,20 @@ pub fn apply(config: &mut ExecutionConfig, change: &str) -> Result<(), InvalidCh
         }
         "STOPSIGNAL" => config.stop_signal = Some(rest.to_owned()),
         "ONBUILD" => config.on_build.push(rest.to_owned()),
+        "HEALTHCHECK" => config.healthcheck = Some(healthcheck(change)?),
         _ => return Err(invalid("no such instruction for a change")),
     }
     Ok(())
+}
+
+/// As in a Dockerfile.
+fn healthcheck(change: &str) -> Result<Healthcheck, InvalidChange> {
+    let invalid = |reason: String| InvalidChange { change: change.to_owned(), reason };
+    let read = parse_trigger(change, "--change").map_err(|e| invalid(e.to_string()))?;
+    match &read.instruction.value {
+        Instruction::Healthcheck(check) => Ok(crate::build::plan::healthcheck(check)),
+        _ => Err(invalid("no such instruction for a change".into())),
+    }
 }
 
 /// The exec form, else the shell form.
@@ -141,7 +153,14 @@ mod tests {
             "WORKDIR app",
             "STOPSIGNAL SIGINT",
             "ONBUILD RUN make",
+            "HEALTHCHECK --interval=5s --retries=2 CMD curl -f localhost",
         ]);
+        let health = config.healthcheck.unwrap();
+        assert_eq!(health.test, ["CMD-SHELL", "curl -f localhost"]);
+        assert_eq!((health.interval, health.retries), (5_000_000_000, 2));
+        assert_eq!(changed(&["HEALTHCHECK NONE"]).healthcheck.unwrap().test, ["NONE"]);
+        let exec = changed(&[r#"healthcheck CMD ["a", "b c"]"#]).healthcheck.unwrap();
+        assert_eq!(exec.test, ["CMD", "a", "b c"]);
         assert_eq!(config.cmd.unwrap(), ["a", "b c"]);
         assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "run --fast"]);
         assert_eq!(config.env, ["B=two words", "A=3", "OLD=the old form"]);
@@ -156,9 +175,17 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        for change in
-            ["", "CMD", "RUN make", "EXPOSE x", "EXPOSE 9-8", "EXPOSE 1/icmp", "ENV A", "ENV =1"]
-        {
+        for change in [
+            "",
+            "CMD",
+            "RUN make",
+            "EXPOSE x",
+            "EXPOSE 9-8",
+            "EXPOSE 1/icmp",
+            "ENV A",
+            "ENV =1",
+            "HEALTHCHECK x",
+        ] {
             assert!(apply(&mut ExecutionConfig::default(), change).is_err(), "{change:?}");
         }
     }

@@ -56,7 +56,7 @@ impl Hint for Error {
                     .into()
             }
             Self::NotATarball(_) => {
-                "give a tar archive, plain or compressed with gzip or zstd; images are for 'knarr load'"
+                "give a tar archive, plain or compressed with gzip, bzip2, xz or zstd; images are for 'knarr load'"
                     .into()
             }
             Self::Incomplete { image } => format!("run 'knarr pull {image}' first"),

@@ -17,7 +17,7 @@ pub struct ImportOptions {
     pub message: Option<String>,
 }
 
-/// Makes a one-layer image of a tarball, which may be compressed with gzip or zstd and stays as it is.
+/// Makes a one-layer image of a tarball, which may be compressed.
 pub fn import(
     store: &Store,
     tarball: &mut dyn Read,
@@ -41,7 +41,7 @@ pub fn import(
     for change in &options.changes {
         change::apply(&mut config.config, change)?;
     }
-    let _hold = store.hold()?;
+    let _hold = store.hold_to_add()?;
     let descriptor = layer::single(store, tarball, config)?;
     match reference {
         Some(reference) => store.tag(reference, descriptor.clone())?,

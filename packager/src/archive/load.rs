@@ -1,25 +1,25 @@
 //! Loads archives of images.
 
-use super::compression::{Sniffed, decompress};
 use super::read::{Contents, blob_digest, keep};
 use super::{DOCUMENT_LIMIT, Error, layer, names};
+use knarr_core::compression::{Sniffed, decompress};
 use knarr_core::fsx::{self, Context};
 use knarr_core::image::{
     Descriptor, Digest, ImageConfig, ImageIndex, MediaType, Reference, media_type,
 };
-use knarr_core::store::{Image, Store};
+use knarr_core::store::{Error as StoreError, Image, Store, Walk, parse_document};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Loads an OCI archive or a docker archive, which may be compressed with gzip or zstd. Returns an entry for
+/// Loads an OCI archive or a docker archive, which may be compressed. Returns an entry for
 /// each name, in the archive's order.
 ///
 /// Every digest is verified, and no image gets a name before all of them are complete.
 pub fn load(store: &Store, input: &mut dyn Read) -> Result<Vec<Image>, Error> {
-    let _hold = store.hold()?;
-    let input = decompress(input).map_err(Error::Read)?;
+    let _hold = store.hold_to_add()?;
+    let input = decompress(input, store.room()).map_err(Error::Read)?;
     let mut contents = Contents::read(store, input)?;
     let loaded = if let Some(index) = contents.document("index.json") {
         oci(store, index)?
@@ -38,11 +38,11 @@ pub fn load_path(store: &Store, path: &Path) -> Result<Vec<Image>, Error> {
     if !path.is_dir() {
         return load(store, &mut io::BufReader::with_capacity(256 << 10, fsx::open(path)?));
     }
-    let _hold = store.hold()?;
+    let _hold = store.hold_to_add()?;
     let layout = Layout { store, path };
     let Some(index) = layout.document("index.json")? else { return Err(Error::NotAnArchive) };
     for entry in parse_index(&index)?.manifests() {
-        layout.copy(entry, 0)?;
+        layout.copy(entry, 0, &mut Walk::default())?;
     }
     finish(store, oci(store, &index)?)
 }
@@ -66,8 +66,7 @@ fn finish(store: &Store, loaded: Loaded) -> Result<Vec<Image>, Error> {
 }
 
 fn parse_index(bytes: &[u8]) -> Result<ImageIndex, Error> {
-    serde_json::from_slice(bytes)
-        .map_err(|source| Error::Malformed { entry: "index.json".into(), source })
+    parse_document(bytes).map_err(|source| Error::Malformed { entry: "index.json".into(), source })
 }
 
 /// The images of an `index.json` whose blobs are in the store.
@@ -80,14 +79,20 @@ fn oci(store: &Store, index: &[u8]) -> Result<Loaded, Error> {
         check_size(store, &descriptor)?;
         let image = Image { reference, descriptor };
         let variants = store.variants(&image)?;
+        // before completeness is asked: a wrong size is told as such
+        for variant in &variants {
+            match store.manifest(&variant.manifest) {
+                Ok(manifest) => {
+                    for blob in manifest.layers().iter().chain([manifest.config()]) {
+                        store.holds(blob).map_err(wrong_size)?;
+                    }
+                }
+                Err(StoreError::BlobMissing { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         if !variants.iter().any(|variant| variant.present) {
             return Err(Error::Missing { what: format!("content of {}", image.display_name()) });
-        }
-        for variant in variants.iter().filter(|variant| variant.present) {
-            let manifest = store.manifest(&variant.manifest)?;
-            for blob in manifest.layers().iter().chain([manifest.config()]) {
-                check_size(store, blob)?;
-            }
         }
         loaded.push((image.reference, image.descriptor));
     }
@@ -95,15 +100,20 @@ fn oci(store: &Store, index: &[u8]) -> Result<Loaded, Error> {
 }
 
 fn check_size(store: &Store, descriptor: &Descriptor) -> Result<(), Error> {
-    if !store.has(descriptor.digest()) {
-        return Err(Error::Missing { what: format!("blob {}", descriptor.digest()) });
+    match store.holds(descriptor) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::Missing { what: format!("blob {}", descriptor.digest()) }),
+        Err(error) => Err(wrong_size(error)),
     }
-    let found = store.blob_size(descriptor.digest())?;
-    if found == descriptor.size() {
-        return Ok(());
+}
+
+fn wrong_size(error: StoreError) -> Error {
+    match error {
+        StoreError::SizeMismatch { digest, expected, found } => {
+            Error::SizeMismatch { entry: format!("blob {digest}"), expected, found }
+        }
+        other => other.into(),
     }
-    let entry = format!("blob {}", descriptor.digest());
-    Err(Error::SizeMismatch { entry, expected: descriptor.size(), found })
 }
 
 /// One image in the `manifest.json` of a docker archive.
@@ -136,7 +146,7 @@ fn docker(
         let path = contents.resolve(&entry.config)?;
         let config = place(store, contents, &mut placed, &path)?;
         let text = read_config(store, &config.descriptor, &path)?;
-        let parsed: ImageConfig = serde_json::from_slice(&text)
+        let parsed: ImageConfig = parse_document(&text)
             .map_err(|source| Error::Malformed { entry: path.clone(), source })?;
         let diff_ids = &parsed.rootfs.diff_ids;
         if diff_ids.len() != layers.len() {
@@ -177,21 +187,34 @@ fn place(
     if let Some(known) = placed.get(path) {
         return Ok(known.clone());
     }
-    let new = if let Some(staged) = contents.staged.remove(path) {
-        let head = Sniffed::new(fsx::open(&staged.path())?).map_err(Error::Read)?;
-        let media_type = layer::media_type(head.compression());
-        let diff_id = layer::diff_id(&staged, false)?;
-        let (digest, size) = staged.finish()?;
-        Placed { descriptor: Descriptor::new(media_type, size, digest), diff_id }
-    } else if let Some(digest) = blob_digest(path).filter(|digest| store.has(digest)) {
-        let head = Sniffed::new(store.open_blob(&digest)?).map_err(Error::Read)?;
-        let media_type = layer::media_type(head.compression());
-        let diff_id = layer::diff_id_of(store.open_blob(&digest)?, false)?;
-        let size = store.blob_size(&digest)?;
-        Placed { descriptor: Descriptor::new(media_type, size, digest), diff_id }
-    } else {
-        return Err(Error::Missing { what: path.to_owned() });
+    let known = blob_digest(path).filter(|digest| store.has(digest));
+    let (file, source) = match (contents.staged.remove(path), known) {
+        (Some(staged), _) => (fsx::open(&staged.path())?, Ok(staged)),
+        (None, Some(digest)) => (store.open_blob(&digest)?, Err(digest)),
+        (None, None) => return Err(Error::Missing { what: path.to_owned() }),
     };
+    let compression = Sniffed::new(&file).map_err(Error::Read)?.compression();
+    io::Seek::rewind(&mut &file).map_err(Error::Read)?;
+    let (media_type, source) = match layer::media_type(compression) {
+        Some(media_type) => (media_type, source),
+        None => {
+            let (staged, media_type) = layer::stage(store, file)?;
+            (media_type, Ok(staged))
+        }
+    };
+    let (diff_id, digest, size) = match source {
+        Ok(staged) => {
+            let diff_id = layer::diff_id(store, &staged, false)?;
+            let (digest, size) = staged.finish()?;
+            (diff_id, digest, size)
+        }
+        Err(digest) => {
+            let diff_id = layer::diff_id_of(store, store.open_blob(&digest)?, false)?;
+            let size = store.blob_size(&digest)?;
+            (diff_id, digest, size)
+        }
+    };
+    let new = Placed { descriptor: Descriptor::new(media_type, size, digest), diff_id };
     placed.insert(path.to_owned(), new.clone());
     Ok(new)
 }
@@ -225,16 +248,15 @@ impl Layout<'_> {
     }
 
     /// Copies a descriptor's content and what it refers to, as far as the layout has it.
-    fn copy(&self, descriptor: &Descriptor, depth: usize) -> Result<(), Error> {
-        const NESTING_LIMIT: usize = 4; // the store's, which gives the error
+    fn copy(&self, descriptor: &Descriptor, depth: usize, walk: &mut Walk) -> Result<(), Error> {
         let is_index = media_type::is_index(descriptor.media_type().as_ref());
         let is_manifest = media_type::is_manifest(descriptor.media_type().as_ref());
-        if depth > NESTING_LIMIT || !self.blob(descriptor)? {
+        if !walk.enter(descriptor, depth)? || !self.blob(descriptor)? {
             return Ok(());
         }
         if is_index {
             for child in self.store.index(descriptor.digest())?.manifests() {
-                self.copy(child, depth + 1)?;
+                self.copy(child, depth + 1, walk)?;
             }
         } else if is_manifest {
             let manifest = self.store.manifest(descriptor.digest())?;
@@ -247,7 +269,7 @@ impl Layout<'_> {
 
     fn blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let digest = descriptor.digest();
-        if self.store.has(digest) {
+        if self.store.holds(descriptor).map_err(wrong_size)? {
             return Ok(true);
         }
         // a digest's grammar lets neither part be `..` or hold a slash

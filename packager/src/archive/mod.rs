@@ -6,7 +6,6 @@
 //! since nobody makes such an archive by accident.
 
 mod change;
-mod compression;
 mod error;
 mod import;
 pub(crate) mod layer;
@@ -16,7 +15,6 @@ mod read;
 mod save;
 
 pub use change::InvalidChange;
-pub use compression::decompress;
 pub use error::Error;
 pub use import::{ImportOptions, import};
 pub use load::{load, load_path};

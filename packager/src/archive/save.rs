@@ -1,12 +1,12 @@
 //! Writes archives. The same images give the same bytes.
 
-use super::compression::decompress;
 use super::{Error, names};
 use crate::index;
+use knarr_core::compression::decompress;
 use knarr_core::image::media_type::{self, LayerKind};
-use knarr_core::image::variant::{NoVariant, Variant};
+use knarr_core::image::variant::{NoVariant, Variant, nearest};
 use knarr_core::image::{Descriptor, Digest, ImageIndex, ImageManifest, MediaType, Platform};
-use knarr_core::store::{Hasher, Image, Store};
+use knarr_core::store::{Hasher, Image, Store, Walk};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
@@ -96,7 +96,7 @@ impl Archive<'_> {
                 }
                 None => image.descriptor.clone(),
             };
-            if !self.collect(&top, &mut blobs)? {
+            if !self.collect(&top, 0, &mut Walk::default(), &mut blobs)? {
                 return Err(Error::Incomplete { image: image.display_name() });
             }
             top.set_annotations(image.reference.as_ref().map(names::annotations));
@@ -132,14 +132,23 @@ impl Archive<'_> {
 
     /// Collects the digests of a descriptor's content as far as it is in the store; `false` if not even one
     /// variant is complete.
-    fn collect(&self, descriptor: &Descriptor, blobs: &mut Blobs) -> Result<bool, Error> {
-        if !self.store.has(descriptor.digest()) {
+    fn collect(
+        &self,
+        descriptor: &Descriptor,
+        depth: usize,
+        walk: &mut Walk,
+        blobs: &mut Blobs,
+    ) -> Result<bool, Error> {
+        if !walk.enter(descriptor, depth)? {
+            return Ok(blobs.contains_key(&blob_path(descriptor.digest())));
+        }
+        if !self.store.holds(descriptor)? {
             return Ok(false);
         }
         let mut complete = false;
         if media_type::is_index(descriptor.media_type().as_ref()) {
             for child in self.store.index(descriptor.digest())?.manifests() {
-                complete |= self.collect(child, blobs)?;
+                complete |= self.collect(child, depth + 1, walk, blobs)?;
             }
         } else {
             let manifest = self.store.manifest(descriptor.digest())?;
@@ -185,8 +194,8 @@ impl Archive<'_> {
                 let path = format!("{}/layer.tar", diff_id.digest());
                 if written.insert(path.clone()) {
                     self.directory(&format!("{}/", diff_id.digest()))?;
-                    let content =
-                        decompress(self.store.open_blob(layer.digest())?).map_err(failed)?;
+                    let blob = self.store.open_blob(layer.digest())?;
+                    let content = decompress(blob, u64::MAX).map_err(failed)?;
                     self.file(&path, size, content)?;
                 }
                 layers.push(path);
@@ -207,15 +216,11 @@ impl Archive<'_> {
         let variants = self.store.variants(image)?;
         let native = Platform::host();
         let wanted = platform.unwrap_or(&native);
-        let exact = variants.iter().find(|v| v.platform == *wanted);
-        let found = exact.or_else(|| variants.iter().find(|v| v.platform.satisfies(wanted)));
+        let found = nearest(&variants, wanted);
         if let Some(requested) = platform {
             let found = found.ok_or_else(|| Error::NoVariant {
                 image: image.display_name(),
-                source: NoVariant::NotInImage {
-                    requested: requested.clone(),
-                    available: variants.iter().map(|v| v.platform.clone()).collect(),
-                },
+                source: NoVariant::not_in(&variants, requested),
             })?;
             return if found.present { Ok(found.clone()) } else { Err(incomplete(image)) };
         }
@@ -224,7 +229,8 @@ impl Archive<'_> {
     }
 
     fn measure(&self, layer: &Descriptor) -> Result<(Digest, u64), Error> {
-        let mut content = decompress(self.store.open_blob(layer.digest())?).map_err(failed)?;
+        let blob = self.store.open_blob(layer.digest())?;
+        let mut content = decompress(blob, u64::MAX).map_err(failed)?;
         let (mut hasher, mut size) = (Hasher::sha256(), 0);
         let mut buffer = vec![0; 256 << 10];
         loop {

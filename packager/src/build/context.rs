@@ -4,7 +4,6 @@ use super::cache::hashes::Hashes;
 use super::files::Files;
 use super::options::{Context, DockerfileSource};
 use super::remote::{self, Repository};
-use super::steps::archive;
 use super::walk::{Ignored, Source};
 use super::{Error, Options};
 use crate::dockerfile::ignore::Ignore;
@@ -12,7 +11,7 @@ use knarr_core::fsx::{self, Context as _};
 use knarr_core::root::Root;
 use knarr_core::store::unpack_archive;
 use knarr_core::sys;
-use std::io::{ErrorKind, Read, Seek};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// A Dockerfile larger than this is none.
@@ -97,15 +96,10 @@ impl Opened {
             Context::Tar(path) => {
                 let into = make_temporary()?;
                 let what = path.display().to_string();
-                let read = |source| Error::Decompress { what: what.clone(), source };
-                let mut plain = tempfile::tempfile_in(&into).map_err(read)?;
                 let archive = fsx::open(path)?;
-                std::io::copy(&mut archive::decompressed(archive).map_err(read)?, &mut plain)
-                    .map_err(read)?;
-                plain.rewind().map_err(read)?;
                 let folder = into.join("files");
                 fsx::create_dir(&folder)?;
-                unpack_archive(plain, &folder, None)
+                unpack_archive(archive, &folder, None)
                     .map_err(|e| Error::Unpack { what: what.clone(), source: e.into() })?;
                 Files::of_folder(&folder).map_err(failed(&folder))?
             }

@@ -97,7 +97,7 @@ pub struct BuiltVariant {
 pub fn build(store: &Store, options: &Options, services: &Services) -> Result<Built, Error> {
     let started = jiff::Timestamp::now();
     // layers and blobs are referred to by nothing until the tag is written
-    let hold = store.hold()?;
+    let hold = store.hold_to_add()?;
     let cache = Cache::open(store)?;
     let report = Report::new(services.progress);
     let (context, contexts) = open_contexts(store, options, &report)?;

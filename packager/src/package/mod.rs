@@ -106,7 +106,7 @@ pub fn package(
             return Err(Error::Twice { platform: one.platform.clone() });
         }
     }
-    let _hold = store.hold()?;
+    let _hold = store.hold_to_add()?;
     let image = wasm::ModuleImage {
         file_name: file_name.clone(),
         config: package.config.clone(),

@@ -1,6 +1,6 @@
 //! Images from root file systems.
 
-use crate::support::images::{gzip, tar};
+use crate::support::images::{compressed, gzip, tar};
 use crate::support::tools::skopeo;
 use crate::support::{Place, story};
 use knarr_core::image::ImageConfig;
@@ -22,7 +22,7 @@ fn every_compression_gives_the_same_layer() {
     let place = Place::new();
     let plain = rootfs();
     let mut diff_ids = Vec::new();
-    for tarball in [plain.clone(), gzip(&plain), zstd::encode_all(&plain[..], 1).unwrap()] {
+    for tarball in compressed(&plain) {
         let options = ImportOptions::default();
         let image = import(&place.store, &mut &tarball[..], None, &options).unwrap();
         let config = config_of(&place, &image);
@@ -33,7 +33,8 @@ fn every_compression_gives_the_same_layer() {
         assert_eq!(std::fs::read(file).unwrap(), b"ID=test\n");
     }
     assert!(diff_ids.iter().all(|id| *id == diff_ids[0]));
-    assert_eq!(place.store.images().unwrap().len(), 3, "dangling, but kept");
+    // what no layer may be compressed with becomes gzip, the same each time
+    assert_eq!(place.store.images().unwrap().len(), 4, "dangling, but kept");
 }
 
 #[test]

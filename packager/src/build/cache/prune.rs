@@ -74,7 +74,7 @@ pub fn usage(cache: &Cache, used: &HashSet<Digest>) -> Result<Vec<Entry>, Error>
             kind: Kind::Step,
             size: if is_there { step.size } else { 0 },
             description: step.description,
-            last_used: last_use(&path)?,
+            last_used: since_vanished(last_use(&path)),
             shared: used.contains(&step.chain),
         });
     }
@@ -100,12 +100,17 @@ pub fn usage(cache: &Cache, used: &HashSet<Digest>) -> Result<Vec<Entry>, Error>
             kind: Kind::Download,
             description: "ADD".into(),
             size: fsx::size_optional(&path)?.unwrap_or_default(),
-            last_used: last_use(&path)?,
+            last_used: since_vanished(last_use(&path)),
             shared: false,
             id,
         });
     }
     Ok(entries)
+}
+
+/// Somebody else may remove an entry while it is looked at.
+fn since_vanished(time: Result<SystemTime, Error>) -> SystemTime {
+    time.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// The entries that [`prune`] would remove, the least recently used first.
@@ -136,15 +141,25 @@ pub fn candidates(
 /// Removes entries; those that somebody uses at the moment stay. With `all`, what was remembered of files as well.
 pub fn remove_entries(cache: &Cache, entries: Vec<Entry>, all: bool) -> Result<Pruned, Error> {
     let mut pruned = Pruned::default();
+    // builds hold the content; without one nobody uses a download, and what is temporary was left by a dead one
+    let alone = Lock::try_exclusive(&cache.root.content_lock())?;
     for entry in entries {
-        if remove(cache, &entry)? {
+        if (alone.is_some() || entry.kind != Kind::Download) && remove(cache, &entry)? {
             pruned.freed += if entry.shared { 0 } else { entry.size };
             pruned.entries.push(entry);
         }
     }
+    if alone.is_some() {
+        sweep(cache, Duration::ZERO)?;
+    }
     if all {
+        // the folders stay: a build may be about to write there
         for name in ["contexts", "digests", "blobs"] {
-            fsx::remove_dir_all(&cache.root.build_cache().join(name))?;
+            let folder = cache.root.build_cache().join(name);
+            for file in fsx::list(&folder)?.iter().filter(|file| !file.starts_with(fsx::TEMPORARY))
+            {
+                fsx::remove_file(&folder.join(file))?;
+            }
         }
     }
     Ok(pruned)
@@ -164,8 +179,18 @@ fn remove(cache: &Cache, entry: &Entry) -> Result<bool, Error> {
         }
         Kind::Mount => {
             let place = mounts::folder(&cache.root).join(&entry.id);
-            let Some(_lock) = Lock::try_exclusive(&place.join("lock"))? else { return Ok(false) };
-            sys::remove_tree(&place)?;
+            let _lock = match Lock::try_exclusive(&place.join("lock")) {
+                Ok(Some(lock)) => lock,
+                Ok(None) => return Ok(false),
+                // somebody else removes it
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+                Err(e) => return Err(e.into()),
+            };
+            // out of the way first: whoever wants it meanwhile makes it anew
+            let doomed = format!("context-removed-{}", sys::random_name());
+            let doomed = cache.root.build_cache().join(doomed);
+            fsx::rename(&place, &doomed)?;
+            sys::remove_tree(&doomed)?;
         }
         Kind::Download => {
             fsx::remove_file(&cache.root.build_cache().join("downloads").join(&entry.id))?;
@@ -193,7 +218,7 @@ pub fn after_build(cache: &Cache, limit: Option<u64>) -> Result<u64, Error> {
     if limit.is_none() && !is_due {
         return Ok(0);
     }
-    sweep(cache)?;
+    sweep(cache, ABANDONED)?;
     let keep = Some(limit.unwrap_or_else(|| default_limit(cache)));
     let filters = Filters { keep, unused_for: Some(GRACE).filter(|_| limit.is_none()), all: false };
     let pruned = prune(cache, &filters, &HashSet::new())?;
@@ -201,14 +226,16 @@ pub fn after_build(cache: &Cache, limit: Option<u64>) -> Result<u64, Error> {
     Ok(pruned.freed)
 }
 
-/// Removes what builds that died left: contexts they had unpacked, temporary files.
-fn sweep(cache: &Cache) -> Result<(), Error> {
-    const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+/// What is older belongs to no build that still runs.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+
+/// Removes what builds that died left: contexts they had unpacked, temporary files older than `age`.
+fn sweep(cache: &Cache, age: Duration) -> Result<(), Error> {
     const FORGOTTEN: Duration = Duration::from_secs(90 * 24 * 3600);
     let folder = cache.root.build_cache();
     for name in fsx::list(&folder)?.iter().filter(|name| name.starts_with("context-")) {
         let path = folder.join(name);
-        if sys::age(&path)? > ABANDONED {
+        if sys::age(&path)? >= age {
             sys::remove_tree(&path)?;
         }
     }
@@ -216,7 +243,7 @@ fn sweep(cache: &Cache) -> Result<(), Error> {
     let steps = cache.root.build_steps();
     for name in fsx::list(&steps)?.iter().filter(|name| name.ends_with(".lock")) {
         let path = steps.join(name);
-        if sys::age(&path)? > ABANDONED && Lock::try_exclusive(&path)?.is_some() {
+        if sys::age(&path)? >= age && Lock::try_exclusive(&path)?.is_some() {
             fsx::remove_file(&path)?;
         }
     }
@@ -234,7 +261,7 @@ fn sweep(cache: &Cache) -> Result<(), Error> {
         let folder = folder.join(inner);
         for name in fsx::list(&folder)?.iter().filter(|name| name.starts_with(fsx::TEMPORARY)) {
             let path = folder.join(name);
-            if sys::age(&path)? > ABANDONED {
+            if sys::age(&path)? >= age {
                 fsx::remove_file(&path)?;
             }
         }

@@ -76,8 +76,9 @@ pub fn volume(config: &mut ExecutionConfig, paths: &[Word]) -> String {
     text
 }
 
-pub fn healthcheck(config: &mut ExecutionConfig, check: &Healthcheck) -> String {
-    let health = match check {
+/// What the configuration has of it.
+pub fn health(check: &Healthcheck) -> config::Healthcheck {
+    match check {
         Healthcheck::None => {
             config::Healthcheck { test: vec!["NONE".into()], ..config::Healthcheck::default() }
         }
@@ -97,7 +98,11 @@ pub fn healthcheck(config: &mut ExecutionConfig, check: &Healthcheck) -> String 
                 retries: options.retries.unwrap_or_default().into(),
             }
         }
-    };
+    }
+}
+
+pub fn healthcheck(config: &mut ExecutionConfig, check: &Healthcheck) -> String {
+    let health = health(check);
     let seconds = |nanoseconds| format!("{:?}", go_duration(nanoseconds));
     let text = format!(
         "HEALTHCHECK &{{{} {} {} {} {} '\\x{:02x}'}}",

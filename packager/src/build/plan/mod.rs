@@ -10,6 +10,7 @@ pub mod print;
 mod run;
 
 pub use args::DEFAULT_PATH;
+pub(crate) use config::health as healthcheck;
 pub use planner::plan;
 
 use super::Error;
