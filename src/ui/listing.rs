@@ -1,6 +1,7 @@
 //! Listings and documents: `--format table|json|TEMPLATE` with Docker's meaning.
 
 use super::template::{Template, Value};
+use super::{safe, safe_line};
 use crate::error::Failure;
 use serde::Serialize;
 use std::io::Write;
@@ -88,7 +89,9 @@ impl Listing<'_> {
 pub fn documents(format: Option<&str>, documents: &[impl Serialize]) -> Result<String, Failure> {
     match format {
         None => Ok(pretty(&documents) + "\n"),
-        Some("json") => Ok(serde_json::to_string(documents).unwrap_or_default() + "\n"),
+        Some("json") => {
+            Ok(safe(&serde_json::to_string(documents).unwrap_or_default()).into_owned() + "\n")
+        }
         Some(format) => {
             let values = documents.iter().map(Value::of).collect::<Result<Vec<_>, _>>();
             render_lines(format, values.map_err(super::template::Error::from)?.into_iter())
@@ -111,14 +114,14 @@ fn pretty(value: &impl Serialize) -> String {
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
     // a document of ours has text keys only, and memory does not refuse to be written
     let _ = value.serialize(&mut serializer);
-    String::from_utf8(bytes).unwrap_or_default()
+    safe(&String::from_utf8(bytes).unwrap_or_default()).into_owned()
 }
 
 fn render_lines(template: &str, rows: impl Iterator<Item = Value>) -> Result<String, Failure> {
     let template = parse(template)?;
     let mut text = String::new();
     for row in rows {
-        text.push_str(&template.render(&row)?);
+        text.push_str(&safe(&template.render(&row)?));
         text.push('\n');
     }
     Ok(text)
@@ -141,6 +144,7 @@ fn unescape(format: &str) -> String {
 /// Aligns at tabs as Go's tabwriter does for Docker: columns of at least 10 characters, 3 of them space.
 pub fn align(lines: &[String]) -> String {
     let mut writer = TabWriter::new(Vec::new()).minwidth(7).padding(3);
+    let lines: Vec<_> = lines.iter().map(|line| safe_line(line)).collect();
     let written = writer.write_all((lines.join("\n") + "\n").as_bytes());
     match written
         .and_then(|()| writer.into_inner().map_err(|e| std::io::Error::other(e.to_string())))

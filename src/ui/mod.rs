@@ -3,9 +3,12 @@
 pub mod build;
 pub mod listing;
 pub mod progress;
+mod safe;
 pub mod template;
 pub mod terminal;
 pub mod units;
+
+pub use safe::{safe, safe_line};
 
 use crate::error::Failure;
 use std::fmt::Display;
@@ -13,10 +16,10 @@ use std::io::{self, ErrorKind, Write};
 
 /// Writes one line of data.
 pub fn line(text: impl Display) -> Result<(), Failure> {
-    data(format!("{text}\n").as_bytes())
+    data(safe(&format!("{text}\n")).as_bytes())
 }
 
-/// Writes data as it is.
+/// Writes data as it is: what a guest printed, and what was made [`safe`] already.
 pub fn data(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     written(out.write_all(bytes).and_then(|()| out.flush()))
@@ -43,7 +46,7 @@ pub fn written(result: io::Result<()>) -> Result<(), Failure> {
 /// Writes one line about what goes on.
 pub fn note(text: impl Display) {
     // if stderr is gone there is nobody left to tell
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", safe(&text.to_string()));
 }
 
 pub fn warning(text: impl Display) {
@@ -75,7 +78,7 @@ fn render(failure: &Failure) -> String {
     if let Some(hint) = &failure.hint {
         text.push_str(&format!("\nhint: {hint}\n"));
     }
-    text
+    safe(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -87,5 +90,6 @@ mod tests {
         let failure = Failure::new("b").context("a").hint("try c");
         assert_eq!(render(&failure), "error: a\n  1: b\n\nhint: try c\n");
         assert_eq!(render(&Failure::silent(1)), "");
+        assert_eq!(render(&Failure::new("\u{1b}c")), "error: \\u001bc\n");
     }
 }

@@ -3,7 +3,7 @@
 use super::units;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use knarr_core::image::Digest;
-use knarr_packager::progress::{LayerEvent, Progress, Silent};
+use knarr_packager::progress::{LayerEvent, Progress};
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
@@ -11,11 +11,23 @@ use std::sync::{Mutex, PoisonError};
 /// The progress that suits this process's stderr.
 pub fn choose(quiet: bool) -> Box<dyn Progress> {
     if quiet {
-        Box::new(Silent)
+        Box::new(Quiet)
     } else if std::io::stderr().is_terminal() {
         Box::new(Bars::new())
     } else {
         Box::new(Lines::default())
+    }
+}
+
+/// Tells nothing but warnings.
+struct Quiet;
+
+impl Progress for Quiet {
+    fn layer(&self, _: &Digest, _: LayerEvent) {}
+    fn status(&self, _: &str) {}
+
+    fn warning(&self, text: &str) {
+        super::warning(text);
     }
 }
 
@@ -76,7 +88,7 @@ impl Progress for Bars {
 
     fn status(&self, text: &str) {
         // above the bars
-        let _ = self.all.println(text);
+        let _ = self.all.println(super::safe(text));
     }
 }
 
@@ -115,7 +127,7 @@ fn describe(event: &LayerEvent) -> String {
         LayerEvent::Retrying { attempt, of } => format!("Retrying ({attempt} of {of})"),
         LayerEvent::Verifying => "Verifying Checksum".into(),
         LayerEvent::Extracting => "Extracting".into(),
-        LayerEvent::Mounted { from } => format!("Mounted from {from}"),
+        LayerEvent::Mounted { from } => format!("Mounted from {}", super::safe(from)),
         LayerEvent::Done => "Complete".into(),
         _ => String::new(),
     }
