@@ -86,7 +86,12 @@ fn is_abandoned(root: &Root, container: &Container) -> Result<bool, Error> {
     if state.status != Status::Created || !state.for_run {
         return Ok(false);
     }
-    Ok(Lock::try_exclusive(&root.container_names().join(&state.name))?.is_some())
+    Ok(!is_awaited(root, &state.name))
+}
+
+/// Whether the command lives that made a container in order to run it.
+pub fn is_awaited(root: &Root, name: &str) -> bool {
+    !matches!(Lock::try_exclusive(&root.container_names().join(name)), Ok(Some(_)))
 }
 
 /// What a dead monitor left: its locked folder, or nothing. `None` if a monitor lives.

@@ -9,6 +9,10 @@ use knarr_core::image::{Platform, Reference};
 use knarr_packager::registry::{self, Config, PullOptions};
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Credentials are read from ~/.docker/config.json. Registries that speak plain HTTP, and mirrors, are \
+    listed in ~/.config/knarr/registries.json: {\"insecure\": [\"host:port\"], \"mirrors\": {\"docker.io\": [\"host:port\"]}}"
+)]
 pub struct Args {
     /// Every variant of the image, not only the one that runs here
     #[arg(long)]

@@ -35,7 +35,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
                     ui::line(format_args!("Untagged: {}", reference.familiar()))?
                 }
                 Removed::Image(id) => ui::line(format_args!("Deleted: {id}"))?,
-                Removed::Blob { .. } | Removed::Layer { .. } => {}
+                Removed::Blob { .. } | Removed::Layer { .. } | Removed::Leftover { .. } => {}
             }
         }
         Ok(None)

@@ -5,7 +5,8 @@ use crate::args::value::platform;
 use crate::error::Failure;
 use crate::ui;
 use knarr_core::fsx;
-use knarr_core::image::Platform;
+use knarr_core::image::{Platform, Reference};
+use knarr_core::store::{Image, Store};
 use knarr_packager::archive::{self, Format, SaveOptions};
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
@@ -31,9 +32,43 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let mut images = Vec::new();
     for name in &args.images {
-        images.push(store.find(name)?);
+        for image in named(&store, name)? {
+            if !images.contains(&image) {
+                images.push(image);
+            }
+        }
     }
     write_to(args.output.as_ref(), |out| Ok(archive::save(&store, &images, out, &options)?))
+}
+
+/// What a name stands for: an image under this name, one without a name if it is an id, and all of a repository if it has
+/// neither tag nor digest (as Docker has it).
+fn named(store: &Store, name: &str) -> Result<Vec<Image>, Failure> {
+    let of_repository: Vec<Image> = match name.parse::<Reference>() {
+        // a name alone: the parser has added a tag
+        Ok(reference)
+            if !name.contains('@') && !name.ends_with(&format!(":{}", tag(&reference))) =>
+        {
+            let is_of = |image: &Image| {
+                let own = image.reference.as_ref();
+                own.is_some_and(|r| r.name() == reference.name() && r.digest().is_none())
+            };
+            store.images()?.into_iter().filter(is_of).collect()
+        }
+        _ => Vec::new(),
+    };
+    if !of_repository.is_empty() {
+        return Ok(of_repository);
+    }
+    let mut image = store.find(name)?;
+    if !image.is_named(name) {
+        image.reference = None;
+    }
+    Ok(vec![image])
+}
+
+fn tag(reference: &Reference) -> &str {
+    reference.tag().unwrap_or_default()
 }
 
 /// Writes to a file, which appears when it is complete, or to standard output, unless that is a terminal.

@@ -42,6 +42,12 @@ pub fn create(
     if options.explain {
         explain(&ensured);
     }
+    if ensured.choice.assumed {
+        let (name, platform) = (options.image(), &ensured.choice.variant.platform);
+        ui::warning(format_args!(
+            "{name} does not say what platform it is for, and is taken for {platform}"
+        ));
+    }
     let Ensured { image, choice, .. } = ensured;
     let manifest = store.manifest(&choice.variant.manifest)?;
     let config = store.config(&manifest)?;
@@ -96,7 +102,7 @@ fn ensure(
 /// `--explain`
 fn explain(ensured: &Ensured) {
     let Ensured { image, choice, variants, .. } = ensured;
-    let all: Vec<_> = variants.iter().map(|v| v.platform.to_string()).collect();
+    let all: Vec<_> = variants.iter().map(ToString::to_string).collect();
     ui::note(format_args!("image:    {} ({})", image.display_name(), image.id()));
     ui::note(format_args!("variants: {}", all.join(", ")));
     ui::note(format_args!("machine:  {}", variant::runnable()));

@@ -72,12 +72,12 @@ impl Store {
             total += fsx::size_optional(&self.root.incoming().join(name))?.unwrap_or(0);
         }
         let cached: HashSet<Digest> = self.cached_layers()?.into_iter().collect();
-        for name in fsx::list(&self.root.layers())? {
+        for (folder, name) in self.everything_in_layers()? {
             let chain = ["sha256", "sha512"].map(|a| format!("{a}:{name}").parse::<Digest>());
             total += match chain.into_iter().find_map(std::result::Result::ok) {
                 Some(chain) if cached.contains(&chain) && !of_images.contains(&chain) => 0,
                 Some(chain) => self.layer_info(&chain)?.map_or(0, |info| info.size),
-                None => sys::tree_size(&self.root.layers().join(name))?,
+                None => sys::tree_size(&folder.join(name))?,
             };
         }
         Ok(total)

@@ -3,6 +3,7 @@
 use super::Result;
 use super::list::{Filters, ListOptions, Summary, list};
 use super::remove::{Remove, remove};
+use crate::reconcile;
 use crate::state::Status;
 use knarr_core::store::Store;
 
@@ -10,7 +11,12 @@ use knarr_core::store::Store;
 pub fn candidates(store: &Store, filters: &Filters) -> Result<Vec<Summary>> {
     let options = ListOptions { all: true, size: true, ..Default::default() };
     let mut found = list(store, filters, &options)?.containers;
-    found.retain(|c| matches!(c.status, Status::Created | Status::Exited));
+    let is_left = |c: &Summary| match c.status {
+        Status::Created => c.for_run && reconcile::is_awaited(store.root(), &c.name),
+        Status::Exited => false,
+        _ => true,
+    };
+    found.retain(|c| !is_left(c));
     Ok(found)
 }
 

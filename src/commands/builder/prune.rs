@@ -65,11 +65,7 @@ pub fn show(doomed: &[Entry]) {
 
 /// Removes what nothing refers to any more; the bytes that were reclaimed.
 fn collect(store: &Store, root: &Root) -> Result<u64, Failure> {
-    let bytes = |removed: &Removed| match removed {
-        Removed::Blob { bytes, .. } | Removed::Layer { bytes, .. } => *bytes,
-        _ => 0,
-    };
-    Ok(store.collect(&usages(root))?.iter().map(bytes).sum())
+    Ok(store.collect(&usages(root))?.iter().map(Removed::bytes).sum())
 }
 
 /// `until=24h`, and buildx's older `unused-for`.

@@ -101,12 +101,13 @@ pub fn remove(store: &Store, root: &Root, candidates: &[Image]) -> Result<u64, F
     let mut reclaimed = knarr_runtime::engine::wasm::prune(root)?;
     let mut named = Vec::new();
     for one in removed {
+        reclaimed += one.bytes();
         match one {
             Removed::Untagged(reference) => {
                 named.push(format!("untagged: {}", reference.familiar()))
             }
             Removed::Image(id) => named.push(format!("deleted: {id}")),
-            Removed::Blob { bytes, .. } | Removed::Layer { bytes, .. } => reclaimed += bytes,
+            Removed::Blob { .. } | Removed::Layer { .. } | Removed::Leftover { .. } => {}
         }
     }
     if !named.is_empty() {

@@ -140,7 +140,7 @@ fn names(store: &Store, image: &Image) -> Result<(Vec<String>, Vec<String>), Fai
         else {
             continue;
         };
-        if reference.tag().is_some() {
+        if crate::commands::images::shown_tag(&reference).is_some() {
             tags.push(reference.familiar());
         }
         let digest = format!("{}@{}", reference.familiar_name(), image.id());

@@ -9,7 +9,7 @@ use crate::ui::{self, units};
 use crate::wiring::{size_of, volume_size};
 use knarr_core::fsx;
 use knarr_core::root::Root;
-use knarr_core::store::Store;
+use knarr_core::store::{Footprint, Store};
 use knarr_runtime::container::list::{self, Filters, ListOptions};
 use knarr_runtime::state::Status;
 use knarr_runtime::volume::{self, Users};
@@ -69,29 +69,27 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     Ok(0)
 }
 
-/// Blobs and unpacked layers. What is reclaimable is an estimate: images share layers.
+/// Blobs and unpacked layers, each once: what `image prune --all` gives back is what no container uses of them.
 fn images(store: &Store, root: &Root) -> Result<Line, Failure> {
     let usages = knarr_runtime::container::usages(root)?;
-    let used: HashSet<_> = usages.into_iter().map(|usage| usage.manifest).collect();
-    let (mut ids, mut active, mut in_use) = (HashSet::new(), 0, 0);
+    let used: HashSet<_> = usages.iter().map(|usage| &usage.manifest).collect();
+    let (mut ids, mut active, mut in_use) = (HashSet::new(), 0, Footprint::default());
     for image in store.images()? {
         if !ids.insert(image.id().clone()) {
             continue;
         }
+        // one that cannot be read, or was removed meanwhile, is not in use
         let variants = store.variants(&image).unwrap_or_default();
-        let mut is_active = false;
-        for variant in variants.iter().filter(|v| used.contains(&v.manifest)) {
-            is_active = true;
-            let size = store.size_of(&variant.manifest)?;
-            in_use += size.content + size.unpacked.unwrap_or(0);
+        if variants.iter().any(|variant| used.contains(&variant.manifest)) {
+            active += 1;
+            // an image stays as a whole
+            let _ = in_use.add(store, &image, |_| true);
         }
-        active += usize::from(is_active);
     }
-    let size = [root.blobs(), root.layers(), root.mapped_layers(), root.incoming()]
-        .iter()
-        .map(|folder| size_of(folder))
-        .sum::<u64>();
-    Ok(Line("Images", ids.len(), active, size, size.saturating_sub(in_use)))
+    let mut layers = crate::commands::builder::used_layers(store)?;
+    layers.extend(usages.into_iter().flat_map(|usage| usage.layers));
+    let size = store.bytes(&layers)?;
+    Ok(Line("Images", ids.len(), active, size, size.saturating_sub(in_use.bytes())))
 }
 
 fn containers(store: &Store) -> Result<Line, Failure> {

@@ -32,7 +32,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let anonymous = args.name.is_none();
     let name = args.name.clone().unwrap_or_else(|| ContainerId::random().to_string());
     let (labels, options) = (pairs(&args.label), pairs(&args.opt));
-    let new = NewVolume { name, anonymous, labels, options };
+    let new = NewVolume { name, anonymous, labels, options, lasting: true };
     ui::line(volume::create(&context.root, new)?.name)?;
     Ok(0)
 }

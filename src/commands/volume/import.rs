@@ -3,8 +3,8 @@
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui;
+use knarr_core::compression::{decompress, room};
 use knarr_core::fsx;
-use knarr_packager::archive::decompress;
 use knarr_runtime::volume::{self, NewVolume};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub struct Args {
     /// Made if it does not exist
     #[arg(value_name = "VOLUME")]
     name: String,
-    /// A tar archive, also compressed (gzip, zstd); without it, or with -, standard input
+    /// A tar archive, also compressed (gzip, bzip2, xz, zstd); without it, or with -, standard input
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -29,8 +29,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         }
         None => Box::new(std::io::stdin().lock()),
     };
-    let mut archive =
-        decompress(input).map_err(|error| Failure::new("cannot read the archive").cause(&error))?;
+    let mut archive = decompress(input, room(context.root.data()))
+        .map_err(|error| Failure::new("cannot read the archive").cause(&error))?;
     let new = NewVolume { name: args.name.clone(), ..NewVolume::default() };
     volume::create(&context.root, new)?;
     volume::import(&context.root, &args.name, &mut archive)?;

@@ -59,6 +59,8 @@ pub struct Summary {
     pub mounts: Vec<String>,
     pub network: String,
     pub size: Option<Size>,
+    /// It was made to be run, which has not begun yet.
+    pub for_run: bool,
 }
 
 /// Bytes of a container's files.
@@ -97,6 +99,7 @@ impl Summary {
             mounts: spec.mounts.iter().map(|m| mount(&m.kind)).filter(|m| !m.is_empty()).collect(),
             network: networks(container, members),
             size: None,
+            for_run: state.status == Status::Created && state.for_run,
         }
     }
 
@@ -160,7 +163,10 @@ fn is_shown(container: &Container) -> bool {
 
 /// Every container as it truly is, in no order.
 fn all(root: &Root) -> Result<(Vec<Container>, Vec<Damaged>)> {
-    state::sweep(root)?;
+    match state::sweep(root) {
+        Err(state::Error::File(e)) if e.is_read_only() => {}
+        other => other?,
+    }
     let (mut containers, mut damaged) = (Vec::new(), Vec::new());
     for entry in state::all(root)? {
         match entry {

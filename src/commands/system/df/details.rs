@@ -1,7 +1,7 @@
 //! `system df --verbose`: Docker's sections, one line for each thing.
 
 use crate::commands::Outcome;
-use crate::commands::images::short_id;
+use crate::commands::images::{created, short_id, shown_tag};
 use crate::error::Failure;
 use crate::ui::listing::{Listing, Row};
 use crate::ui::{self, units};
@@ -9,7 +9,7 @@ use crate::wiring::volume_size;
 use jiff::Timestamp;
 use knarr_core::image::Reference;
 use knarr_core::root::Root;
-use knarr_core::store::Store;
+use knarr_core::store::{Footprint, Store, Usage};
 use knarr_runtime::container::list::{self, Filters, ListOptions};
 use knarr_runtime::volume::{self, Users};
 
@@ -54,23 +54,28 @@ fn images(store: &Store, root: &Root) -> Result<Vec<Row>, Failure> {
     let usages = knarr_runtime::container::usages(root)?;
     let mut rows = Vec::new();
     for image in store.images()? {
-        let (mut size, mut containers, mut created) = (0, 0, None);
-        for variant in store.variants(&image)?.iter().filter(|variant| variant.present) {
-            let bytes = store.size_of(&variant.manifest)?;
-            size += bytes.content + bytes.unpacked.unwrap_or(0);
-            containers += usages.iter().filter(|usage| usage.manifest == variant.manifest).count();
-            let config = store.config(&store.manifest(&variant.manifest)?)?;
-            created = created.or_else(|| config.created.as_deref()?.parse().ok());
+        // one that was removed meanwhile takes no room
+        let Ok(variants) = store.variants(&image) else { continue };
+        let mut size = Footprint::default();
+        if size.add(store, &image, |_| true).is_err() {
+            continue;
         }
+        let is_used = |usage: &&Usage| variants.iter().any(|v| v.manifest == usage.manifest);
+        let containers = usages.iter().filter(is_used).count();
+        let config = variants
+            .iter()
+            .filter(|variant| variant.present)
+            .find_map(|variant| store.config(&store.manifest(&variant.manifest).ok()?).ok());
+        let created = created(store, &image, &config.unwrap_or_default());
         let reference = image.reference.as_ref();
         let none = || "<none>".to_owned();
         rows.push(
             Row::new()
                 .text("Repository", reference.map_or_else(none, Reference::familiar_name))
-                .text("Tag", reference.and_then(Reference::tag).map_or_else(none, str::to_owned))
+                .text("Tag", reference.and_then(shown_tag).map_or_else(none, str::to_owned))
                 .text("ID", short_id(image.id()))
                 .text("Created", units::ago(created, now))
-                .text("Size", units::size(size))
+                .text("Size", units::size(size.bytes()))
                 .text("Containers", containers.to_string()),
         );
     }
