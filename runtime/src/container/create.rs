@@ -4,8 +4,9 @@ use super::options::NewContainer;
 use super::{Error, Result};
 use crate::engine::{cgroup, native, wasm};
 use crate::state::{self, Claim, ContainerState};
+use crate::volume::NewVolume;
 use crate::{net, volume};
-use knarr_core::fsx::{Context, Durability};
+use knarr_core::fsx::{self, Context, Durability};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::record;
@@ -44,24 +45,31 @@ pub fn create(store: &Store, new: NewContainer) -> Result<ContainerId> {
     undo.push(|| drop(state::release(root, &name)));
     sys::create_private_dir_all(paths.data())?;
     undo.push(|| drop(sys::remove_tree(paths.data())));
-    let for_run = for_run && spec.auto_remove;
     if for_run {
         own_for_life(&root.container_names().join(&name))?;
     }
-    let state = ContainerState { for_run, ..ContainerState::created(name.clone()) };
-    record::write(&paths.state(), &state, Durability::Process)?;
+    let lasting = spec.restart.is_lasting();
+    let state = ContainerState { for_run, lasting, ..ContainerState::created(name.clone()) };
+    record::write(&paths.state(), &state, state.durability())?;
     undo.push(|| drop(net::leave_all(root, &spec.id)));
     if let NetworkMode::Networks(wishes) = &spec.network {
         for wish in wishes {
             net::join(root, &spec.id, &name, wish)?;
         }
     }
+    if lasting {
+        net::keep(root, &spec.id)?;
+        fsx::sync_up_to(&root.container_names().join(&name), root.data())?;
+    }
     // last: now it exists
     record::write(&paths.spec(), &spec, Durability::Process)?;
+    if lasting {
+        fsx::sync_up_to(&paths.spec(), root.data())?;
+    }
     undo.commit();
     // what is missing here is made at the start
     for mount in spec.mounts.iter().filter_map(|mount| mount.volume()) {
-        volume::create(root, mount.into())?;
+        volume::create(root, NewVolume { lasting, ..mount.into() })?;
     }
     Ok(spec.id)
 }

@@ -32,6 +32,9 @@ pub fn connect(
     let id = container.id();
     let network = store::find(root, &wish.network)?;
     endpoint::join(root, id, &container.state.name, wish)?;
+    if container.spec.restart.is_lasting() {
+        endpoint::keep(root, id)?;
+    }
     let Some(pid) = alive(container) else {
         return Ok(());
     };

@@ -33,6 +33,9 @@ pub struct Endpoint {
     pub wished_ipv4: Option<Ipv4Addr>,
     #[serde(default)]
     pub wished_ipv6: Option<Ipv6Addr>,
+    /// The container is to come back after a power cut.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 impl Record for Endpoint {
@@ -82,7 +85,20 @@ pub(super) fn load(root: &Root, network: &str, id: &ContainerId) -> Result<Optio
 /// The caller holds the network's lock.
 pub(super) fn write(root: &Root, network: &str, endpoint: &Endpoint) -> Result<()> {
     let path = root.network(network).endpoint(&endpoint.container);
-    Ok(record::write(&path, endpoint, Durability::Process)?)
+    let durability = if endpoint.lasting { Durability::Disk } else { Durability::Process };
+    Ok(record::write(&path, endpoint, durability)?)
+}
+
+/// Makes the memberships of a container that is to come back after a power cut survive one.
+pub fn keep(root: &Root, id: &ContainerId) -> Result<()> {
+    for (network, endpoint) in memberships(root, id)? {
+        let paths = root.network(&network.name);
+        let _lock = Lock::exclusive_directory(paths.data())?;
+        write(root, &network.name, &Endpoint { lasting: true, ..endpoint })?;
+        // the default network is made without
+        fsx::sync_up_to(&paths.record(), root.data())?;
+    }
+    Ok(())
 }
 
 /// Makes a container that does not run a member of a network: it gets its addresses at its start.
@@ -104,6 +120,7 @@ pub fn join(root: &Root, id: &ContainerId, name: &str, wish: &Attachment) -> Res
         ports: Vec::new(),
         wished_ipv4: wish.ipv4,
         wished_ipv6: wish.ipv6,
+        lasting: false,
     };
     write(root, &network.name, &endpoint)
 }

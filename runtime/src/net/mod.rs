@@ -40,7 +40,7 @@ pub use attach::{Attached, attach};
 pub use connect::{connect, disconnect};
 pub use default::default_network;
 pub use depart::{Links, depart, detach};
-pub use endpoint::{Endpoint, endpoints, join, leave, leave_all, memberships, rename};
+pub use endpoint::{Endpoint, endpoints, join, keep, leave, leave_all, memberships, rename};
 pub use error::{Error, Result};
 pub use forward::Publication;
 pub use members::Members;

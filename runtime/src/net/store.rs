@@ -105,6 +105,10 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
     sys::create_private_dir_all(&paths.endpoints())?;
     // now it exists; a bridge that its maker was killed before making is made when it is needed
     record::write(&paths.record(), &network, Durability::Process)?;
+    // one that nobody made can be made again: the first container does not wait for the disk
+    if network.name != DEFAULT_NETWORK {
+        fsx::sync_up_to(&paths.record(), root.data())?;
+    }
     // an ordinary user's is made by the first container that enters, too
     if network.driver == Driver::Bridge
         && !rootless::is_outside()

@@ -8,8 +8,9 @@
 //!                        state.json  changed only through [`Locked`], which holds the folder's lock; replaced atomically
 //! ```
 //!
-//! Records are renamed into place but not synced: they survive the death of any process at any moment. After
-//! a power cut the newest may be torn; such a container is listed as damaged and can be removed.
+//! Records are renamed into place but not synced, unless the container has a restart policy: they survive the death of any
+//! process at any moment. After a power cut the newest may be torn; such a container is listed as damaged and can be
+//! removed.
 
 mod lookup;
 mod names;
@@ -177,6 +178,9 @@ pub struct ContainerState {
     /// It runs without its root file system, as its guest cannot open files.
     #[serde(default)]
     pub unmounted: bool,
+    /// It is to come back after a power cut: each change is synced.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 impl Record for ContainerState {
@@ -204,7 +208,13 @@ impl ContainerState {
             placement: Placement::default(),
             for_run: false,
             unmounted: false,
+            lasting: false,
         }
+    }
+
+    /// What a write of it must survive.
+    pub fn durability(&self) -> Durability {
+        if self.lasting { Durability::Disk } else { Durability::Process }
     }
 
     /// A guest exists: running or paused.
@@ -236,6 +246,7 @@ impl ContainerState {
             placement: guest.placement,
             for_run: false,
             unmounted: guest.unmounted,
+            lasting: self.lasting,
         };
         Ok(())
     }
@@ -374,7 +385,7 @@ impl Locked {
             from,
             to,
         })?;
-        record::write(&self.paths.state(), &state, Durability::Process)?;
+        record::write(&self.paths.state(), &state, state.durability())?;
         self.state = state;
         Ok(())
     }

@@ -59,6 +59,8 @@ pub struct NewVolume {
     pub anonymous: bool,
     pub labels: BTreeMap<String, String>,
     pub options: BTreeMap<String, String>,
+    /// It survives a power cut, as every volume with a name does.
+    pub lasting: bool,
 }
 
 impl From<&VolumeMount> for NewVolume {
@@ -68,6 +70,7 @@ impl From<&VolumeMount> for NewVolume {
             anonymous: mount.anonymous,
             labels: mount.labels.clone(),
             options: mount.options.clone(),
+            lasting: false,
         }
     }
 }
@@ -177,6 +180,9 @@ pub fn create(root: &Root, new: NewVolume) -> Result<Volume> {
             options: new.options,
         };
         record::write(&paths.record(), &volume, Durability::Process)?;
+        if new.lasting || !volume.anonymous {
+            fsx::sync_up_to(&paths.record(), root.data())?;
+        }
         return Ok(volume);
     }
 }

@@ -158,6 +158,7 @@ mod tests {
             ports: Vec::new(),
             wished_ipv4: None,
             wished_ipv6: None,
+            lasting: false,
         };
         let path = root.network(network).endpoint(&container);
         record::write(&path, &endpoint, Durability::Process).unwrap();

@@ -60,6 +60,7 @@ fn asking(upstream: Vec<SocketAddr>) -> (Resolver, SocketAddr, tempfile::TempDir
         ports: Vec::new(),
         wished_ipv4: None,
         wished_ipv6: None,
+        lasting: false,
     };
     let path = root.network("net").endpoint(&endpoint.container);
     record::write(&path, &endpoint, Durability::Process).unwrap();
