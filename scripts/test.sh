@@ -4,7 +4,8 @@ set -eu
 cd "$(dirname "$0")/.."
 scripts/prerequisites.sh gcc libc6-dev \
     busybox-static curl git skopeo umoci docker-registry uidmap python3-jsonschema \
-    iproute2 nftables passt slirp4netns util-linux clang lld wasi-libc libclang-rt-dev-wasm32
+    bzip2 iproute2 nftables passt slirp4netns strace util-linux xz-utils zstd \
+    clang lld wasi-libc libclang-rt-dev-wasm32
 
 unset RUST_BACKTRACE
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}

@@ -6,6 +6,7 @@
 pub mod host;
 pub mod image;
 pub mod proc;
+pub mod registry;
 pub mod terminal;
 
 use std::collections::BTreeSet;
