@@ -45,7 +45,7 @@ mod tests {
     fn a_full_disk_is_known_at_any_depth() {
         let source = io::Error::from(io::ErrorKind::StorageFull);
         let file = fsx::Error { operation: "write", path: "/x".into(), source };
-        let error = crate::store::Error::from(record::Error::from(file));
+        let error = crate::store::Error::Layer(record::Error::from(file));
         assert!(of_cause(&error).unwrap().contains("knarr system prune"));
         assert_eq!(of_cause(&io::Error::from(io::ErrorKind::NotFound)), None);
     }
