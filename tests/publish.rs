@@ -4,7 +4,7 @@ use crate::harness::Knarr;
 use crate::harness::image::{Tar, guest};
 use crate::harness::proc::until;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 
 /// One request, the whole answer.
 pub fn get(address: &str, path: &str) -> Option<String> {
@@ -48,12 +48,51 @@ fn every_kind_of_http_component_is_served_on_its_published_port() {
 #[test]
 fn a_port_that_is_taken_is_named() {
     let knarr = server("httpd.p2.wasm", "EXPOSE 8080");
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let publish = format!("127.0.0.1:{port}:8080");
     let said = knarr.fails(125, &["run", "--rm", "-d", "-p", &publish, "server"]);
     assert!(said.contains(&port), "{said}");
     assert!(knarr.containers().is_empty());
+}
+
+/// The first free port of a range, in both families and of each protocol; and any free one.
+#[test]
+fn a_port_of_a_range() {
+    let knarr = server("httpd.p2.wasm", "EXPOSE 8080 9000-9001/udp");
+    // five in a row that nobody has
+    let first = (20_000u16..).step_by(5).find(|first| {
+        let ports = *first..*first + 5;
+        let bound: Vec<_> = ports.clone().map(|port| TcpListener::bind(("::", port))).collect();
+        let datagrams: Vec<_> = ports.map(|port| UdpSocket::bind(("::", port))).collect();
+        bound.iter().all(Result::is_ok) && datagrams.iter().all(Result::is_ok)
+    });
+    let first = first.unwrap();
+    let range = format!("{first}-{}", first + 2);
+    let host = |id: &str, port: &str| {
+        let address = knarr.ok(&["port", id, port]);
+        address.lines().next().unwrap().rsplit(':').next().unwrap().parse::<u16>().unwrap()
+    };
+    let _taken = TcpListener::bind(("127.0.0.1", first)).unwrap();
+    let publish = format!("{range}:8080");
+    let id = knarr.ok(&["run", "-d", "-p", &publish, "server"]);
+    assert_eq!(host(&id, "8080"), first + 1);
+    until("it answers", || get(&format!("127.0.0.1:{}", first + 1), "/").is_some());
+    let wished = r#"{{(index (index .HostConfig.PortBindings "8080/tcp") 0).HostPort}}"#;
+    assert_eq!(knarr.inspect(&id, wished), range);
+    let next = knarr.ok(&["run", "-d", "-p", &format!("127.0.0.1:{range}:8080"), "server"]);
+    assert_eq!(host(&next, "8080"), first + 2);
+    let said = knarr.fails(125, &["run", "-d", "-p", &publish, "server"]);
+    assert!(said.contains(&format!("all of the host's ports {range}/tcp are used")), "{said}");
+    // another protocol, an address of IPv6, ranges on both sides
+    let run = ["run", "-d", "-p", &format!("[::1]:{range}:9000/udp"), "server"];
+    assert_eq!(host(&knarr.ok(&run), "9000/udp"), first);
+    let both = format!("{}-{}:9000-9001/udp", first + 3, first + 4);
+    let id = knarr.ok(&["run", "-d", "-p", &both, "server"]);
+    assert_eq!((host(&id, "9000/udp"), host(&id, "9001/udp")), (first + 3, first + 4));
+    let id = knarr.ok(&["run", "-d", "-p", "0:8080", "-P", "server"]);
+    assert!(host(&id, "8080") > 0);
+    assert_ne!(host(&id, "9000/udp"), host(&id, "9001/udp"));
 }
 
 #[test]

@@ -19,8 +19,35 @@ pub struct Port {
     pub host_ip: Option<IpAddr>,
     /// `None`: a free one is chosen at start.
     pub host_port: Option<u16>,
+    /// The last one of a range that begins with `host_port`: a free one of them is chosen at start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_last: Option<u16>,
     pub container_port: u16,
     pub protocol: Protocol,
+}
+
+impl Port {
+    /// The ports of the host that it may have, in the order in which they are tried; 0: any free one.
+    pub fn host_ports(&self) -> std::ops::RangeInclusive<u16> {
+        let first = self.host_port.unwrap_or(0);
+        first..=self.host_last.unwrap_or(first)
+    }
+
+    /// With this port of the host.
+    #[must_use]
+    pub fn with_host_port(&self, number: u16) -> Self {
+        let host_port = (number > 0).then_some(number);
+        Self { host_port, host_last: None, ..self.clone() }
+    }
+
+    /// The host's part as it was asked for: `8080`, `8080-8090`; empty for any port.
+    pub fn host_text(&self) -> String {
+        match (self.host_port, self.host_last) {
+            (Some(first), Some(last)) => format!("{first}-{last}"),
+            (Some(port), None) => port.to_string(),
+            (None, _) => String::new(),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +56,23 @@ pub enum InvalidPort {
     Part { text: String, part: String, kind: &'static str },
     #[error("{text:?}: the host's range and the container's range differ in length")]
     Ranges { text: String },
+    #[error("{text:?} is not a port to expose")]
+    Exposed { text: String },
 }
 
 impl crate::hint::Hint for InvalidPort {
     fn hint(&self) -> Option<String> {
-        Some("write [IP:][HOST_PORT:]CONTAINER_PORT[/tcp|udp], for example 8080:80 or 127.0.0.1:8080:80".into())
+        Some(match self {
+            Self::Exposed { .. } => "write PORT[-PORT][/tcp|udp]; -p publishes a port on the host".into(),
+            Self::Ranges { .. } => {
+                "write ranges of one length, or one port of the container for any free one of the host's range".into()
+            }
+            Self::Part { .. } => {
+                "write [IP:][HOST_PORT:]CONTAINER_PORT[/tcp|udp], for example 8080:80, 127.0.0.1:8080:80 or \
+                 8000-8010:80 (any free one of these)"
+                    .into()
+            }
+        })
     }
 }
 
@@ -92,24 +131,32 @@ pub fn parse(text: &str) -> Result<Vec<Port>, InvalidPort> {
     };
     let count = container.1 - container.0;
     let host = match host {
-        "" => None,
+        "" | "0" => None,
         host => Some(range(host).ok_or_else(|| part(host, "port"))?),
     };
-    if host.is_some_and(|(first, last)| last - first != count) {
-        return Err(InvalidPort::Ranges { text: text.to_owned() });
+    let port = |i| Port {
+        host_ip,
+        host_port: host.map(|(first, _)| first + i),
+        host_last: None,
+        container_port: container.0 + i,
+        protocol,
+    };
+    match host {
+        Some((first, last)) if count == 0 && last > first => {
+            Ok(vec![Port { host_last: Some(last), ..port(0) }])
+        }
+        Some((first, last)) if last - first != count => {
+            Err(InvalidPort::Ranges { text: text.to_owned() })
+        }
+        _ => Ok((0..=count).map(port).collect()),
     }
-    Ok((0..=count)
-        .map(|i| Port {
-            host_ip,
-            host_port: host.map(|(first, _)| first + i),
-            container_port: container.0 + i,
-            protocol,
-        })
-        .collect())
 }
 
 /// Parses one `EXPOSE` or `--expose` item: `PORT[-PORT][/PROTOCOL]`.
 pub fn parse_exposed(text: &str) -> Result<Vec<(u16, Protocol)>, InvalidPort> {
+    if text.contains(':') {
+        return Err(InvalidPort::Exposed { text: text.to_owned() });
+    }
     Ok(parse(text)?.into_iter().map(|p| (p.container_port, p.protocol)).collect())
 }
 
@@ -126,7 +173,7 @@ mod tests {
     fn shown(text: &str) -> Vec<String> {
         let show = |p: Port| {
             let ip = p.host_ip.map_or("*".into(), |ip| ip.to_string());
-            let host = p.host_port.map_or("?".into(), |p| p.to_string());
+            let host = if p.host_port.is_some() { p.host_text() } else { "?".into() };
             format!("{ip} {host} {} {}", p.container_port, p.protocol)
         };
         parse(text).unwrap().into_iter().map(show).collect()
@@ -141,10 +188,38 @@ mod tests {
         assert_eq!(shown("127.0.0.1::80"), ["127.0.0.1 ? 80 tcp"]);
         assert_eq!(shown("[::1]:8080:80"), ["::1 8080 80 tcp"]);
         assert_eq!(shown("8000-8001:80-81"), ["* 8000 80 tcp", "* 8001 81 tcp"]);
-        for text in
-            ["", "x", "0", "65536", "1:2:3", "8000-8002:80-81", "80/icmp", "9-8", ":", "a.b:1:2"]
-        {
+        assert_eq!(shown("0:80"), ["* ? 80 tcp"]);
+        assert_eq!(shown("[::1]:0:80/udp"), ["::1 ? 80 udp"]);
+        assert_eq!(shown("8000-8001"), ["* ? 8000 tcp", "* ? 8001 tcp"]);
+        assert_eq!(shown("8000-8002:80"), ["* 8000-8002 80 tcp"]);
+        assert_eq!(shown("8000-8000:80"), ["* 8000 80 tcp"]);
+        assert_eq!(shown("127.0.0.1:8000-8002:80/udp"), ["127.0.0.1 8000-8002 80 udp"]);
+        assert_eq!(shown("[::1]:8000-8001:80-81"), ["::1 8000 80 tcp", "::1 8001 81 tcp"]);
+        for text in [
+            "",
+            "x",
+            "0",
+            "65536",
+            "1:2:3",
+            "8000-8002:80-81",
+            "8000:80-81",
+            "0-5:80",
+            "80:0",
+            "80/icmp",
+            "9-8",
+            ":",
+            "a.b:1:2",
+        ] {
             assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn exposed_ports() {
+        let of = |text| parse_exposed(text).map_err(|e| e.to_string());
+        assert_eq!(of("53-54/udp"), Ok(vec![(53, Protocol::Udp), (54, Protocol::Udp)]));
+        for text in ["80:80", "127.0.0.1:80", "0", "80/icmp"] {
+            assert!(of(text).is_err(), "{text:?}");
         }
     }
 }

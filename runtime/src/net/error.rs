@@ -21,6 +21,10 @@ pub enum Error {
     InvalidName { name: String },
     #[error("{alias:?} is not a name that a container could have on a network")]
     InvalidAlias { alias: String },
+    #[error("containers neither join nor leave the network {name}: they are made with it")]
+    Fixed { name: String },
+    #[error("container {} belongs to network {network}, which has been removed", container.short())]
+    Removed { network: String, container: ContainerId },
     #[error("there is a network {name} already")]
     NameTaken { name: String },
     #[error("network {name} is used by {}", users.join(", "))]
@@ -65,6 +69,8 @@ pub enum Error {
     Driver { network: String, container: ContainerId },
     #[error("port {port} of the host is used by {owner}")]
     PortTaken { port: String, owner: String },
+    #[error("all of the host's ports {ports} are used")]
+    RangeTaken { ports: String },
     #[error("port {port} of the host cannot be published")]
     Port { port: String, source: io::Error },
     #[error("this process may not make a bridge, which network {network} needs")]
@@ -92,7 +98,14 @@ impl Hint for Error {
             Self::NameTaken { name } => {
                 format!("take another name, or remove that one: knarr network rm {name}")
             }
-            Self::InUse { users, .. } => format!("stop the container first: knarr stop {}", users.first()?),
+            Self::InUse { users, .. } => match users.as_slice() {
+                [user] => format!("stop the container first: knarr stop {user}"),
+                users => format!("stop the containers first: knarr stop {}", users.join(" ")),
+            },
+            Self::Fixed { name } => format!("make the container with it: knarr run --network {name}"),
+            Self::Removed { network, .. } => format!(
+                "make it again (knarr network create {network}), or remove the container and make it anew without it"
+            ),
             Self::Overlap { .. } => "choose another one with --subnet".into(),
             Self::SubnetTooSmall { .. } => "use a prefix of 30 bits or fewer (IPv6: 126)".into(),
             Self::NoFreeSubnet { .. } => {
@@ -119,6 +132,7 @@ impl Hint for Error {
             Self::OtherDriver { .. } => {
                 "'knarr network ls' shows the drivers; a running guest keeps to that of its first network".into()
             }
+            Self::RangeTaken { .. } => "publish on a longer range, or on any free port: -p CONTAINER_PORT".into(),
             Self::PortTaken { .. } => return port::hint(0, Some(libc::EADDRINUSE)),
             Self::Port { port, source } => {
                 let address = port.split('/').next()?.parse::<SocketAddr>().ok()?;

@@ -69,8 +69,11 @@ pub(super) fn claim(
         addresses.push(Ipv4Addr::UNSPECIFIED.into());
         addresses.extend(has_ipv6().then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
     }
-    for attempt in 0.. {
-        let mut wish = port.clone();
+    // one that is free in one family only is not the one
+    let attempts = if port.host_port.is_none() { ATTEMPTS } else { 1 };
+    let mut taken = port.clone();
+    for number in std::iter::repeat_n(port.host_ports(), attempts).flatten() {
+        let mut wish = port.with_host_port(number);
         let mut held = Vec::new();
         let result = addresses.iter().try_for_each(|address| {
             wish.host_ip = Some(*address);
@@ -79,12 +82,17 @@ pub(super) fn claim(
         });
         match result {
             Ok(()) => return Ok(held),
-            // free in one family only: another one
-            Err(Errno::ADDRINUSE) if port.host_port.is_none() && attempt < ATTEMPTS => {}
+            Err(Errno::ADDRINUSE) => taken = wish,
             Err(errno) => return Err(refused(root, &wish, errno.into())),
         }
     }
-    Ok(Vec::new())
+    match port.host_last {
+        Some(_) => {
+            let ports = format!("{}/{}", port.host_text(), port.protocol);
+            Err(Error::RangeTaken { ports })
+        }
+        None => Err(refused(root, &taken, Errno::ADDRINUSE.into())),
+    }
 }
 
 /// Whether anybody has an IPv6 address here; `net.ipv6.conf.all.disable_ipv6` takes them all away.

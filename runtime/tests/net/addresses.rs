@@ -166,6 +166,7 @@ fn a_container_reaches_itself_over_the_bridge() {
     let ports = vec![Port {
         host_ip: None,
         host_port: Some(8080),
+        host_last: None,
         container_port: 80,
         protocol: Protocol::Tcp,
     }];

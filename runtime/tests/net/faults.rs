@@ -27,8 +27,13 @@ fn options(fixture: &Fixture) -> RunOptions {
         let new = NewNetwork { name: name.into(), ipv6, ..Default::default() };
         net::create(fixture.root(), new).unwrap();
     }
-    let port =
-        |protocol| Port { host_ip: None, host_port: Some(8080), container_port: 80, protocol };
+    let port = |protocol| Port {
+        host_ip: None,
+        host_port: Some(8080),
+        host_last: None,
+        container_port: 80,
+        protocol,
+    };
     let ports = vec![port(Protocol::Tcp), port(Protocol::Udp)];
     RunOptions { ports, ..on(&["one", "two"]) }
 }

@@ -100,6 +100,7 @@ fn port(host: Option<u16>, container: u16) -> Port {
     Port {
         host_ip: Some(Ipv4Addr::LOCALHOST.into()),
         host_port: host,
+        host_last: None,
         container_port: container,
         protocol: Protocol::Tcp,
     }

@@ -20,6 +20,7 @@ fn server(args: &[&str], ports: &[u16]) -> Running {
         .map(|port| Port {
             host_ip: Some(Ipv4Addr::LOCALHOST.into()),
             host_port: None,
+            host_last: None,
             container_port: *port,
             protocol: Protocol::Tcp,
         })

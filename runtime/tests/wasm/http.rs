@@ -30,6 +30,7 @@ pub fn server(guest: &str) -> Container {
     container.spec.ports = vec![Port {
         host_ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         host_port: None,
+        host_last: None,
         container_port: 80,
         protocol: Protocol::Tcp,
     }];

@@ -20,6 +20,7 @@ fn publish(container: &mut Container, port: u16) {
     container.spec.ports.push(Port {
         host_ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         host_port: None,
+        host_last: None,
         container_port: port,
         protocol: Protocol::Tcp,
     });

@@ -76,13 +76,18 @@ fn of_network(network: &Network) -> Vec<Elements> {
     all
 }
 
-fn of_port(published: &Published) -> Option<Elements> {
-    let Published { port, address } = published;
-    let protocol: u8 = match port.protocol {
+/// Of the Internet protocol's header.
+pub fn number(protocol: Protocol) -> u8 {
+    match protocol {
         Protocol::Tcp => 6,
         Protocol::Udp => 17,
         Protocol::Sctp => 132,
-    };
+    }
+}
+
+fn of_port(published: &Published) -> Option<Elements> {
+    let Published { port, address } = published;
+    let protocol = number(port.protocol);
     let padded = |number: u16| [number.to_be_bytes(), [0; 2]].concat();
     if port.host_ip.is_some_and(|ip| ip.is_ipv4() != address.is_ipv4()) {
         return None; // no translation between the families
@@ -114,6 +119,7 @@ mod tests {
         let port = Port {
             host_ip: host_ip.map(|ip| ip.parse().unwrap()),
             host_port: Some(8080),
+            host_last: None,
             container_port: 80,
             protocol: Protocol::Tcp,
         };

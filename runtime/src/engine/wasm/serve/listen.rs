@@ -1,7 +1,7 @@
 //! Where a server listens: the published ports on the host, or the exposed one where nothing is published.
 
 use super::super::error::Error;
-use super::super::host::sockets::{Place, Where};
+use super::super::host::sockets::{Place, Where, first_free};
 use knarr_core::spec::{ContainerSpec, NetworkMode, Port, Protocol};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -61,8 +61,7 @@ impl Listeners {
         for port in ports {
             let mut bound = Vec::new();
             for published in published(spec).filter(|p| on_host && p.container_port == port) {
-                let host = published.host_port.unwrap_or(0);
-                bound.push(listeners.add(published.host_ip, host, port)?);
+                bound.push(listeners.publish(published)?);
                 if let Some(address) = bound.last() {
                     listeners.ports.push((port, *address));
                 }
@@ -99,9 +98,20 @@ impl Listeners {
 
     /// Listens on one more address, and returns it.
     fn add(&mut self, ip: Option<IpAddr>, host: u16, container: u16) -> Result<SocketAddr, Error> {
-        let socket = bind(ip, host).map_err(|e| {
+        let host_port = (host > 0).then_some(host);
+        let protocol = Protocol::Tcp;
+        let port =
+            Port { host_ip: ip, host_port, host_last: None, container_port: container, protocol };
+        self.publish(&port)
+    }
+
+    /// Listens on one of the host's ports that this one may have.
+    fn publish(&mut self, port: &Port) -> Result<SocketAddr, Error> {
+        let (ip, container) = (port.host_ip, port.container_port);
+        let socket = first_free(port, |host| bind(ip, host)).map_err(|e| {
             let ip = ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-            Error::Listen { address: SocketAddr::new(ip, host).to_string(), source: e.into() }
+            let address = SocketAddr::new(ip, port.host_port.unwrap_or(0));
+            Error::Listen { address: address.to_string(), source: e.into() }
         })?;
         let mut address = socket.local_addr().map_err(|e| Error::system("examine a socket", e))?;
         if ip.is_none() {

@@ -45,7 +45,7 @@ mod shared;
 
 pub(in crate::engine::wasm) use carried::Carried;
 pub(in crate::engine::wasm) use current::Current;
-pub(in crate::engine::wasm) use published::Published;
+pub(in crate::engine::wasm) use published::{Published, first_free};
 pub(in crate::engine::wasm) use shared::Shared;
 
 use super::denial::Denials;

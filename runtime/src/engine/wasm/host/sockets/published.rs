@@ -1,7 +1,7 @@
 //! Published ports on the host's network: a guest that binds a container's port gets the host's.
 
 use crate::engine::wasm::error::Error;
-use knarr_core::spec::{ContainerSpec, Protocol};
+use knarr_core::spec::{self, ContainerSpec, Protocol};
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt,
 };
@@ -32,7 +32,8 @@ impl Published {
             let wanted = SocketAddr::new(ip, port.host_port.unwrap_or(0));
             let failed =
                 |e: io::Error| Error::Listen { address: wanted.to_string(), source: e.into() };
-            let (host, reserved) = reserve(wanted, port.protocol).map_err(failed)?;
+            let bind = |number| reserve(SocketAddr::new(ip, number), port.protocol);
+            let (host, reserved) = first_free(port, bind).map_err(failed)?;
             let reserved = Mutex::new(reserved);
             Ok(Port { protocol: port.protocol, container: port.container_port, host, reserved })
         });
@@ -74,6 +75,17 @@ impl Published {
             None => bound,
         }
     }
+}
+
+/// The first of the host's ports that a port may have which can be bound.
+pub(in crate::engine::wasm) fn first_free<T>(
+    port: &spec::Port,
+    bind: impl FnMut(u16) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut bound = port.host_ports().map(bind);
+    let is_taken = |e: &io::Error| e.kind() == io::ErrorKind::AddrInUse;
+    let found = bound.find(|bound| !bound.as_ref().is_err_and(is_taken));
+    found.unwrap_or(Err(io::ErrorKind::AddrInUse.into()))
 }
 
 fn reserve(wanted: SocketAddr, protocol: Protocol) -> io::Result<(SocketAddr, Option<OwnedFd>)> {
