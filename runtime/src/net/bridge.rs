@@ -1,6 +1,6 @@
 //! A network's bridge in the host's namespace, and the links to it.
 
-use super::netlink::{Socket, address, link, link::Link, route};
+use super::netlink::{Socket, address, gone, link, link::Link, neighbour, route};
 use super::{namespace, store};
 use ipnet::IpNet;
 use knarr_core::fsx;
@@ -192,6 +192,19 @@ pub fn remove(socket: &mut Socket, root: &Root, network: &NetworkSpec) -> io::Re
         link::remove(socket, &port.name)?;
     }
     link::remove(socket, &bridge.name)
+}
+
+/// Forgets who had these addresses.
+pub fn forget_neighbours(
+    socket: &mut Socket,
+    bridge: &str,
+    addresses: &[IpAddr],
+) -> io::Result<()> {
+    let Some(bridge) = link::find(socket, bridge)? else { return Ok(()) };
+    for address in addresses {
+        gone(socket.execute(&[neighbour::forget(bridge.index, *address)]))?;
+    }
+    Ok(())
 }
 
 /// One end of a link that is to be in a namespace.

@@ -1,8 +1,10 @@
 //! `network connect` and `disconnect`, of containers that run and of those that do not.
 
-use super::attach::{self, configure, lease_all, plug_of};
+use super::attach::{self, configure, leads_in, lease_all, plug_of, published};
 use super::depart::{Leases, Leave, Links, Membership};
+use super::endpoint::Endpoint;
 use super::error::{Error, Result};
+use super::firewall::Firewall;
 use super::netlink::{Socket, route};
 use super::step::{Observe, Progress, Step, failed};
 use super::{bridge, endpoint, namespace, reload, shared, store};
@@ -45,7 +47,7 @@ pub fn connect(
         let leases = if kept { Leases::Keep } else { Leases::Release };
         let _ = take_back(root, container, &network, leases);
     }
-    connected
+    connected.and_then(|()| republish(root, container))
 }
 
 fn alive(container: &Container) -> Option<u32> {
@@ -133,7 +135,27 @@ pub fn disconnect(root: &Root, container: &Container, name: &str) -> Result<()> 
         (Some(_), EngineKind::Wasm) => Leases::Keep,
         _ => Leases::Release,
     };
-    take_back(root, container, &store::find(root, name)?, leases)
+    take_back(root, container, &store::find(root, name)?, leases)?;
+    republish(root, container)
+}
+
+/// Leads the published ports of a container that runs to another of its networks if the one has gone that they led to.
+fn republish(root: &Root, container: &Container) -> Result<()> {
+    let ports = &container.state.ports;
+    if ports.is_empty() || alive(container).is_none() {
+        return Ok(());
+    }
+    let networks = attach::memberships_in_order(root, &container.spec)?;
+    if networks.iter().any(|(_, endpoint)| !endpoint.ports.is_empty()) {
+        return Ok(());
+    }
+    let open = networks.into_iter().find(|(network, place)| leads_in(network) && place.is_up());
+    let Some((network, place)) = open else { return Ok(()) };
+    let _lock = Lock::exclusive_directory(root.network(&network.name).data())?;
+    let place = Endpoint { ports: ports.clone(), ..place };
+    endpoint::write(root, &network.name, &place)?;
+    let added = Firewall::open(bridge::mark(root)).and_then(|mut f| f.add(&[], &published(&place)));
+    added.map_err(|e| failed(Step::Publish, &network.name, e))
 }
 
 fn take_back(

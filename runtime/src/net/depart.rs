@@ -13,6 +13,7 @@ use knarr_core::lock::Lock;
 use knarr_core::root::Root;
 use knarr_core::spec::network::{Driver, NetworkSpec};
 use knarr_core::sys;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 /// Takes back everything that a container was given, and goes on after an error. What is gone is taken back: for undoing,
@@ -122,7 +123,7 @@ impl Leave<'_> {
         let Self { root, network, .. } = *self;
         let (name, id) = (&network.name, endpoint.container.clone());
         let _lock = Lock::exclusive_directory(root.network(name).data())?;
-        let addresses = match endpoint.is_up() {
+        let addresses: Vec<IpAddr> = match endpoint.is_up() {
             true => endpoint.addresses().collect(),
             false => lease::of(root, name, &id)?,
         };
@@ -134,11 +135,19 @@ impl Leave<'_> {
         if network.driver == Driver::Loopback || rootless::is_outside() {
             return result.and(self.bring_down(endpoint));
         }
-        if !endpoint.ports.is_empty() {
+        if !endpoint.ports.is_empty() || lease::returns_soon(network, &endpoint) {
             let ports = published(&endpoint);
-            let removed =
-                Firewall::open(bridge::mark(root)).and_then(|mut f| f.remove(&[], &ports));
+            let removed = Firewall::open(bridge::mark(root)).and_then(|mut firewall| {
+                firewall.remove(&[], &ports)?;
+                firewall.end_flows(&|address| addresses.contains(&address));
+                Ok(())
+            });
             result = result.and(removed.map_err(|e| failed(Step::Publish, name, e)));
+            // whoever has the address next may be of the other engine, and have another one on the wire
+            let forgotten = Socket::route().and_then(|mut s| {
+                bridge::forget_neighbours(&mut s, &bridge::name(root, network), &addresses)
+            });
+            result = result.and(forgotten.map_err(|e| failed(Step::Address, name, e)));
         }
         // without a record it may be either
         links.0.push((name.clone(), bridge::link_of(network, &id)));

@@ -43,10 +43,17 @@ pub struct Publication {
 impl Publication {
     /// For a container with these places: it is reached on its first network that is not internal, as by the packet filter.
     pub fn new(held: Vec<Held>, places: &[(NetworkSpec, Endpoint)]) -> Self {
-        let open = places.iter().find(|(network, _)| leads_in(network));
-        let addresses = open.iter().flat_map(|(_, place)| place.addresses()).collect();
         let sources = Sources::of(places.iter().map(|(network, _)| network));
-        Self { held, addresses, sources, child: None }
+        Self { held, addresses: reached(places), sources, child: None }
+    }
+
+    /// The container's places are others now.
+    pub fn follow(&mut self, places: &[(NetworkSpec, Endpoint)]) {
+        if reached(places) != self.addresses {
+            let Self { held, .. } = std::mem::take(self);
+            // the child that knew the old ones ends; the next client makes another start
+            *self = Self::new(held, places);
+        }
     }
 
     /// What tells that the first client is there, who waits until [`Self::start`].
@@ -80,6 +87,12 @@ impl Publication {
             pid => self.child = Pid::from_raw(pid).map(Child),
         }
     }
+}
+
+/// The addresses of the network to which ports are led.
+fn reached(places: &[(NetworkSpec, Endpoint)]) -> Vec<IpAddr> {
+    let open = places.iter().find(|(network, place)| leads_in(network) && place.is_up());
+    open.iter().flat_map(|(_, place)| place.addresses()).collect()
 }
 
 #[derive(Debug)]

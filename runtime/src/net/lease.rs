@@ -12,6 +12,7 @@ use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::{NetworkPaths, Root};
+use knarr_core::spec::network::NetworkSpec;
 use std::io;
 use std::net::IpAddr;
 
@@ -77,6 +78,18 @@ fn take_free(
         }
     }
     Err(Error::NoFreeAddress { network: network.to_owned(), subnet: range.to_string() })
+}
+
+/// Whether an address that is given back may be somebody else's before the kernel has forgotten who talked to its owner
+/// (120 s): one that was wished for, or one of few. To see to that costs more than a start, so others have to rest.
+pub fn returns_soon(network: &NetworkSpec, endpoint: &Endpoint) -> bool {
+    /// Bits of the addresses of a range that is gone through in less time than that.
+    const FEW: u8 = 6;
+    let is_small = |range: IpNet| range.max_prefix_len() - range.prefix_len() <= FEW;
+    let four = network.ipv4.as_ref().map(|s| IpNet::V4(s.range.unwrap_or(s.subnet)));
+    let six = network.ipv6.as_ref().map(|s| IpNet::V6(s.range.unwrap_or(s.subnet)));
+    let is_wished = endpoint.wished_ipv4.is_some() || endpoint.wished_ipv6.is_some();
+    is_wished || four.into_iter().chain(six).any(is_small)
 }
 
 fn cursor(paths: &NetworkPaths, range: IpNet) -> std::path::PathBuf {

@@ -10,6 +10,7 @@ mod apart;
 mod command;
 mod everywhere;
 mod faults;
+mod flows;
 mod guests;
 mod host;
 mod live;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         apart::TESTS,
         everywhere::TESTS,
         faults::TESTS,
+        flows::TESTS,
         live::TESTS,
         loopback::TESTS,
         mixed::TESTS,

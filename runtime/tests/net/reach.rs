@@ -49,14 +49,20 @@ fn network(fixture: &Fixture, name: &str) {
 }
 
 fn port(host: Option<u16>, container: u16) -> Port {
-    Port { host_ip: None, host_port: host, container_port: container, protocol: Protocol::Tcp }
+    Port {
+        host_ip: None,
+        host_port: host,
+        host_last: None,
+        container_port: container,
+        protocol: Protocol::Tcp,
+    }
 }
 
 fn on_address(ip: &str, host: Option<u16>, container: u16) -> Port {
     Port { host_ip: Some(ip.parse().unwrap()), ..port(host, container) }
 }
 
-fn ipv6_outside() {
+pub fn ipv6_outside() {
     shell(
         "ip addr add 2001:db8::2/64 dev up0 nodad; ip -6 route add default via 2001:db8::1
          ip -n outside addr add 2001:db8::1/64 dev eth0 nodad",

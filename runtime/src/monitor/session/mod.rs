@@ -358,7 +358,11 @@ impl Session<'_> {
             }
             Request::Networks => {
                 let names = self.names.as_mut();
-                let refreshed = self.networks.as_mut().map_or(Ok(()), |n| n.refresh(names));
+                let refreshed = self.networks.as_mut().map_or(Ok(()), |n| {
+                    let refreshed = n.refresh(names);
+                    self.publication.follow(&n.places);
+                    refreshed
+                });
                 done(refreshed.map_err(|e| e.to_failure()))
             }
             Request::Pause => done(self.guest.pause()),

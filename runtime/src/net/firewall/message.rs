@@ -55,7 +55,7 @@ impl Attributes {
     }
 }
 
-fn request(kind: u16, flags: u16, family: u8, attributes: Attributes) -> Request {
+pub(super) fn request(kind: u16, flags: u16, family: u8, attributes: Attributes) -> Request {
     let mut payload = vec![family, 0, 0, 0];
     payload.extend(attributes.0);
     Request { kind, flags, payload }

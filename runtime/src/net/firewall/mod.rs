@@ -2,6 +2,7 @@
 
 mod elements;
 pub(super) mod expression;
+mod flows;
 pub(super) mod message;
 pub(super) mod ruleset;
 
@@ -10,6 +11,7 @@ pub use elements::{Network, Published};
 use super::netlink::{Socket, gone, is_absent};
 use message::Batch;
 use std::io;
+use std::net::IpAddr;
 
 /// The table of one root.
 pub struct Firewall {
@@ -42,7 +44,9 @@ impl Firewall {
             for (set, elements) in elements::all(networks, published) {
                 batch.elements(set.name, &elements);
             }
-        })
+        })?;
+        self.lead_anew(published);
+        Ok(())
     }
 
     /// What is there already stays.
@@ -51,7 +55,20 @@ impl Firewall {
             for (set, elements) in elements::all(networks, published) {
                 batch.elements(set.name, &elements);
             }
-        })
+        })?;
+        self.lead_anew(published);
+        Ok(())
+    }
+
+    fn lead_anew(&mut self, published: &[Published]) {
+        // where the kernel does not tell of its flows, they end some time after their last packet
+        let _ = flows::lead_anew(&mut self.socket, published);
+    }
+
+    /// Ends the flows of whoever had these addresses.
+    pub fn end_flows(&mut self, is_gone: &dyn Fn(IpAddr) -> bool) {
+        // see above
+        let _ = flows::end(&mut self.socket, is_gone);
     }
 
     /// What is gone is removed.

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod link;
+pub mod neighbour;
 pub mod route;
 pub mod rule;
 
@@ -101,9 +102,15 @@ impl Socket {
     /// Asks for a list.
     pub fn dump(&mut self, request: Request) -> io::Result<Vec<Vec<u8>>> {
         let mut replies = Vec::new();
-        self.send(&[Request { flags: request.flags | flag::DUMP, ..request }])?;
-        while self.receive(&mut |reply| replies.push(reply))? == 0 {}
+        self.visit(request, &mut |reply| replies.push(reply))?;
         Ok(replies)
+    }
+
+    /// Asks for a list that may be long, and looks at each entry.
+    pub fn visit(&mut self, request: Request, each: &mut dyn FnMut(Vec<u8>)) -> io::Result<()> {
+        self.send(&[Request { flags: request.flags | flag::DUMP, ..request }])?;
+        while self.receive(each)? == 0 {}
+        Ok(())
     }
 
     fn send(&mut self, requests: &[Request]) -> io::Result<()> {
@@ -211,17 +218,23 @@ fn refusal(payload: &[u8]) -> Option<io::Error> {
 }
 
 /// `NLMSGERR_ATTR_MSG`
-fn explanation(mut attributes: &[u8]) -> Option<String> {
-    loop {
-        let length = usize::from(u16::from_ne_bytes(attributes.get(..2)?.try_into().ok()?));
-        let kind = u16::from_ne_bytes(attributes.get(2..4)?.try_into().ok()?);
-        let value = attributes.get(4..length)?;
-        if kind == 1 {
-            let text = value.strip_suffix(&[0]).unwrap_or(value);
-            return Some(String::from_utf8_lossy(text).into_owned());
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..)?;
-    }
+fn explanation(payload: &[u8]) -> Option<String> {
+    let (_, value) = attributes(payload).find(|(kind, _)| *kind == 1)?;
+    let text = value.strip_suffix(&[0]).unwrap_or(value);
+    Some(String::from_utf8_lossy(text).into_owned())
+}
+
+/// The attributes of a message: their types, without the bits about the value's form, and their values.
+pub fn attributes(payload: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    const KIND: u16 = 0x3fff;
+    let mut rest = payload;
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(rest.get(..2)?.try_into().ok()?));
+        let kind = u16::from_ne_bytes(rest.get(2..4)?.try_into().ok()?);
+        let value = rest.get(4..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind & KIND, value))
+    })
 }
 
 /// Whether an error says that what was to be removed is not there.

@@ -75,6 +75,20 @@ pub fn add_own(loopback: u32, destination: IpNet, table: u32) -> Request {
     Request::new(NEW, flag::CREATE | flag::EXCLUSIVE, &message)
 }
 
+/// Whether packets to an address are for this host itself.
+pub fn is_own(socket: &mut Socket, address: IpAddr) -> io::Result<bool> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    message.header.destination_prefix_length = IpNet::from(address).prefix_len();
+    message.attributes.push(RouteAttribute::Destination(address.into()));
+    let Some(reply) = socket.ask(Request::new(GET, 0, &message))? else { return Ok(false) };
+    let route = RouteMessage::parse(&reply).map_err(io::Error::other)?;
+    Ok(route.header.kind == RouteType::Local)
+}
+
 /// Where packets to a subnet go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
