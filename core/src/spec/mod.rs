@@ -53,6 +53,9 @@ pub struct ContainerSpec {
     pub engine: EngineKind,
     pub process: Process,
     pub hostname: Option<String>,
+    /// `--domainname`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
     pub labels: BTreeMap<String, String>,
     pub mounts: Vec<Mount>,
     pub read_only_rootfs: bool,
@@ -91,6 +94,7 @@ impl ContainerSpec {
             engine,
             process,
             hostname: None,
+            domainname: None,
             labels: BTreeMap::new(),
             mounts: Vec::new(),
             read_only_rootfs: false,

@@ -3,6 +3,7 @@
 pub mod bind;
 pub mod cgroup;
 mod host;
+pub(crate) mod names;
 pub mod native;
 mod processes;
 pub mod wasm;

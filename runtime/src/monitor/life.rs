@@ -225,7 +225,10 @@ impl<'a> Life<'a> {
             monitor: std::process::id(),
             ports: match &spec.network {
                 NetworkMode::Networks(_) if attached.has_bridges_only() => attached.ports.clone(),
-                _ => published(&spec.ports, &guest),
+                NetworkMode::None | NetworkMode::Container(_) => Vec::new(),
+                // the guest listens itself
+                _ if spec.engine == EngineKind::Wasm => published(&spec.ports, &guest),
+                _ => Vec::new(),
             },
             lacking: std::mem::take(&mut guest.lacking),
             restart_count: self.term.as_ref().map_or(0, |term| term.restarts),
@@ -251,6 +254,8 @@ impl<'a> Life<'a> {
         state::apply(self.root, &spec.id, |s| s.running(running))?;
         observe(Step::Recorded);
         undo.commit();
+        let publication = net::Publication::new(held, &attached.endpoints);
+        let (guest, places) = (ear.transpose()?, attached.endpoints);
         Ok(Session {
             guest: Guarded::new(self.root, spec, process).with(guest.last_words.take()),
             outputs: ends.outputs,
@@ -267,10 +272,10 @@ impl<'a> Life<'a> {
             stop_signal: stop_signal(spec),
             was_stopped: false,
             names,
-            networks: Some(Networks { root, spec, guest: ear.transpose()? }),
+            networks: Some(Networks { root, spec, places, guest }),
             denials: attached.denials,
             one_id: OneId::watch(spec),
-            publication: net::Publication::new(held, &attached.endpoints),
+            publication,
             _rootless: entered,
         })
     }
@@ -365,7 +370,9 @@ impl<'a> Life<'a> {
             let _ = self.leave(false, None, net::Links::default());
             return;
         }
-        let (code, error) = (error.exit_code(), Some(error.in_one_line()));
+        // Docker's, where it was neither the command's fault
+        let code = if error.exit_code() == 125 { 128 } else { error.exit_code() };
+        let error = Some(error.in_one_line());
         let exit = Exit { code, oom_killed: false, error };
         // see above
         let again = self.goes_on(&exit);
@@ -452,10 +459,10 @@ fn published(ports: &[Port], guest: &Guest) -> Vec<Port> {
         let matches = |(at, (container, address)): &(usize, &(u16, SocketAddr))| {
             !used[*at]
                 && *container == port.container_port
-                && port.host_port.is_none_or(|host| host == address.port())
+                && (port.host_port.is_none() || port.host_ports().contains(&address.port()))
         };
         if let Some((at, (_, address))) = guest.ports.iter().enumerate().find(matches) {
-            port.host_port = Some(address.port());
+            *port = port.with_host_port(address.port());
             used[at] = true;
         }
     }

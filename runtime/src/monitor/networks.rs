@@ -1,11 +1,12 @@
 //! The networks of a container that runs: when they change, its name server and its guest are told.
 
 use super::error::Error;
-use crate::engine::wasm;
+use crate::engine::{native, wasm};
 use crate::net::names::Resolver;
-use crate::net::{self, Surroundings};
+use crate::net::{self, Endpoint, Surroundings};
 use knarr_core::root::Root;
-use knarr_core::spec::ContainerSpec;
+use knarr_core::spec::network::NetworkSpec;
+use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode};
 use std::net::{IpAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -13,6 +14,8 @@ use std::os::fd::{AsFd, OwnedFd};
 pub(super) struct Networks<'a> {
     pub root: &'a Root,
     pub spec: &'a ContainerSpec,
+    /// Where the container was when this was last known.
+    pub places: Vec<(NetworkSpec, Endpoint)>,
     /// Towards a Wasm guest.
     pub guest: Option<Ear>,
 }
@@ -36,8 +39,13 @@ impl Networks<'_> {
             ear.tell(Surroundings::of(root, spec, &places)?)?;
         }
         if let Some(names) = names {
-            let networks: Vec<_> = places.into_iter().map(|(network, _)| network).collect();
+            let networks: Vec<_> = places.iter().map(|(network, _)| network.clone()).collect();
             names.follow(root, spec, &networks);
+        }
+        let before = std::mem::replace(&mut self.places, places);
+        // who shares another's network shares its file, and that one's monitor sees to it
+        if spec.engine == EngineKind::Native && matches!(spec.network, NetworkMode::Networks(_)) {
+            native::etc::follow(root, spec, &before, &self.places)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::{host, on, stop};
 use knarr_core::spec::{Dns, NetworkMode};
 use knarr_runtime::net::{self, NewNetwork};
 
-crate::tests![names_and_replicas, names_beyond, families];
+crate::tests![names_and_replicas, names_beyond, a_search_domain, families];
 
 fn network(fixture: &Fixture, name: &str) {
     net::create(fixture.root(), NewNetwork { name: name.into(), ..Default::default() }).unwrap();
@@ -130,6 +130,58 @@ while True:
     let client = guest(&fixture, "tcpc.p2", &[], &["far.example", "9"], options());
     fixture.start(&client);
     wait_until(|| log(&fixture, &client).iter().any(|line| line.contains("[192.0.2.7]")));
+}
+
+/// Somebody outside has an answer for every name below the search domain, and does not hear of a neighbour's.
+fn a_search_domain() {
+    host::become_host();
+    let fixture = guests::fixture();
+    network(&fixture, "net");
+    let asked = fixture.host("asked");
+    let _server = host::program(
+        "python3 -c",
+        &format!(
+            "import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 53))
+log = open('{}', 'wb', 0); print('ready', flush=True)
+while True:
+    d, a = s.recvfrom(4096)
+    q = d[12:d.index(b'\\0', 12) + 5]; log.write(q)
+    known = b'\\4corp' in q
+    r = b'\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4\\xc6\\x33\\x64\\x63' if known and q[-4:-2] == b'\\0\\1' else b''
+    code = b'\\x81\\x80' if known else b'\\x81\\x83'
+    s.sendto(d[:2] + code + b'\\0\\1\\0' + bytes([bool(r)]) + b'\\0\\0\\0\\0' + q + r, a)",
+            asked.display()
+        ),
+    );
+    let db = fixture.create(&["sleep", "1000"], named("db", on(&["net"])));
+    fixture.start(&db);
+    let own = all_of(&fixture, &db);
+    let dns = Dns {
+        servers: vec!["127.0.0.1".parse().unwrap()],
+        search: vec!["corp.example".into()],
+        ..Dns::default()
+    };
+    let options = || RunOptions { dns: dns.clone(), ..on(&["net"]) };
+    let native = fixture.create(&["sleep", "1000"], options());
+    fixture.start(&native);
+    let script = |name: &str| format!("import socket; print(socket.gethostbyname('{name}'))");
+    let glibc = within(&fixture, &native, &script("db"));
+    assert_eq!(stdout(&glibc).trim(), own, "{}", stderr(&glibc));
+    let client = guest(&fixture, "tcpc.p2", &[], &["db", "9"], options());
+    fixture.start(&client);
+    wait_until(|| log(&fixture, &client).iter().any(|line| line.contains(&format!("[{own}]"))));
+    let heard = std::fs::read(&asked).unwrap();
+    assert!(!heard.windows(3).any(|part| part == b"\x02db"), "{heard:?}");
+    // names of the domain's are found after that
+    let glibc = within(&fixture, &native, &script("wiki"));
+    assert_eq!(stdout(&glibc).trim(), "198.51.100.99", "{}", stderr(&glibc));
+    // the user has the last word
+    let dns = Dns { options: vec!["ndots:1".into()], ..dns.clone() };
+    let native = fixture.create(&["sleep", "1000"], RunOptions { dns, ..on(&["net"]) });
+    fixture.start(&native);
+    let glibc = within(&fixture, &native, &script("db"));
+    assert_eq!(stdout(&glibc).trim(), "198.51.100.99", "{}", stderr(&glibc));
 }
 
 fn families() {

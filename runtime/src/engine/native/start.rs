@@ -11,6 +11,7 @@ use super::seccomp::Filter;
 use super::terminal::Terminal;
 use super::{apparmor, etc, mounts, protect, spawn, sys, user};
 use crate::engine::cgroup::{self, Cgroup, Host, Scope, Version};
+use crate::engine::names::hostname;
 use crate::engine::{Guest, Launch, Stdio, UserNamespaces};
 use crate::net;
 use knarr_core::spec::{ContainerSpec, NetworkMode};
@@ -67,10 +68,11 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     let cgroup = Cgroup::create(&host, &spec.id, &spec.limits, scope)?;
     cgroup.write_down(&host, root, &spec.id)?;
     let (streams, master, devpts, console) = streams(stdio, !superuser)?;
-    let etc = etc::write(root, spec, network)?;
+    etc::write(root, spec, network)?;
     let read_only = spec.read_only_rootfs;
-    let files =
-        etc::FILES.iter().map(|(name, target)| mounts::of_file(&etc.join(name), target, read_only));
+    let files = etc::FILES.iter().map(|(name, target)| {
+        mounts::of_file(&etc::path(root, spec, name), target, read_only)
+    });
     // joined: made and set up already
     let joined = network.namespace.as_ref().map(AsFd::as_fd);
     let new_network = spec.network == NetworkMode::None;
@@ -94,7 +96,7 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
         working_directory: program.directory.clone(),
         read_only,
     };
-    let hostname = etc::hostname(spec);
+    let hostname = hostname(spec);
     let birthplace = cgroup.unified()?;
     if let (Some(gate), Some(cgroup)) = (&network.gate, &birthplace) {
         gate.attach(cgroup.as_fd());
@@ -106,8 +108,9 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
         namespaces |= libc::CLONE_NEWNET;
     }
     let cgroup_fd = birthplace.as_ref().map(AsFd::as_fd);
+    let names = (hostname.as_str(), spec.domainname.as_deref());
     let pid = spawn::spawn(namespaces, cgroup_fd, &program, None, |report| {
-        match enter(&plan, &doors, &hostname, (new_network, joined)) {
+        match enter(&plan, &doors, names, (new_network, joined)) {
             Ok(null) => program.exec(&streams, null, report),
             Err(error) => (error, report),
         }
@@ -120,7 +123,7 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
 fn enter(
     plan: &Plan,
     doors: &[File],
-    hostname: &str,
+    (hostname, domainname): (&str, Option<&str>),
     (new_network, joined): (bool, Option<BorrowedFd<'_>>),
 ) -> Result<OwnedFd, Error> {
     // the monitor's memory and program are none of the container's business
@@ -130,6 +133,9 @@ fn enter(
     // its root is the cgroup the process is in now; made by clone3, it would be the parent's
     sys::unshare(libc::CLONE_NEWCGROUP).doing("create", "a cgroup namespace")?;
     rustix::system::sethostname(hostname.as_bytes()).doing("set the host name", hostname)?;
+    if let Some(name) = domainname {
+        rustix::system::setdomainname(name.as_bytes()).doing("set the domain name", name)?;
+    }
     if let Some(network) = joined {
         sys::setns(network, libc::CLONE_NEWNET).doing("join", "the container's network")?;
     }
@@ -200,7 +206,7 @@ pub(crate) fn environment(
     terminal: bool,
 ) -> Vec<String> {
     let mut defaults =
-        vec![format!("PATH={}", program::PATH), format!("HOSTNAME={}", etc::hostname(spec))];
+        vec![format!("PATH={}", program::PATH), format!("HOSTNAME={}", hostname(spec))];
     if terminal {
         defaults.push("TERM=xterm".to_owned());
     }

@@ -5,11 +5,13 @@ use super::host::denial::Denials;
 use super::host::monitor::Monitor;
 use super::host::sockets::{Carried, Current, Limits, Place, Published, Shared, Where};
 use crate::engine::Launch;
+use crate::engine::names::host_gateway;
 use crate::net::names::Allowed;
 use crate::net::{Attached, Surroundings};
 use crate::state::Placement;
 use knarr_core::spec::NetworkMode;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(super) struct Network {
     pub place: Arc<Place>,
+    /// What `host-gateway` stands for.
+    pub host: IpAddr,
     pub monitor: Option<Arc<Monitor>>,
     pub only: Option<(Arc<Allowed>, Arc<Denials>)>,
 }
@@ -63,6 +67,7 @@ impl Network {
         let current = Current::new(now, channels.news);
         let place = Arc::new(Place { at, current, limits });
         let only = only.map(|only| (only, denials));
-        Ok(Self { place, monitor, only })
+        let host = host_gateway(attached.endpoints.iter().map(|(network, _)| network));
+        Ok(Self { place, host, monitor, only })
     }
 }

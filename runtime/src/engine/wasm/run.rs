@@ -251,6 +251,7 @@ fn names(
     let given = Circumstances {
         spec,
         place: &network.place,
+        host: network.host,
         monitor: network.monitor.clone(),
         only: network.only.clone(),
     };

@@ -11,6 +11,7 @@ use super::super::files::Tree;
 use super::denial::Denials;
 use super::monitor::Monitor;
 use super::sockets::{Place, Where};
+use crate::engine::names::names as own_names;
 use crate::net::names::Allowed;
 use crate::net::names::servers::Configuration;
 use dns::Servers;
@@ -44,8 +45,8 @@ pub(in crate::engine::wasm) struct Names {
     /// False where there is no network.
     allowed: bool,
     hosts: HashMap<String, Vec<IpAddr>>,
-    /// The container's own name, which means its addresses.
-    own: Option<(String, Arc<Place>)>,
+    /// The container's own names, which mean its addresses.
+    own: Option<(Vec<String>, Arc<Place>)>,
     configuration: Configuration,
     servers: Servers,
     /// `--allow-outbound`
@@ -56,6 +57,8 @@ pub(in crate::engine::wasm) struct Names {
 pub(in crate::engine::wasm) struct Circumstances<'a> {
     pub spec: &'a ContainerSpec,
     pub place: &'a Arc<Place>,
+    /// `host-gateway`
+    pub host: IpAddr,
     /// Knows the names on the container's networks.
     pub monitor: Option<Arc<Monitor>>,
     pub only: Option<(Arc<Allowed>, Arc<Denials>)>,
@@ -68,7 +71,11 @@ impl Names {
         let mut names = Self { allowed: true, only: given.only, ..Self::default() };
         names.read_hosts(&of_container(tree, "/etc/hosts")?);
         for (name, address) in &given.spec.extra_hosts {
-            if let Ok(address) = address.parse() {
+            let address = match address.as_str() {
+                "host-gateway" => Some(given.host),
+                address => address.parse().ok(),
+            };
+            if let Some(address) = address {
                 names.hosts.insert(name.to_ascii_lowercase(), vec![address]);
             }
         }
@@ -79,15 +86,20 @@ impl Names {
             Where::Carried(_) => drop(names.hosts.remove("localhost")),
         }
         names.hosts.entry("localhost".to_owned()).or_insert(local);
-        let hostname = given.spec.hostname.as_deref().unwrap_or(given.spec.id.short());
-        names.own = Some((hostname.to_ascii_lowercase(), given.place.clone()));
+        let own = own_names(given.spec).iter().map(|name| name.to_ascii_lowercase()).collect();
+        names.own = Some((own, given.place.clone()));
         let mut resolver = of_container(tree, "/etc/resolv.conf")?;
         if resolver.is_empty() || given.monitor.is_some() {
             let own = fsx::read_optional(Path::new("/etc/resolv.conf"))
                 .map_err(|e| Error::system("read resolv.conf", e))?;
             resolver = String::from_utf8_lossy(&own.unwrap_or_default()).into_owned();
         }
-        names.configuration = Configuration::parse(&resolver).overridden(&given.spec.dns);
+        let mut configuration = Configuration::parse(&resolver);
+        if given.monitor.is_some() {
+            // a neighbour's name must not be asked for elsewhere, below some search domain
+            configuration.dots = 0;
+        }
+        names.configuration = configuration.overridden(&given.spec.dns);
         names.servers = match given.monitor {
             Some(monitor) => Servers::Monitor(monitor),
             None => Servers::Addresses {
@@ -145,7 +157,9 @@ impl Names {
         if let Some(addresses) = self.hosts.get(plain) {
             return Ok(addresses.clone());
         }
-        if let Some((_, place)) = self.own.as_ref().filter(|(own, _)| own == plain) {
+        if let Some((_, place)) =
+            self.own.as_ref().filter(|(own, _)| own.iter().any(|own| own == plain))
+        {
             let own: Vec<IpAddr> = place.current.get().addresses().collect();
             let local = || self.hosts.get("localhost").cloned().unwrap_or_default();
             return Ok(if own.is_empty() { local() } else { own });
