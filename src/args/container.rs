@@ -39,6 +39,9 @@ pub struct Options {
     /// Override the key sequence for detaching
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
+    /// The domain of the container's host name
+    #[arg(long, value_name = "NAME")]
+    pub domainname: Option<String>,
     /// Replace the image's ENTRYPOINT; empty removes it
     #[arg(long, value_name = "COMMAND")]
     pub entrypoint: Option<String>,
@@ -107,7 +110,7 @@ pub struct Options {
     /// Give extended privileges
     #[arg(long)]
     pub privileged: bool,
-    /// Publish a port: [IP:][HOST:]CONTAINER[/PROTOCOL]
+    /// Publish a port, or ranges of one length: [IP:][HOST:]CONTAINER[/PROTOCOL]; HOST may be a range of which a free one is taken
     #[arg(short = 'p', long, value_name = "PORTS")]
     pub publish: Vec<String>,
     /// Publish all exposed ports to free ports
@@ -236,6 +239,7 @@ impl Options {
             tty: self.tty,
             interactive: self.interactive,
             hostname: self.hostname.clone(),
+            domainname: self.domainname.clone(),
             labels: self.label.clone(),
             label_files: self.label_file.clone(),
             mounts: self.mounts()?,
@@ -249,6 +253,7 @@ impl Options {
             dns: self.network.dns(),
             outbound: self.network.outbound()?,
             ports: self.ports()?,
+            publish_all: self.publish_all,
             expose: self.expose.clone(),
             extra_hosts: self.network.add_host.clone(),
             init: self.init,

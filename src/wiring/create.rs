@@ -10,27 +10,27 @@ use knarr_core::spec::{EngineKind, SpecImage};
 use knarr_core::store::Store;
 use knarr_packager::registry::{self, Config, Ensured, PullOptions, PullPolicy};
 use knarr_runtime::container;
-use knarr_runtime::container::options::{ImageOptions, resolve};
+use knarr_runtime::container::options::{self, ImageOptions, resolve};
 
 /// Makes the container that the options ask for.
 ///
 /// `for_run`: this process is about to start it.
 pub fn create(
-    options: &Options,
+    given: &Options,
     context: &Context,
     for_run: bool,
 ) -> Result<(Store, ContainerId), Failure> {
-    let wanted = options.wanted_platform()?;
-    let mut asked = options.run_options()?;
-    let network = options.network.options()?;
-    network.parse()?;
-    let cidfile = options.cidfile.as_deref();
+    let wanted = given.wanted_platform()?;
+    let mut asked = given.run_options()?;
+    let network = given.network.options()?;
+    options::check_network(&network.parse()?, &asked)?;
+    let cidfile = given.cidfile.as_deref();
     if let Some(path) = cidfile.filter(|path| path.exists()) {
         return Err(Failure::usage(format!("the file {} exists already", path.display()))
             .hint("remove it, or name another one with --cidfile"));
     }
     let store = context.store()?;
-    asked.inherited = container::volumes_from(&store, &options.volumes_from)?;
+    asked.inherited = container::volumes_from(&store, &given.volumes_from)?;
     // until the record is written nothing tells the collector that the image is needed
     let _hold = store.hold()?;
     let pull = PullOptions {
@@ -38,8 +38,8 @@ pub fn create(
         runnable: variant::runnable(),
         all_platforms: false,
     };
-    let ensured = ensure(&store, options, &pull, context)?;
-    if options.explain {
+    let ensured = ensure(&store, given, &pull, context)?;
+    if given.explain {
         explain(&ensured);
     }
     if ensured.choice.assumed {
@@ -53,7 +53,7 @@ pub fn create(
     let config = store.config(&manifest)?;
     let layers = store.unpack_after(&manifest, &config, || context.among_owners_for_start())?;
     let spec = SpecImage {
-        reference: options.image().to_owned(),
+        reference: given.image().to_owned(),
         id: image.id().clone(),
         manifest: choice.variant.manifest.clone(),
         platform: choice.variant.platform.clone(),
@@ -63,8 +63,9 @@ pub fn create(
     let engine = EngineKind::of(&spec.platform);
     asked.network = Some(container::network_mode(&store, engine, &network)?);
     let mut new = resolve(ImageOptions { image: &spec, config: &config }, &asked)?;
-    if options.publish_all {
-        publish_all(&mut new.spec);
+    container::share_names(&store, &mut new.spec)?;
+    for told in options::without_effect(&context.root, &new.spec, &asked) {
+        ui::warning(told);
     }
     new.for_run = for_run;
     let id = container::create(&store, new)?;
@@ -108,20 +109,4 @@ fn explain(ensured: &Ensured) {
     ui::note(format_args!("machine:  {}", variant::runnable()));
     ui::note(format_args!("chosen:   {}", choice.variant.platform));
     ui::note(format_args!("reason:   {}", choice.reason));
-}
-
-/// `--publish-all`: each exposed port that is not published gets a free one of the host.
-fn publish_all(spec: &mut knarr_core::spec::ContainerSpec) {
-    for (port, protocol) in spec.exposed.clone() {
-        let published =
-            |p: &knarr_core::spec::Port| p.container_port == port && p.protocol == protocol;
-        if !spec.ports.iter().any(published) {
-            spec.ports.push(knarr_core::spec::Port {
-                host_ip: None,
-                host_port: None,
-                container_port: port,
-                protocol,
-            });
-        }
-    }
 }

@@ -37,7 +37,7 @@ pub use inspect::inspect;
 pub use kill::kill;
 pub use list::{list, usages};
 pub use logs::logs;
-pub use network::network_mode;
+pub use network::{network_mode, share_names};
 pub use pause::{pause, unpause};
 pub use remove::remove;
 pub use rename::rename;

@@ -2,9 +2,10 @@
 
 use super::options::{NetworkOptions, NetworkWish};
 use super::{Result, find, options};
+use crate::engine::names::hostname;
 use crate::{net, state};
 use knarr_core::spec::network::{Attachment, Driver};
-use knarr_core::spec::{EngineKind, NetworkMode};
+use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode};
 use knarr_core::store::Store;
 
 /// Looks up what is named. Networks are called by their full names afterwards.
@@ -34,6 +35,16 @@ pub fn network_mode(
         }
         NetworkWish::Default(wish) => default(store, engine, asked.backend, wish),
     }
+}
+
+/// Whoever shares a container's network is called as that one, so that its own name resolves.
+pub fn share_names(store: &Store, spec: &mut ContainerSpec) -> Result<()> {
+    if let NetworkMode::Container(other) = &spec.network {
+        let other = state::load_spec(store.root(), other)?;
+        spec.hostname = Some(hostname(&other));
+        spec.domainname = other.domainname;
+    }
+    Ok(())
 }
 
 fn default(

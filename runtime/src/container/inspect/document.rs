@@ -159,6 +159,7 @@ pub struct MountPoint {
 #[serde(rename_all = "PascalCase")]
 pub struct Config {
     pub hostname: String,
+    pub domainname: String,
     pub user: String,
     pub attach_stdin: bool,
     pub attach_stdout: bool,

@@ -9,6 +9,7 @@ pub use document::*;
 pub use others::Others;
 
 use super::list::{self, network_name};
+use crate::engine::native;
 use crate::state::{self, Container, Status};
 use crate::{reconcile, volume};
 use knarr_core::id::ContainerId;
@@ -41,7 +42,7 @@ fn describe(root: &Root, container: &Container) -> Result<Inspection> {
     let paths = root.container(&spec.id);
     let args = spec.process.args();
     let etc = |name: &str| match spec.engine {
-        EngineKind::Native => paths.etc().join(name).display().to_string(),
+        EngineKind::Native => native::etc::path(root, spec, name).display().to_string(),
         EngineKind::Wasm => String::new(),
     };
     Ok(Inspection {
@@ -242,6 +243,7 @@ fn config(container: &Container) -> Config {
             NetworkMode::Host => String::new(),
             _ => spec.id.short().to_owned(),
         }),
+        domainname: spec.domainname.clone().unwrap_or_default(),
         user: process.user.clone(),
         attach_stdin: process.open_stdin,
         attach_stdout: true,
@@ -277,6 +279,6 @@ fn anonymous(mount: &Mount) -> Option<(String, Empty)> {
 fn wished(port: &Port) -> PortBinding {
     PortBinding {
         host_ip: port.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
-        host_port: port.host_port.map(|port| port.to_string()).unwrap_or_default(),
+        host_port: port.host_text(),
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Nothing here touches the host, except that env files and label files are read.
 
+mod effects;
 mod environment;
 mod ids;
 mod mount;
 mod mounts;
 mod network;
 
+pub use effects::{check_network, without_effect};
 pub use environment::{
     EnvironmentError, merge as merge_environment, resolve as resolve_environment,
 };
@@ -89,6 +91,9 @@ impl Hint for Error {
                 Some("write a domain, for example example.com, or . for none".into())
             }
             Self::Dns { .. } => Some("write one of resolv.conf(5), for example ndots:2".into()),
+            Self::Hostname { .. } => {
+                Some("letters, digits, '-' and '_' between dots, at most 64 of them in all".into())
+            }
             Self::Label { .. } => Some("write NAME=VALUE or NAME".into()),
             Self::InstanceRequests(_) => {
                 Some("give --wasm-instance-requests, which goes before the label".into())
@@ -123,6 +128,7 @@ pub struct RunOptions {
     pub tty: bool,
     pub interactive: bool,
     pub hostname: Option<String>,
+    pub domainname: Option<String>,
     /// `NAME=value` or `NAME`.
     pub labels: Vec<String>,
     pub label_files: Vec<PathBuf>,
@@ -137,6 +143,8 @@ pub struct RunOptions {
     pub dns: Dns,
     pub outbound: Option<Vec<Outbound>>,
     pub ports: Vec<Port>,
+    /// Every exposed port gets a free one of the host, unless it is published as another.
+    pub publish_all: bool,
     /// `PORT[-PORT][/PROTOCOL]`
     pub expose: Vec<String>,
     /// `NAME:ADDRESS`
@@ -174,10 +182,18 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
     if let Some(name) = &options.hostname {
         check_hostname(name)?;
     }
+    if let Some(name) = &options.domainname {
+        check_hostname(name)?;
+    }
     if let Some((option, value)) = options.dns.invalid() {
         return Err(Error::Dns { option, value: value.to_owned() });
     }
     let labels = labels(config, options)?;
+    let exposed = exposed(config, options)?;
+    let mut ports = options.ports.clone();
+    if options.publish_all {
+        publish_all(&mut ports, &exposed);
+    }
     Ok(NewContainer {
         for_run: false,
         name: name.map(str::to_owned),
@@ -185,6 +201,7 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
             hostname: options.hostname.clone(),
             wasm: wasm(image.image, &labels, options)?,
             labels,
+            domainname: options.domainname.clone(),
             mounts: all_mounts(config, options)?,
             read_only_rootfs: options.read_only,
             limits: options.limits.clone(),
@@ -192,8 +209,8 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
             network: options.network.clone().unwrap_or(NetworkMode::Host),
             dns: options.dns.clone(),
             outbound: options.outbound.clone(),
-            ports: options.ports.clone(),
-            exposed: exposed(config, options)?,
+            ports,
+            exposed,
             extra_hosts: extra_hosts(options)?,
             init: options.init,
             auto_remove: options.auto_remove,
@@ -332,6 +349,15 @@ fn exposed(config: &ExecutionConfig, options: &RunOptions) -> Result<Vec<(u16, P
     let mut seen = BTreeSet::new();
     exposed.retain(|port| seen.insert(*port));
     Ok(exposed)
+}
+
+fn publish_all(ports: &mut Vec<Port>, exposed: &[(u16, Protocol)]) {
+    for (container_port, protocol) in exposed.iter().copied() {
+        if !ports.iter().any(|p| p.container_port == container_port && p.protocol == protocol) {
+            let (host_ip, host_port, host_last) = (None, None, None);
+            ports.push(Port { host_ip, host_port, host_last, container_port, protocol });
+        }
+    }
 }
 
 fn extra_hosts(options: &RunOptions) -> Result<Vec<(String, String)>, Error> {

@@ -18,6 +18,8 @@ pub enum InvalidNetwork {
     Twice { name: String },
     #[error("{option} has no meaning with the network {network}")]
     Meaningless { option: &'static str, network: String },
+    #[error("{option} conflicts with --network container:{container}, which is shared as it is")]
+    Others { option: &'static str, container: String },
     #[error("{option} is given twice: also within --network {network}")]
     Both { option: &'static str, network: String },
     #[error("{text:?} is not a place to connect to")]
@@ -38,6 +40,9 @@ impl Hint for InvalidNetwork {
             Self::Twice { .. } | Self::Both { .. } => "leave one of the two out".into(),
             Self::Meaningless { .. } => {
                 "it belongs to a network of the container's own: knarr network create NAME".into()
+            }
+            Self::Others { option, container } => {
+                format!("leave it out, or give {option} to {container} when you make that one")
             }
             Self::Outbound { .. } => {
                 "write HOST[:PORT], where HOST is a name (*.example.com for all below it), an address or a subnet; \
