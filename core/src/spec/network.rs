@@ -11,6 +11,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The network that a container joins that names none.
 pub const DEFAULT_NETWORK: &str = "bridge";
 
+/// The network of Wasm containers that name none, where no bridge can be had.
+pub const LOOPBACK_NETWORK: &str = "loopback";
+
 /// `--network`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,6 +116,17 @@ pub struct NetworkSpec {
     pub labels: BTreeMap<String, String>,
     /// `-o`
     pub options: BTreeMap<String, String>,
+}
+
+impl NetworkSpec {
+    /// Nobody has to make it: containers join it that name none.
+    pub fn is_builtin(&self) -> bool {
+        match self.name.as_str() {
+            DEFAULT_NETWORK => true,
+            LOOPBACK_NETWORK => self.driver == Driver::Loopback,
+            _ => false,
+        }
+    }
 }
 
 /// What carries a network.

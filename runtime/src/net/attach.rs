@@ -123,7 +123,12 @@ fn connect_all(
         for wish in wishes {
             // one that was removed and made anew since
             if memberships.iter().all(|(network, _)| network.name != wish.network) {
-                let network = store::find(root, &wish.network)?;
+                let network = store::find(root, &wish.network).map_err(|e| match e {
+                    Error::NotFound { text } => {
+                        Error::Removed { network: text, container: spec.id.clone() }
+                    }
+                    e => e,
+                })?;
                 if network.created > spec.created {
                     endpoint::join(root, &spec.id, name, wish)?;
                     memberships = memberships_in_order(root, spec)?;

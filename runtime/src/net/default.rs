@@ -1,15 +1,41 @@
 //! Which network a container joins that names none.
 
 use super::error::{Error, Result};
-use super::rootless;
 use super::store::{self, NewNetwork};
+use super::{bridge, rootless};
+use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
-use knarr_core::spec::EngineKind;
-use knarr_core::spec::network::{Driver, NetworkSpec};
+use knarr_core::spec::network::{Driver, LOOPBACK_NETWORK, NetworkSpec};
+use knarr_core::spec::{EngineKind, NetworkMode};
 use knarr_core::sys;
 
-/// The default network of Wasm containers where no bridge can be had.
-const LOOPBACK_NETWORK: &str = "loopback";
+/// A network that is there without a record, and that no container joins or leaves: what `--network host` and `none` mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// The same for each root.
+    pub id: ContainerId,
+    pub name: &'static str,
+    /// As Docker calls it.
+    pub driver: &'static str,
+    pub mode: NetworkMode,
+}
+
+/// Both of them.
+pub fn unrecorded() -> impl Iterator<Item = Unrecorded> {
+    let all = [("host", "host", NetworkMode::Host), ("none", "null", NetworkMode::None)];
+    all.into_iter().filter_map(|(name, driver, mode)| {
+        let id = bridge::digits(&[b"network", name.as_bytes()]).parse().ok()?;
+        Some(Unrecorded { id, name, driver, mode })
+    })
+}
+
+/// Makes the network that containers of this user join by default, so that it is listed before the first one is made.
+pub fn ensure_listed(root: &Root) -> Result<()> {
+    if sys::is_superuser() || rootless::is_at_hand() {
+        store::ensure_default(root)?;
+    }
+    Ok(())
+}
 
 /// Made on first use: a bridge for the superuser, and for an ordinary user whose networks can have a way out. Else the
 /// loopback for Wasm; and for native containers, which nothing but a network of their own keeps from what is the host's, a

@@ -1,23 +1,24 @@
 //! The records of networks.
 
-use super::address::{self, Block, overlap};
 use super::error::{Error, Result};
 use super::firewall::Firewall;
-use super::netlink::{Socket, link, route};
+use super::netlink::{Socket, link};
+pub(crate) use super::space::subnets;
+use super::space::{self, Taken};
 use super::step::{Step, failed};
 use super::{bridge, endpoint, lease, namespace, reload, rootless, shared};
 use crate::engine::UserNamespaces;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use knarr_core::fsx::{self, Durability};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::record;
 use knarr_core::root::Root;
-use knarr_core::spec::network::{DEFAULT_NETWORK, Driver, NetworkSpec, Subnet};
+use knarr_core::spec::network::{DEFAULT_NETWORK, Driver, NetworkSpec};
 use knarr_core::sys;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What `network create` was asked for; the default leaves everything to Knarr.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,8 +93,8 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
         id: ContainerId::random(),
         created: Timestamp::now(),
         driver,
-        ipv4: Some(ipv4(&new, &taken)?),
-        ipv6: ipv6(&new, &taken)?,
+        ipv4: Some(space::ipv4(&new, &taken)?),
+        ipv6: space::ipv6(&new, &taken)?,
         internal: new.internal,
         labels: new.labels,
         options: new.options,
@@ -148,89 +149,17 @@ fn tear_down(root: &Root, network: &NetworkSpec) -> Result<()> {
     let removed = Socket::route().and_then(|mut s| bridge::remove(&mut s, root, network));
     result = result.and(removed.map_err(|e| failed(Step::Bridge, &network.name, e)));
     let is_last = list(root)?.iter().all(|n| n.id == network.id || n.driver != Driver::Bridge);
-    let cleared = Firewall::open(bridge::mark(root)).and_then(|mut firewall| match is_last {
-        true => firewall.destroy(),
-        false => firewall.remove(&[bridge::filtered(root, network)], &[]),
+    let cleared = Firewall::open(bridge::mark(root)).and_then(|mut firewall| {
+        match is_last {
+            true => firewall.destroy()?,
+            false => firewall.remove(&[bridge::filtered(root, network)], &[])?,
+        }
+        // the next network may have the same addresses
+        let gone: Vec<IpNet> = subnets(network).collect();
+        firewall.end_flows(&|address| gone.iter().any(|subnet| subnet.contains(&address)));
+        Ok(())
     });
     result.and(cleared.map_err(|e| failed(Step::Rules, &network.name, e)))
-}
-
-fn ipv4(new: &NewNetwork, taken: &Taken) -> Result<Subnet<Ipv4Net, Ipv4Addr>> {
-    let wished: Vec<Ipv4Net> = new
-        .subnets
-        .iter()
-        .filter_map(|s| if let IpNet::V4(s) = s { Some(s.trunc()) } else { None })
-        .collect();
-    if let Some(second) = wished.get(1) {
-        return Err(Error::TooManySubnets { subnet: (*second).into() });
-    }
-    let subnet = match wished.first() {
-        Some(subnet) => *subnet,
-        None => address::pool()
-            .find(|subnet| taken.is_free((*subnet).into()))
-            .ok_or_else(|| Error::NoFreeSubnet { name: new.name.clone() })?,
-    };
-    let (gateway, range) = parts(new, subnet.into(), taken)?;
-    let gateway = match gateway {
-        IpAddr::V4(gateway) => gateway,
-        IpAddr::V6(_) => subnet.network(),
-    };
-    let range = range.and_then(|r| if let IpNet::V4(r) = r { Some(r) } else { None });
-    Ok(Subnet { subnet, gateway, range })
-}
-
-fn ipv6(new: &NewNetwork, taken: &Taken) -> Result<Option<Subnet<Ipv6Net, Ipv6Addr>>> {
-    let wished: Vec<Ipv6Net> = new
-        .subnets
-        .iter()
-        .filter_map(|s| if let IpNet::V6(s) = s { Some(s.trunc()) } else { None })
-        .collect();
-    if let Some(second) = wished.get(1) {
-        return Err(Error::TooManySubnets { subnet: (*second).into() });
-    }
-    let subnet = match wished.first() {
-        Some(subnet) => *subnet,
-        None if !new.ipv6 => return Ok(None),
-        None => unique_local(),
-    };
-    let (gateway, range) = parts(new, subnet.into(), taken)?;
-    let gateway = match gateway {
-        IpAddr::V6(gateway) => gateway,
-        IpAddr::V4(_) => subnet.network(),
-    };
-    let range = range.and_then(|r| if let IpNet::V6(r) = r { Some(r) } else { None });
-    Ok(Some(Subnet { subnet, gateway, range }))
-}
-
-/// A random /64 of the unique local addresses (RFC 4193, section 3.2.2).
-fn unique_local() -> Ipv6Net {
-    let id = ContainerId::random();
-    let digits = u128::from_str_radix(&id.as_str()[..14], 16).unwrap_or_default();
-    Ipv6Net::new_assert(((0xfd << 120) | (digits << 64)).into(), 64)
-}
-
-/// Checks a subnet; its gateway and the range to take addresses from.
-fn parts(new: &NewNetwork, subnet: IpNet, taken: &Taken) -> Result<(IpAddr, Option<IpNet>)> {
-    if subnet.prefix_len() + 2 > subnet.max_prefix_len() {
-        return Err(Error::SubnetTooSmall { subnet });
-    }
-    if let Some((other, owner)) = taken.conflict(subnet) {
-        return Err(Error::Overlap { subnet, other, owner });
-    }
-    let of_family = |gateway: &&IpAddr| gateway.is_ipv4() == subnet.addr().is_ipv4();
-    let gateway = match new.gateways.iter().find(of_family) {
-        Some(gateway) if Block::of(subnet).has(*gateway) => *gateway,
-        Some(gateway) => {
-            return Err(Error::OutsideSubnet { what: "gateway", address: gateway.to_string() });
-        }
-        None => Block::of(subnet).after(None).next().ok_or(Error::SubnetTooSmall { subnet })?,
-    };
-    let range = new.ranges.iter().find(|r| r.addr().is_ipv4() == subnet.addr().is_ipv4());
-    match range {
-        Some(range) if subnet.contains(range) => Ok((gateway, Some(range.trunc()))),
-        Some(range) => Err(Error::OutsideSubnet { what: "the range", address: range.to_string() }),
-        None => Ok((gateway, None)),
-    }
 }
 
 /// Options that would have no effect are refused.
@@ -253,50 +182,6 @@ fn check_options(new: &NewNetwork) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The subnets that are in use: our own networks', and those that the host has routes to.
-struct Taken {
-    networks: Vec<(IpNet, String)>,
-    routes: Vec<IpNet>,
-}
-
-impl Taken {
-    fn look(root: &Root, driver: Driver) -> Result<Self> {
-        let ours = IpNet::V6(shared::LOOPBACKS);
-        let mut networks = vec![(ours, "the loopback of Wasm guests".to_owned())];
-        for network in list(root)? {
-            let owner = format!("network {}", network.name);
-            networks.extend(subnets(&network).map(|subnet| (subnet, owner.clone())));
-        }
-        let mut routes = Vec::new();
-        if driver == Driver::Bridge {
-            let found = Socket::route().and_then(|mut socket| route::list(&mut socket));
-            let found = found.map_err(|e| failed(Step::Bridge, "", e))?;
-            // the default routes lead to whatever is not taken
-            routes.extend(found.iter().map(|r| r.destination).filter(|d| d.prefix_len() > 0));
-        }
-        Ok(Self { networks, routes })
-    }
-
-    fn is_free(&self, subnet: IpNet) -> bool {
-        self.conflict(subnet).is_none() && !self.routes.iter().any(|r| overlap(*r, subnet))
-    }
-
-    /// Who would lose something to this subnet. A wider route of the host only loses what was asked for.
-    fn conflict(&self, subnet: IpNet) -> Option<(IpNet, String)> {
-        if let Some(taken) = self.networks.iter().find(|(used, _)| overlap(*used, subnet)) {
-            return Some(taken.clone());
-        }
-        let route = self.routes.iter().find(|route| subnet.contains(&route.network()))?;
-        Some((*route, "a route of this host".to_owned()))
-    }
-}
-
-/// A network's subnets, IPv4 first.
-pub(crate) fn subnets(network: &NetworkSpec) -> impl Iterator<Item = IpNet> {
-    let ipv4 = network.ipv4.as_ref().map(|s| s.subnet.into());
-    ipv4.into_iter().chain(network.ipv6.as_ref().map(|s| s.subnet.into()))
 }
 
 /// All networks, by name.
@@ -323,6 +208,9 @@ pub fn find(root: &Root, text: &str) -> Result<NetworkSpec> {
     if text == DEFAULT_NETWORK || text == "default" {
         return ensure_default(root);
     }
+    if super::unrecorded().any(|network| network.name == text) {
+        return Err(Error::Fixed { name: text.to_owned() });
+    }
     if let Some(network) = load(root, text)? {
         return Ok(network);
     }
@@ -339,8 +227,8 @@ pub fn find(root: &Root, text: &str) -> Result<NetworkSpec> {
     }
 }
 
-/// Removes a network that no running container uses.
-pub fn remove(root: &Root, name: &str) -> Result<()> {
+/// Removes a network that no running container uses; the names of those that belonged to it, and cannot start without it.
+pub fn remove(root: &Root, name: &str) -> Result<Vec<String>> {
     let _all = match Lock::exclusive_directory(&root.networks()) {
         Ok(lock) => lock,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -355,11 +243,13 @@ pub fn remove(root: &Root, name: &str) -> Result<()> {
     if !users.is_empty() {
         return Err(Error::InUse { name: name.to_owned(), users });
     }
+    let members = endpoint::endpoints(root, name)?;
     tear_down(root, &network)?;
     // from here on it does not exist; before, a removal that is cut short can be taken up again
     fsx::remove_file(&paths.record())?;
     sys::remove_tree(paths.run())?;
-    Ok(sys::remove_tree(paths.data())?)
+    sys::remove_tree(paths.data())?;
+    Ok(members.into_iter().map(|member| member.name).collect())
 }
 
 /// A bridge wherever one may be had: by the superuser on the host, by others in a user namespace.
@@ -381,12 +271,12 @@ fn users(root: &Root, network: &NetworkSpec) -> Result<Vec<String>> {
     Ok(users)
 }
 
-/// The networks that [`prune`] would remove: those to which no container belongs, the default one excepted.
+/// The networks that [`prune`] would remove: those that somebody has made, and to which no container belongs.
 pub fn unused(root: &Root) -> Result<Vec<NetworkSpec>> {
     let mut unused = Vec::new();
     for network in list(root)? {
         let empty = endpoint::endpoints(root, &network.name)?.is_empty();
-        if network.name != DEFAULT_NETWORK && empty {
+        if empty && !network.is_builtin() {
             unused.push(network);
         }
     }
@@ -398,7 +288,7 @@ pub fn prune(root: &Root, wanted: &dyn Fn(&NetworkSpec) -> bool) -> Result<Vec<S
     let mut removed = Vec::new();
     for network in unused(root)?.into_iter().filter(wanted) {
         match remove(root, &network.name) {
-            Ok(()) => removed.push(network.name),
+            Ok(_) => removed.push(network.name),
             // joined or removed meanwhile
             Err(Error::InUse { .. } | Error::NotFound { .. }) => {}
             Err(e) => return Err(e),

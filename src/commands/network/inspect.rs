@@ -8,6 +8,7 @@ use knarr_core::nil;
 use knarr_core::root::Root;
 use knarr_core::spec::network::{Driver, NetworkSpec};
 use knarr_runtime::net::{self, Endpoint};
+use knarr_runtime::state;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -92,6 +93,13 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
 }
 
 pub fn find(root: &Root, text: &str) -> Result<Document, Failure> {
+    // by more of an id than could be a name
+    let is_meant = |n: &net::Unrecorded| {
+        n.name == text || (text.len() >= 12 && n.id.as_str().starts_with(text))
+    };
+    if let Some(network) = net::unrecorded().find(is_meant) {
+        return unrecorded(root, network);
+    }
     let network = net::find(root, text)?;
     let endpoints = net::endpoints(root, &network.name)?;
     let running = endpoints.iter().filter(|endpoint| endpoint.is_up());
@@ -126,6 +134,40 @@ pub fn find(root: &Root, text: &str) -> Result<Document, Failure> {
         name: network.name,
         options: network.options,
         labels: network.labels,
+    })
+}
+
+/// What there is to say of `host` and `none`.
+fn unrecorded(root: &Root, network: net::Unrecorded) -> Result<Document, Failure> {
+    let all = state::all(root)?.into_iter().flatten();
+    let running = all.filter(|c| c.state.is_alive() && c.spec.network == network.mode);
+    let container = |c: state::Container| {
+        let shown = Container {
+            name: c.state.name.clone(),
+            endpoint_id: c.id().to_string(),
+            mac: String::new(),
+            ipv4: String::new(),
+            ipv6: String::new(),
+        };
+        (c.id().to_string(), shown)
+    };
+    Ok(Document {
+        name: network.name.to_owned(),
+        id: network.id.to_string(),
+        // Go's zero time: nobody has made it
+        created: "0001-01-01T00:00:00Z".to_owned(),
+        scope: "local",
+        driver: network.driver,
+        enable_ipv4: true,
+        enable_ipv6: false,
+        ipam: Ipam { driver: "default", options: None, config: Vec::new() },
+        internal: false,
+        attachable: false,
+        ingress: false,
+        config_only: false,
+        containers: running.map(container).collect(),
+        options: BTreeMap::new(),
+        labels: BTreeMap::new(),
     })
 }
 

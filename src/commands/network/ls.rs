@@ -6,9 +6,10 @@ use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use crate::ui::listing::{Listing, Row};
 use crate::ui::{self, units};
-use crate::wiring::is_superuser;
-use knarr_core::spec::network::{DEFAULT_NETWORK, NetworkSpec};
+use knarr_core::id::ContainerId;
+use knarr_core::spec::network::NetworkSpec;
 use knarr_runtime::net;
+use std::collections::BTreeMap;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -47,11 +48,11 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let root = &context.root;
     let known = ["name", "id", "driver", "label", "dangling", "type", "scope"];
     filter::check(&args.filter, &known)?;
-    if is_superuser() {
-        // the one that is there without being made
-        net::ensure_default(root)?;
-    }
-    let mut networks = net::list(root)?;
+    // the one that is there without being made
+    net::ensure_listed(root)?;
+    let recorded = net::list(root)?.into_iter().map(Line::from);
+    let mut networks: Vec<Line> = recorded.chain(net::unrecorded().map(Line::from)).collect();
+    networks.sort_by(|a, b| a.name.cmp(&b.name));
     let values = |key| filter::values(&args.filter, key);
     let any = |key, matches: &dyn Fn(&str) -> bool| {
         let values = values(key);
@@ -62,7 +63,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     networks.retain(|n| {
         has_name(&n.name)
             && has_id(n.id.as_str())
-            && any("driver", &|text| driver_name(n.driver) == text)
+            && any("driver", &|text| n.driver == text)
             && any("scope", &|text| text == "local")
             && values("label").iter().all(|label| filter::has_label(&n.labels, label))
     });
@@ -73,9 +74,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     }
     for wanted in values("type") {
         let custom = kind(wanted)?;
-        networks.retain(|n| (n.name != DEFAULT_NETWORK) == custom);
+        networks.retain(|n| n.is_builtin != custom);
     }
-    let rows = networks.iter().map(|network| row(network, args.no_trunc));
+    let rows = networks.iter().map(|network| network.row(args.no_trunc));
     ui::data(LISTING.render(args.format.as_deref(), args.quiet, rows)?.as_bytes())?;
     Ok(0)
 }
@@ -89,16 +90,61 @@ fn kind(text: &str) -> Result<bool, Failure> {
     }
 }
 
-fn row(network: &NetworkSpec, full: bool) -> Row {
-    let id = if full { network.id.as_str() } else { network.id.short() };
-    Row::new()
-        .text("ID", id)
-        .text("Name", &network.name)
-        .text("Driver", driver_name(network.driver))
-        .text("Scope", "local")
-        .text("IPv4", network.ipv4.is_some().to_string())
-        .text("IPv6", network.ipv6.is_some().to_string())
-        .text("Internal", network.internal.to_string())
-        .text("CreatedAt", units::local_time(network.created))
-        .labels(&network.labels)
+/// What is shown of a network.
+struct Line {
+    id: ContainerId,
+    name: String,
+    driver: &'static str,
+    families: [bool; 2],
+    internal: bool,
+    created: String,
+    labels: BTreeMap<String, String>,
+    is_builtin: bool,
+}
+
+impl From<NetworkSpec> for Line {
+    fn from(network: NetworkSpec) -> Self {
+        Self {
+            is_builtin: network.is_builtin(),
+            driver: driver_name(network.driver),
+            families: [network.ipv4.is_some(), network.ipv6.is_some()],
+            internal: network.internal,
+            created: units::local_time(network.created),
+            id: network.id,
+            name: network.name,
+            labels: network.labels,
+        }
+    }
+}
+
+impl From<net::Unrecorded> for Line {
+    fn from(network: net::Unrecorded) -> Self {
+        Self {
+            id: network.id,
+            name: network.name.to_owned(),
+            driver: network.driver,
+            families: [true, false],
+            internal: false,
+            created: "N/A".to_owned(),
+            labels: BTreeMap::new(),
+            is_builtin: true,
+        }
+    }
+}
+
+impl Line {
+    fn row(&self, full: bool) -> Row {
+        let id = if full { self.id.as_str() } else { self.id.short() };
+        let [ipv4, ipv6] = self.families;
+        Row::new()
+            .text("ID", id)
+            .text("Name", &self.name)
+            .text("Driver", self.driver)
+            .text("Scope", "local")
+            .text("IPv4", ipv4.to_string())
+            .text("IPv6", ipv6.to_string())
+            .text("Internal", self.internal.to_string())
+            .text("CreatedAt", self.created.as_str())
+            .labels(&self.labels)
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::commands::{Context, Outcome, each};
 use crate::error::Failure;
+use crate::ui;
 use knarr_core::spec::network::DEFAULT_NETWORK;
 use knarr_runtime::net;
 
@@ -28,7 +29,16 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         };
         match removed {
             Err(net::Error::NotFound { .. }) if args.force => Ok(None),
-            result => result.map(|()| Some(text.to_owned())).map_err(Into::into),
+            Err(error) => Err(error.into()),
+            Ok(members) => {
+                if !members.is_empty() {
+                    ui::warning(format_args!(
+                        "{} belonged to it, and will not start before there is a network {text} again",
+                        members.join(", ")
+                    ));
+                }
+                Ok(Some(text.to_owned()))
+            }
         }
     })
 }
