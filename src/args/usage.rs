@@ -116,18 +116,31 @@ fn status(error: &clap::Error) -> u8 {
     }
 }
 
-/// The verb that the arguments name, with its group: `container run`.
+/// The verb that the arguments name, with its groups: `container run`.
 fn verb_words(arguments: &[OsString]) -> Vec<String> {
-    let root = Cli::command();
-    let mut words = arguments.iter().skip(1).map(|a| a.to_string_lossy().into_owned());
-    // options of knarr itself may come before the verb
-    let Some(verb) = words.find(|word| root.find_subcommand(word).is_some()) else {
-        return Vec::new();
-    };
-    let is_group =
-        matches!(verb.as_str(), "builder" | "buildx" | "container" | "image" | "volume" | "system");
-    let second = words.next().filter(|word| is_group && !word.starts_with('-'));
-    std::iter::once(verb).chain(second).collect()
+    let mut tree = Cli::command();
+    tree.build();
+    let mut place = &tree;
+    let mut verb = Vec::new();
+    let mut words = arguments.iter().skip(1).map(|a| a.to_string_lossy());
+    while place.has_subcommands()
+        && let Some(word) = words.next()
+    {
+        // options of knarr itself, and of a group, may come before the verb
+        if let Some(option) = word.strip_prefix("--") {
+            let takes_value =
+                |arg: &clap::Arg| arg.get_long() == Some(option) && arg.get_action().takes_values();
+            if place.get_arguments().any(takes_value) {
+                words.next();
+            }
+        } else if let Some(next) = place.find_subcommand(word.as_ref()) {
+            verb.push(word.into_owned());
+            place = next;
+        } else if !word.starts_with('-') {
+            break;
+        }
+    }
+    verb
 }
 
 #[cfg(test)]
@@ -171,6 +184,23 @@ mod tests {
     }
 
     #[test]
+    fn every_command_is_the_one_whose_help_is_named() {
+        fn check(command: &clap::Command, line: &str) {
+            let words = arguments(&format!("{line} --nope"));
+            let expected: Vec<&str> = line.split(' ').skip(1).collect();
+            assert_eq!(verb_words(&words), expected);
+            for below in command.get_subcommands() {
+                for name in std::iter::once(below.get_name()).chain(below.get_all_aliases()) {
+                    check(below, &format!("{line} {name}"));
+                }
+            }
+        }
+        let mut tree = Cli::command();
+        tree.build();
+        check(&tree, "knarr");
+    }
+
+    #[test]
     fn mistakes_have_a_hint_and_a_code() {
         for (line, message, hint, status) in [
             (
@@ -183,6 +213,12 @@ mod tests {
                 "knarr run --nmae x y",
                 "unexpected argument '--nmae' found",
                 "a similar argument exists: '--name'; see 'knarr run --help'",
+                KNARR_FAILED,
+            ),
+            (
+                "knarr --root network network create --nope",
+                "unexpected argument '--nope' found",
+                "see 'knarr network create --help'",
                 KNARR_FAILED,
             ),
             (
