@@ -39,7 +39,14 @@ fn what_is_shown_of_a_network() {
     let said = knarr.fails(1, &create);
     assert!(said.contains("there is a network net already"), "{said}");
     let listed = knarr.ok(&["network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Internal}}"]);
-    assert_eq!(listed, "bridge bridge false\nnet bridge true");
+    let builtin = "bridge bridge false\nhost host false";
+    assert_eq!(listed, format!("{builtin}\nnet bridge true\nnone null false"));
+    let builtin = ["network", "ls", "-f", "type=builtin", "--format", "{{.Name}}"];
+    assert_eq!(knarr.ok(&builtin), "bridge\nhost\nnone");
+    assert_eq!(
+        knarr.ok(&["network", "inspect", "-f", "{{.Name}} {{.Driver}}", "none"]),
+        "none null"
+    );
     assert_eq!(knarr.ok(&["network", "ls", "-q", "-f", "label=a", "--no-trunc"]), id);
     let field = |template: &str| knarr.ok(&["network", "inspect", "-f", template, "net"]);
     let ipam =
@@ -110,6 +117,144 @@ fn the_network_of_another_container() {
     assert!(said.contains("first") || said.contains("not running"), "{said}");
 }
 
+/// It is called as that one, whose name is in the file that they share.
+#[test]
+fn who_shares_a_network_shares_its_names() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["network", "create", "more"]);
+    knarr.ok(&["run", "-d", "--name", "first", "-h", "ship", "busybox", "sleep", "1000"]);
+    let share = ["run", "-d", "--name", "other", "--network", "container:first"];
+    knarr.ok(&[&share[..], &["busybox", "sleep", "1000"]].concat());
+    let script = "hostname; echo $HOSTNAME; ping -c 1 -w 5 $(hostname) >/dev/null && echo found";
+    assert_eq!(knarr.ok(&["exec", "other", "sh", "-c", script]), "ship\nship\nfound");
+    let hosts = |name: &str| knarr.ok(&["exec", name, "cat", "/etc/hosts"]);
+    knarr.ok(&["network", "connect", "more", "first"]);
+    assert_eq!(hosts("first").matches("\tship").count(), 2);
+    assert_eq!(hosts("other"), hosts("first"));
+}
+
+#[test]
+fn hosts_says_where_the_container_is() {
+    let knarr = Knarr::new().with_busybox();
+    for name in ["one", "two"] {
+        knarr.ok(&["network", "create", name]);
+    }
+    let run = [
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "one",
+        "-h",
+        "ha",
+        "--domainname",
+        "example.com",
+    ];
+    knarr.ok(&[&run[..], &["busybox", "sleep", "1000"]].concat());
+    let address = |network: &str| {
+        let field = format!("{{{{.NetworkSettings.Networks.{network}.IPAddress}}}}");
+        knarr.inspect("box", &field)
+    };
+    let own = || {
+        let hosts = knarr.ok(&["exec", "box", "cat", "/etc/hosts"]);
+        let lines = hosts.lines().filter(|line| line.ends_with("\tha.example.com ha"));
+        lines.map(|line| line.split('\t').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let finds = || knarr.ok(&["exec", "box", "ping", "-c", "1", "-w", "5", "ha"]);
+    assert_eq!(own(), [address("one")]);
+    // what the container has written stays
+    knarr.ok(&["exec", "box", "sh", "-c", "echo 192.0.2.1 mine >> /etc/hosts"]);
+    knarr.ok(&["network", "connect", "two", "box"]);
+    assert_eq!(own(), [address("one"), address("two")]);
+    knarr.ok(&["network", "disconnect", "one", "box"]);
+    assert_eq!(own(), [address("two")]);
+    finds();
+    assert!(knarr.ok(&["exec", "box", "cat", "/etc/hosts"]).contains("192.0.2.1 mine\n"));
+    knarr.ok(&["network", "disconnect", "two", "box"]);
+    assert_eq!(own(), ["127.0.0.1"]);
+    finds();
+    knarr.ok(&["network", "connect", "two", "box"]);
+    knarr.ok(&["restart", "-t", "0", "box"]);
+    assert_eq!(own(), [address("two")]);
+    assert_eq!(knarr.ok(&["exec", "box", "cat", "/proc/sys/kernel/domainname"]), "example.com");
+    let run =
+        ["run", "--rm", "-h", "foo.example.com", "busybox", "ping", "-c", "1", "-w", "5", "foo"];
+    assert!(knarr.ok(&run).starts_with("PING foo ("));
+}
+
+/// Container names go before what some search domain has; the user has the last word.
+#[test]
+fn names_are_looked_up_as_they_are_first() {
+    let knarr = Knarr::new().with_busybox();
+    let options = |more: &[&str]| {
+        let run = [&["run", "--rm"], more, &["busybox", "grep", "^options", "/etc/resolv.conf"]];
+        knarr.ok(&run.concat())
+    };
+    assert!(options(&[]).ends_with(" ndots:0"));
+    assert_eq!(options(&["--dns-option", "timeout:1"]), "options timeout:1 ndots:0");
+    assert_eq!(options(&["--dns-option", "ndots:2"]), "options ndots:2");
+}
+
+#[test]
+fn options_without_effect_are_told_of() {
+    let knarr = Knarr::new().with_busybox().with_kit();
+    knarr.ok(&["network", "create", "--internal", "inner"]);
+    for (options, said) in [
+        (
+            "--network host -p 18700:80",
+            "Published ports are discarded when using host network mode",
+        ),
+        ("--network none -p 18700:80", "published ports are without effect with the network none"),
+        ("--network none --dns 192.0.2.1", "--dns is without effect with the network none"),
+        ("--network inner -P --expose 80", "do not lead into an internal network"),
+    ] {
+        let words: Vec<&str> = options.split(' ').collect();
+        let ended =
+            knarr.run(&[&["run", "--rm"], &words[..], &["busybox", "true"]].concat()).code(0);
+        let warns = ended.stderr.starts_with("warning: ") && ended.stderr.contains(said);
+        assert!(warns, "{options}: {}", ended.stderr);
+    }
+    let none = ["run", "--rm", "--network", "none", "-p", "18700:80", "kit", "true"];
+    assert!(knarr.run(&none).stderr.contains("published ports are without effect"));
+    knarr.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "host",
+        "-p",
+        "80",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    assert_eq!(knarr.ok(&["port", "box"]), "");
+}
+
+#[test]
+fn a_network_that_is_gone() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["network", "create", "back"]);
+    for name in ["one", "two", "stopped"] {
+        knarr.ok(&["create", "--name", name, "--network", "back", "busybox", "sleep", "1000"]);
+    }
+    knarr.ok(&["start", "one", "two"]);
+    let said = knarr.fails(1, &["network", "rm", "back"]);
+    assert!(said.contains("is used by one, two") || said.contains("is used by two, one"), "{said}");
+    assert!(said.contains("knarr stop one two") || said.contains("knarr stop two one"), "{said}");
+    knarr.ok(&["rm", "-f", "one", "two"]);
+    let ended = knarr.run(&["network", "rm", "back"]).code(0);
+    assert!(ended.stderr.contains("warning: stopped belonged to it"), "{}", ended.stderr);
+    let said = knarr.fails(1, &["start", "stopped"]);
+    assert!(said.contains("network back, which has been removed"), "{said}");
+    assert!(said.contains("knarr network create back"), "{said}");
+    assert_eq!(knarr.inspect("stopped", "{{.State.ExitCode}}"), "128");
+    knarr.ok(&["network", "create", "back"]);
+    knarr.ok(&["start", "stopped"]);
+}
+
 #[test]
 fn names_that_the_user_gives() {
     let knarr = Knarr::new().with_busybox();
@@ -130,6 +275,22 @@ fn names_that_the_user_gives() {
     let gateway =
         knarr.ok(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge"]);
     assert!(said.contains(&format!("{gateway}\tbox")), "{said}");
+}
+
+/// Nobody has made it: so nobody's pruning takes it away.
+#[test]
+fn built_in_networks_stay() {
+    let knarr = Knarr::new().with_kit();
+    knarr.ok(&["run", "--rm", "--network-backend", "loopback", "kit", "echo", "x"]);
+    let listed = || knarr.ok(&["network", "ls", "-f", "type=builtin", "--format", "{{.Name}}"]);
+    assert_eq!(listed(), "bridge\nhost\nloopback\nnone");
+    for prune in ["network", "system"] {
+        knarr.ok(&[prune, "prune", "-f"]);
+    }
+    assert_eq!(listed(), "bridge\nhost\nloopback\nnone");
+    for fixed in ["host", "none"] {
+        knarr.fails(1, &["network", "rm", fixed]);
+    }
 }
 
 #[test]
