@@ -1,5 +1,6 @@
 //! Connecting a container to its networks.
 
+use super::announce::announce;
 use super::bridge::{self, Plug};
 use super::endpoint::{self, Endpoint};
 use super::error::{Error, Result};
@@ -254,14 +255,16 @@ impl Connecting<'_, '_, '_> {
             *namespace = Some(shared::ensure(self.socket, root, network, &bridge)?);
         }
         let Some(namespace) = namespace.as_ref().map(AsFd::as_fd) else { return Ok(endpoint) };
-        match (spec.engine, place.at) {
+        let interface = match (spec.engine, place.at) {
             (EngineKind::Wasm, 0) => {
                 self.progress.step(Step::Address, name, || shared::add(namespace, &addresses))?;
+                shared::INTERFACE.to_owned()
             }
             (EngineKind::Wasm, _) => {
                 self.progress.step(Step::Link, name, || {
                     shared::extend(self.socket, root, network, &bridge, namespace, &addresses)
                 })?;
+                shared::interface_of(network)
             }
             (EngineKind::Native, at) => {
                 endpoint.mac = addresses.first().map(|a| bridge::mac_of(*a));
@@ -273,7 +276,11 @@ impl Connecting<'_, '_, '_> {
                 self.progress.step(address, name, || {
                     configure(network, &endpoint, namespace, &interface, has_default)
                 })?;
+                interface
             }
+        };
+        if endpoint.is_wished() {
+            announce(namespace, &interface, &addresses);
         }
         drop(lock);
         Ok(endpoint)

@@ -1,5 +1,6 @@
 //! `network connect` and `disconnect`, of containers that run and of those that do not.
 
+use super::announce::announce;
 use super::attach::{self, configure, leads_in, lease_all, plug_of, published};
 use super::depart::{Leases, Leave, Links, Membership};
 use super::endpoint::Endpoint;
@@ -89,7 +90,7 @@ fn plug(
     let addresses: Vec<IpAddr> = endpoint.addresses().collect();
     if let Some((socket, bridge, namespace)) = &mut bridged {
         let namespace = namespace.as_fd();
-        match spec.engine {
+        let interface = match spec.engine {
             EngineKind::Wasm => {
                 let is_home = shared::is_home(root, network, namespace)
                     .map_err(|e| failed(Step::Namespace, name, e))?;
@@ -97,9 +98,14 @@ fn plug(
                     || shared::extend(socket, root, network, bridge, namespace, &addresses);
                 match is_home {
                     true => {
-                        progress.step(Step::Address, name, || shared::add(namespace, &addresses))?
+                        let add = || shared::add(namespace, &addresses);
+                        progress.step(Step::Address, name, add)?;
+                        shared::INTERFACE.to_owned()
                     }
-                    false => progress.step(Step::Link, name, extend)?,
+                    false => {
+                        progress.step(Step::Link, name, extend)?;
+                        shared::interface_of(network)
+                    }
                 }
             }
             EngineKind::Native => {
@@ -114,7 +120,11 @@ fn plug(
                     let has_default = !network.internal && lacks_default(&mut inside)?;
                     configure(network, &endpoint, namespace, &interface, has_default)
                 })?;
+                interface
             }
+        };
+        if endpoint.is_wished() {
+            announce(namespace, &interface, &addresses);
         }
     }
     progress.step(Step::Record, name, || Ok(()))?;

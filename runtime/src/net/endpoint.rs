@@ -59,6 +59,11 @@ impl Endpoint {
         self.addresses().next().is_some()
     }
 
+    /// Whether it is to have a certain address: one that may have been somebody else's just now.
+    pub fn is_wished(&self) -> bool {
+        self.wished_ipv4.is_some() || self.wished_ipv6.is_some()
+    }
+
     /// All names under which others find the container, its short id included.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         [self.name.as_str(), self.container.short()]

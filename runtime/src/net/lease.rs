@@ -88,8 +88,7 @@ pub fn returns_soon(network: &NetworkSpec, endpoint: &Endpoint) -> bool {
     let is_small = |range: IpNet| range.max_prefix_len() - range.prefix_len() <= FEW;
     let four = network.ipv4.as_ref().map(|s| IpNet::V4(s.range.unwrap_or(s.subnet)));
     let six = network.ipv6.as_ref().map(|s| IpNet::V6(s.range.unwrap_or(s.subnet)));
-    let is_wished = endpoint.wished_ipv4.is_some() || endpoint.wished_ipv6.is_some();
-    is_wished || four.into_iter().chain(six).any(is_small)
+    endpoint.is_wished() || four.into_iter().chain(six).any(is_small)
 }
 
 fn cursor(paths: &NetworkPaths, range: IpNet) -> std::path::PathBuf {

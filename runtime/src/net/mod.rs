@@ -11,6 +11,7 @@
 //! Whoever holds one never waits for a container's lock: clearing up after a dead monitor takes them the other way round.
 
 mod address;
+mod announce;
 mod attach;
 mod bridge;
 mod connect;

@@ -19,7 +19,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-const INTERFACE: &str = "eth0";
+pub const INTERFACE: &str = "eth0";
 
 /// An address that nobody uses (RFC 7600, section 4.8). The kernel drops an interface's routes with its last address, and
 /// containers come and go.
@@ -158,7 +158,7 @@ const OWN: u32 = 100;
 const SOURCE: u32 = 200;
 
 /// The name of a further network's interface.
-fn interface_of(network: &NetworkSpec) -> String {
+pub fn interface_of(network: &NetworkSpec) -> String {
     format!("kn-{}", network.id.short())
 }
 

@@ -15,6 +15,7 @@ crate::tests![
     a_client_of_udp_goes_on_by_ipv6,
     a_client_is_led_to_another_container,
     the_next_owner_of_an_address,
+    neighbours_learn_who_has_an_address_now,
 ];
 
 const PORT: u16 = 5300;
@@ -71,7 +72,7 @@ fn check(fixture: &Fixture, network: &str, address: &str) {
     }
     let _server = serve(fixture, &id);
     // somebody flushes the rules, and puts them back
-    let table = shell("nft list tables | grep knarr | cut -d' ' -f2-");
+    let table = shell("nft list tables | grep knarr");
     shell(&format!("nft delete {table}"));
     assert!(!is_answered(address));
     net::reload(fixture.root()).unwrap();
@@ -151,6 +152,47 @@ s.sendto(b'x', ('{OUTSIDE}', 9000)); s.recv(9)\"",
     assert_eq!(flows_of("172.17.0.9"), 0);
     // nor does the host look for the next one where this one was
     assert!(!shell("ip neigh").contains("172.17.0.9 "), "{}", shell("ip neigh"));
+}
+
+/// From a native container, which has a place of its own on the wire, to a Wasm one, which shares it, and back.
+fn neighbours_learn_who_has_an_address_now() {
+    host::become_host();
+    let fixture = Fixture::new();
+    let subnets = ["10.77.0.0/24", "fd77::/64"].map(|subnet| subnet.parse().unwrap()).to_vec();
+    let new = NewNetwork { name: "net".into(), ipv6: true, subnets, ..Default::default() };
+    net::create(fixture.root(), new).unwrap();
+    let client = inside(&fixture, &idle(&fixture, on(&["net"])));
+    let (ipv4, ipv6) = ("10.77.0.9".parse().ok(), "fd77::9".parse().ok());
+    let wish = Attachment { network: "net".into(), ipv4, ipv6, ..Default::default() };
+    let options = || RunOptions {
+        network: Some(NetworkMode::Networks(vec![wish.clone()])),
+        ..Default::default()
+    };
+    let ids = [
+        fixture.create(&["sleep", "1000"], options()),
+        fixture.create_wasm(&["sleep", "1000"], options()),
+    ];
+    let known = || shell(&format!("{client} ip neigh"));
+    let entry = |address: &str, mac: &str| {
+        let of = |line: &str| line.starts_with(&format!("{address} ")) && line.contains(mac);
+        known().lines().any(of)
+    };
+    let ask = format!(
+        "{client} python3 -c \"import socket
+for f, a in ((socket.AF_INET, '10.77.0.9'), (socket.AF_INET6, 'fd77::9')):
+    socket.socket(f, socket.SOCK_DGRAM).sendto(b'x', (a, 9))\""
+    );
+    fixture.start(&ids[0]);
+    wait_until(|| {
+        shell(&ask);
+        entry("10.77.0.9", "02:42:") && entry("fd77::9", "02:42:")
+    });
+    // without a question: the kernel asks again only when nobody has answered for some time
+    for (before, id, mac) in [(0, 1, "02:43:"), (1, 0, "02:42:")] {
+        stop(&fixture, &ids[before]);
+        fixture.start(&ids[id]);
+        wait_until(|| entry("10.77.0.9", mac) && entry("fd77::9", mac));
+    }
 }
 
 /// How many flows the kernel has in which an address has a part.

@@ -47,7 +47,8 @@ pub fn own_lines(spec: &ContainerSpec, places: &[(NetworkSpec, Endpoint)]) -> Ve
     let addresses = places.iter().flat_map(|(_, endpoint)| endpoint.addresses());
     let mut lines: Vec<String> = addresses.map(|ip| format!("{ip}\t{names}")).collect();
     // the host's own file has the host's name
-    let is_known = spec.network == NetworkMode::Host && spec.hostname.is_none();
+    let is_given = spec.hostname.is_some() || spec.domainname.is_some();
+    let is_known = spec.network == NetworkMode::Host && !is_given;
     if lines.is_empty() && !is_known {
         lines.push(format!("{}\t{names}", Ipv4Addr::LOCALHOST));
     }
