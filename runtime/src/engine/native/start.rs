@@ -70,9 +70,9 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     let (streams, master, devpts, console) = streams(stdio, !superuser)?;
     etc::write(root, spec, network)?;
     let read_only = spec.read_only_rootfs;
-    let files = etc::FILES.iter().map(|(name, target)| {
-        mounts::of_file(&etc::path(root, spec, name), target, read_only)
-    });
+    let files = etc::FILES
+        .iter()
+        .map(|(name, target)| mounts::of_file(&etc::path(root, spec, name), target, read_only));
     // joined: made and set up already
     let joined = network.namespace.as_ref().map(AsFd::as_fd);
     let new_network = spec.network == NetworkMode::None;
