@@ -171,7 +171,7 @@ while True:
     let client = guest(&fixture, "tcpc.p2", &[], &["db", "9"], options());
     fixture.start(&client);
     wait_until(|| log(&fixture, &client).iter().any(|line| line.contains(&format!("[{own}]"))));
-    let heard = std::fs::read(&asked).unwrap();
+    let heard = knarr_core::fsx::read(&asked).unwrap();
     assert!(!heard.windows(3).any(|part| part == b"\x02db"), "{heard:?}");
     // names of the domain's are found after that
     let glibc = within(&fixture, &native, &script("wiki"));
