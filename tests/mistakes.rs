@@ -119,7 +119,7 @@ const MISTAKES: &[Mistake] = &[
     ("network connect host made", 1, "neither join nor leave the network host", "--network host"),
     (
         "network create --nope net",
-        2,
+        125,
         "unexpected argument '--nope'",
         "see 'knarr network create --help'",
     ),

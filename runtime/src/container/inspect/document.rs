@@ -179,7 +179,6 @@ pub struct Config {
     pub labels: BTreeMap<String, String>,
     pub stop_signal: Option<String>,
     pub stop_timeout: Option<u32>,
-    pub domainname: &'static str,
     pub stdin_once: bool,
     /// The places of anonymous volumes.
     #[serde(serialize_with = "nil::map")]

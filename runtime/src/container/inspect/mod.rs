@@ -260,7 +260,6 @@ fn config(container: &Container) -> Config {
         labels: spec.labels.clone(),
         stop_signal: process.stop_signal.clone(),
         stop_timeout: process.stop_timeout,
-        domainname: "",
         stdin_once: process.open_stdin,
         volumes: spec.mounts.iter().filter_map(anonymous).collect(),
         on_build: nil::Slice,
