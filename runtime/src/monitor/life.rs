@@ -255,7 +255,7 @@ impl<'a> Life<'a> {
         observe(Step::Recorded);
         undo.commit();
         let publication = net::Publication::new(held, &attached.endpoints);
-        let (guest, places) = (ear.transpose()?, attached.endpoints);
+        let (ear, places) = (ear.transpose()?, attached.endpoints);
         Ok(Session {
             guest: Guarded::new(self.root, spec, process).with(guest.last_words.take()),
             outputs: ends.outputs,
@@ -272,7 +272,7 @@ impl<'a> Life<'a> {
             stop_signal: stop_signal(spec),
             was_stopped: false,
             names,
-            networks: Some(Networks { root, spec, places, guest }),
+            networks: Some(Networks { root, spec, places, guest: ear }),
             denials: attached.denials,
             one_id: OneId::watch(spec),
             publication,
