@@ -43,7 +43,7 @@ pub fn create(
         explain(&ensured);
     }
     if ensured.choice.assumed {
-        let (name, platform) = (options.image(), &ensured.choice.variant.platform);
+        let (name, platform) = (given.image(), &ensured.choice.variant.platform);
         ui::warning(format_args!(
             "{name} does not say what platform it is for, and is taken for {platform}"
         ));
