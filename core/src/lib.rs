@@ -14,6 +14,7 @@ pub mod nil;
 pub mod pattern;
 pub mod record;
 pub mod root;
+pub mod signal;
 pub mod spec;
 pub mod store;
 pub mod sys;

@@ -1,6 +1,7 @@
 //! What a container is asked to be: written once at create, never changed.
 
 pub mod limits;
+pub mod mode;
 pub mod mount;
 pub mod network;
 pub mod port;

@@ -2,6 +2,7 @@
 
 use knarr_core::hint::Hint;
 use knarr_core::spec::limits;
+use knarr_core::spec::mode::parse_mode;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -83,8 +84,7 @@ fn memory(words: &[&str]) -> Result<Backing, InvalidOption> {
                 size = Some(limits::parse_size(value).map_err(|_| invalid())?);
             }
             Some(("mode", value)) => {
-                let parsed = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
-                mode = Some(parsed.ok_or_else(invalid)?);
+                mode = Some(parse_mode(value).ok_or_else(invalid)?);
             }
             _ => rest.push((*word).to_owned()),
         }

@@ -1,6 +1,7 @@
 //! `--chmod`: octal, or symbolic as chmod(1) has it.
 
 use crate::build::Error;
+use knarr_core::spec::mode::parse_mode;
 
 /// What becomes of a mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +24,7 @@ impl ChangeMode {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let invalid = || Error::Mode { value: text.to_owned() };
         if text.starts_with(|c: char| c.is_ascii_digit()) {
-            let mode = u32::from_str_radix(text, 8).map_err(|_| invalid())?;
-            return if mode <= 0o7777 { Ok(Self::Set(mode)) } else { Err(invalid()) };
+            return parse_mode(text).map(Self::Set).ok_or_else(invalid);
         }
         let mut clauses = Vec::new();
         for clause in text.split(',') {
@@ -116,6 +116,7 @@ mod tests {
         for (text, before, is_directory, after) in [
             ("755", 0o600, false, 0o755),
             ("0644", 0o4755, false, 0o644),
+            ("0o755", 0o600, false, 0o755),
             ("u=rwX,go=rX", 0o600, false, 0o644),
             ("u=rwX,go=rX", 0o600, true, 0o755),
             ("a+x", 0o644, false, 0o755),

@@ -7,6 +7,7 @@ use super::super::expand::{Scope, expand, is_plain};
 use super::super::source::{Source, Word};
 use super::flags::nearest_static;
 use knarr_core::spec::limits::parse_size;
+use knarr_core::spec::mode::parse_mode;
 
 /// A mount of one `RUN`, its values expanded. Paths are as written: a relative target is relative to the working
 /// directory (an empty one is that directory), a source to the root of what it comes from.
@@ -153,6 +154,11 @@ fn fields(text: &str) -> Option<Vec<String>> {
     }
 }
 
+/// The number of a user or group.
+fn id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|_| !text.starts_with('+'))
+}
+
 /// The options of one mount while it is read: each under its first spelling, the last of two counts.
 struct Options<'a> {
     scope: &'a Scope,
@@ -215,13 +221,13 @@ impl Options<'_> {
     fn number(
         &self,
         option: &'static str,
-        radix: u32,
+        read: fn(&str) -> Option<u32>,
         expected: &'static str,
     ) -> Result<Option<u32>> {
         let Some(value) = self.get(option) else { return Ok(None) };
-        match u32::from_str_radix(value, radix) {
-            Ok(number) if !value.starts_with('+') => Ok(Some(number)),
-            _ => self.invalid(option, value, expected),
+        match read(value) {
+            Some(number) => Ok(Some(number)),
+            None => self.invalid(option, value, expected),
         }
     }
 
@@ -259,9 +265,9 @@ impl Options<'_> {
                 (None, None) => None,
             };
         let owner = Owner {
-            uid: self.number("uid", 10, "a number")?,
-            gid: self.number("gid", 10, "a number")?,
-            mode: self.number("mode", 8, "an octal number such as 0644")?,
+            uid: self.number("uid", id, "a number")?,
+            gid: self.number("gid", id, "a number")?,
+            mode: self.number("mode", parse_mode, "an octal number such as 0644")?,
         };
         let target = self.text("target");
         let path = target.clone().unwrap_or_default();

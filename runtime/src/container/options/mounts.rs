@@ -3,7 +3,7 @@
 use super::ids;
 use knarr_core::hint::Hint;
 use knarr_core::spec::limits::{self, InvalidLimit};
-use knarr_core::spec::{Mount, MountKind, Ownership, Submounts, VolumeMount};
+use knarr_core::spec::{Mount, MountKind, Ownership, Submounts, VolumeMount, mode};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -215,8 +215,8 @@ pub(super) fn parse_size(text: &str, value: &str) -> Result<u64, InvalidMount> {
 }
 
 pub(super) fn parse_mode(text: &str, field: &str, value: &str) -> Result<u32, InvalidMount> {
-    let mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
-    mode.ok_or_else(|| InvalidMount::Value { text: text.to_owned(), field: field.to_owned() })
+    mode::parse_mode(value)
+        .ok_or_else(|| InvalidMount::Value { text: text.to_owned(), field: field.to_owned() })
 }
 
 pub(super) fn check_target(text: &str, target: &str) -> Result<String, InvalidMount> {

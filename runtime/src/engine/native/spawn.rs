@@ -120,7 +120,7 @@ fn hear(
     };
     // for the program that runs now: they are blocked, and arrive again
     for signal in others {
-        let _ = signal.raise();
+        let _ = crate::sys::signal::raise(signal);
     }
     match ended {
         Some(signal) => Err(Error::Interrupted { signal: signal.number() }),
