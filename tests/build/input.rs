@@ -62,6 +62,26 @@ fn a_git_repository() {
     assert_eq!(knarr.ok(&["run", "--rm", "app"]), "committed");
 }
 
+/// The repository that a build is started in may be anybody's.
+#[test]
+fn a_connection_is_not_made_as_the_folder_around_says() {
+    let knarr = Knarr::new();
+    let context =
+        knarr.context(&[("Dockerfile", "FROM scratch\nADD git://127.0.0.1:1/x.git /x\n")]);
+    let marker = knarr.files().join("marker");
+    let proxy = knarr.file("proxy", format!("#!/bin/sh\ntouch {}\n", marker.display()));
+    std::fs::set_permissions(&proxy, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for words in [vec!["init", "-q"], vec!["config", "core.gitProxy", proxy.to_str().unwrap()]] {
+        let ended = Command::new("git").arg("-C").arg(&context).args(&words).output().unwrap();
+        assert!(ended.status.success(), "{words:?}");
+    }
+    let ended = knarr.run_with(&["build", "."], |command| {
+        command.current_dir(&context);
+    });
+    assert!(ended.error(1).contains("git ls-remote"));
+    assert!(!marker.exists());
+}
+
 #[test]
 fn files_outside_the_context_cannot_be_had() {
     let knarr = Knarr::new().with_busybox();

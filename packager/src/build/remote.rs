@@ -1,6 +1,7 @@
 //! `ADD` of URLs, and git repositories, through the git program.
 
 use super::Error;
+use super::git::git;
 use super::step::Cancellation;
 use crate::registry;
 use futures_util::StreamExt;
@@ -10,11 +11,8 @@ use knarr_core::store::{Hasher, digest_of};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// What git may talk; no `file`, nor whatever `ext` would run.
-const PROTOCOLS: &str = "https:http:ssh:git";
 const CONNECT: Duration = Duration::from_secs(30);
 /// Without a byte for so long a download is given up.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -269,49 +267,6 @@ impl Repository {
         }
         Ok(())
     }
-}
-
-/// Runs git without ever asking anybody anything, and returns what it printed.
-pub fn git(folder: Option<&Path>, arguments: &[&str]) -> Result<String, Error> {
-    let mut command = Command::new("git");
-    command
-        .args(["-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null"])
-        .args(["-c", "advice.detachedHead=false", "-c", "core.fsmonitor=false"])
-        .args(arguments)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_ALLOW_PROTOCOL", PROTOCOLS)
-        .env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-        .env("LC_ALL", "C")
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .stdin(Stdio::null());
-    if let Some(folder) = folder {
-        command.current_dir(folder);
-    }
-    let output = command.output().map_err(Error::NoGit)?;
-    if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::Git { arguments: arguments.join(" "), message });
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Commit and address of the repository that a folder is in, for labels; `None` without one.
-pub fn describe(folder: &Path) -> Option<(String, Option<String>)> {
-    let commit = git(Some(folder), &["rev-parse", "HEAD"]).ok()?.trim().to_owned();
-    let dirty = git(Some(folder), &["status", "--porcelain", "--untracked-files=no"]).ok()?;
-    let commit = if dirty.trim().is_empty() { commit } else { format!("{commit}-dirty") };
-    let origin = git(Some(folder), &["remote", "get-url", "origin"]).ok();
-    // a password in an address is nobody's business
-    let origin = origin.map(|url| match url::Url::parse(url.trim()) {
-        Ok(mut parsed) => {
-            let _ = parsed.set_password(None);
-            let _ = parsed.set_username("");
-            parsed.to_string()
-        }
-        Err(_) => url.trim().to_owned(),
-    });
-    Some((commit, origin))
 }
 
 #[cfg(test)]
