@@ -2,8 +2,10 @@
 
 mod cache;
 mod failures;
+mod heredocs;
 mod input;
 mod interrupts;
+mod mounts;
 mod outputs;
 mod packages;
 mod steps;

@@ -2,8 +2,9 @@
 
 use super::cache::hashes::Hashes;
 use super::files::Files;
+use super::git;
 use super::options::{Context, DockerfileSource};
-use super::remote::{self, Repository};
+use super::remote::Repository;
 use super::walk::{Ignored, Source};
 use super::{Error, Options};
 use crate::dockerfile::ignore::Ignore;
@@ -146,20 +147,36 @@ impl Opened {
         })
     }
 
-    /// Reads the rules that belong to a Dockerfile: `NAME.dockerignore` beside it, else `.dockerignore`.
-    pub fn read_ignore(&mut self, dockerfile: Option<&Path>) -> Result<(), Error> {
-        let beside = dockerfile.map(|path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(".dockerignore");
-            PathBuf::from(name)
-        });
-        let mut found = None;
-        if let Some(beside) = beside {
-            found = self.read(&beside)?.map(|bytes| (beside.display().to_string(), bytes));
-        }
-        if found.is_none() {
-            found = self.read(Path::new(".dockerignore"))?.map(|b| (".dockerignore".into(), b));
-        }
+    /// Reads the rules that belong to a Dockerfile: `NAME.dockerignore` beside it, wherever that is, else the context's
+    /// own `.dockerignore`.
+    pub fn read_ignore(&mut self, dockerfile: Option<&DockerfileSource>) -> Result<(), Error> {
+        let beside = match dockerfile {
+            None | Some(DockerfileSource::Text(_)) => None,
+            Some(DockerfileSource::Default) => {
+                self.ignore_at(&self.files, "Dockerfile".as_ref())?
+            }
+            Some(DockerfileSource::InContext(path)) => self.ignore_at(&self.files, path)?,
+            Some(DockerfileSource::File(path)) => {
+                // how the path is spelled, and whether it is in the context, does not matter
+                let (folder, name) = (path.parent(), path.file_name().unwrap_or_default());
+                let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+                let folder = folder.unwrap_or(Path::new("."));
+                let files = Files::of_folder(folder).map_err(|source| Error::Content {
+                    operation: "open",
+                    path: folder.display().to_string(),
+                    place: "where the Dockerfile is".into(),
+                    source,
+                })?;
+                self.ignore_at(&files, name.as_ref())?
+            }
+        };
+        let found = match beside {
+            Some(found) => Some(found),
+            None => {
+                let own = self.read(&self.files, Path::new(".dockerignore"))?;
+                own.map(|bytes| (".dockerignore".to_owned(), bytes))
+            }
+        };
         if let Some((name, bytes)) = found {
             let rules = Ignore::parse(&bytes, &name)?;
             self.ignore = (!rules.is_empty()).then_some(Rules(rules));
@@ -167,8 +184,20 @@ impl Opened {
         Ok(())
     }
 
-    /// Reads a small file of the context, whatever is ignored.
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    /// The ignore file that belongs to one Dockerfile, with its name.
+    fn ignore_at(
+        &self,
+        files: &Files,
+        dockerfile: &Path,
+    ) -> Result<Option<(String, Vec<u8>)>, Error> {
+        let mut name = dockerfile.as_os_str().to_owned();
+        name.push(".dockerignore");
+        let bytes = self.read(files, Path::new(&name))?;
+        Ok(bytes.map(|bytes| (Path::new(&name).display().to_string(), bytes)))
+    }
+
+    /// Reads a small file, whatever is ignored. Links end at the root of the files.
+    fn read(&self, files: &Files, path: &Path) -> Result<Option<Vec<u8>>, Error> {
         let name = path.as_os_str().as_encoded_bytes();
         let failed = |source| Error::Content {
             operation: "read",
@@ -176,8 +205,8 @@ impl Opened {
             place: format!("in {}", self.label),
             source,
         };
-        let Some(found) = self.files.resolve(name, true).map_err(failed)? else { return Ok(None) };
-        let Some((_place, entry)) = self.files.entry(&found.path).map_err(failed)? else {
+        let Some(found) = files.resolve(name, true).map_err(failed)? else { return Ok(None) };
+        let Some((_place, entry)) = files.entry(&found.path).map_err(failed)? else {
             return Ok(None);
         };
         if found.is_directory || sys::look(&entry.real).map_err(failed)?.0.special.is_some() {
@@ -191,7 +220,7 @@ impl Opened {
 
     /// The Dockerfile, and what messages call it.
     pub fn dockerfile(&self, options: &Options) -> Result<(Vec<u8>, String), Error> {
-        let in_context = |path: &Path| match self.read(path)? {
+        let in_context = |path: &Path| match self.read(&self.files, path)? {
             Some(bytes) => Ok((bytes, path.display().to_string())),
             None => Err(Error::NoDockerfile { path: path.to_owned() }),
         };
@@ -204,20 +233,6 @@ impl Opened {
     }
 }
 
-/// The name beside which a Dockerfile's own ignore file is looked for, in the context.
-pub fn dockerfile_name(options: &Options) -> Option<PathBuf> {
-    match &options.dockerfile {
-        DockerfileSource::Default => Some("Dockerfile".into()),
-        DockerfileSource::InContext(path) => Some(path.clone()),
-        DockerfileSource::File(path) => match &options.context {
-            // as far as it is in the context
-            Context::Folder(folder) => path.strip_prefix(folder).ok().map(Path::to_owned),
-            _ => None,
-        },
-        DockerfileSource::Text(_) => None,
-    }
-}
-
 /// Labels of the repository that a context is.
 pub fn git_labels(context: &Opened) -> Vec<(String, String)> {
     let Some(folder) = &context.folder else {
@@ -227,7 +242,7 @@ pub fn git_labels(context: &Opened) -> Vec<(String, String)> {
             .into_iter()
             .collect();
     };
-    let Some((commit, origin)) = remote::describe(folder) else { return Vec::new() };
+    let Some((commit, origin)) = git::describe(folder) else { return Vec::new() };
     let mut labels = vec![("org.opencontainers.image.revision".to_owned(), commit)];
     labels.extend(origin.map(|url| ("org.opencontainers.image.source".to_owned(), url)));
     labels

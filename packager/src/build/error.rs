@@ -28,6 +28,8 @@ pub enum Error {
     Step { command: String, exit: Exit },
     #[error("cannot run the step")]
     Runner(#[source] StepError),
+    #[error("cannot run the script {command}, which begins with {interpreter:?}")]
+    Script { command: String, interpreter: String, source: StepError },
     #[error(transparent)]
     Dockerfile(#[from] dockerfile::Error),
     #[error(transparent)]
@@ -46,6 +48,8 @@ pub enum Error {
     Circle { name: String },
     #[error("cannot get the image {reference}")]
     Pull { reference: String, source: Box<registry::Error> },
+    #[error("the image {reference} has no Wasm variant to build on")]
+    NativeOnly { reference: String, is_base: bool, source: Box<registry::Error> },
     #[error("the trigger {trigger:?} of the base image cannot be used")]
     Trigger { trigger: String, source: Box<dockerfile::Error> },
     #[error("{path:?} is not in {place}")]
@@ -58,8 +62,8 @@ pub enum Error {
     NotAFolder { destination: String },
     #[error("cannot {operation} {path:?} {place}")]
     Content { operation: &'static str, path: String, place: String, source: io::Error },
-    #[error("{path:?} is a {kind}, which cannot be copied")]
-    Kind { path: String, kind: &'static str },
+    #[error("{path:?} is a device 0:0, which hides a file in a layer and cannot be in it")]
+    Whiteout { path: String },
     #[error("{place} is changed while it is copied")]
     Changing { place: String },
     #[error("{value:?} is not a mode")]
@@ -72,6 +76,8 @@ pub enum Error {
     Refused { option: String, reason: &'static str },
     #[error("{instruction} has an invalid value {value:?}: {reason}")]
     Value { instruction: &'static str, value: String, reason: String },
+    #[error(transparent)]
+    Signal(#[from] knarr_core::signal::InvalidSignal),
     #[error("no secret {id:?} was given")]
     NoSecret { id: String },
     #[error("cannot read the secret {id:?}")]
@@ -129,6 +135,10 @@ impl Hint for Error {
                 let lacking = sys::lacking_ids()?;
                 format!("if it needs other users or groups than yours: {lacking}")
             }
+            Self::Script { .. } => {
+                "the first line of a script names its interpreter, which must be in the image"
+                    .into()
+            }
             Self::NoDockerfile { .. } => "name it with -f, or create it there".into(),
             Self::NoStage { stages, .. } if stages.is_empty() => {
                 "no stage of this Dockerfile has a name; FROM … AS name gives one".into()
@@ -148,12 +158,18 @@ impl Hint for Error {
             }
             Self::Platform { source, .. } => return source.hint(),
             Self::Pull { source, .. } => return source.hint(),
+            Self::NativeOnly { reference, is_base: true, .. } => two_stages(reference),
+            Self::NativeOnly { reference, is_base: false, .. } => format!(
+                "take its files from a stage of this machine's platform: \
+                 FROM --platform=$BUILDPLATFORM {reference} AS files"
+            ),
             Self::NotFound { .. } => {
                 "paths are relative to the context, and .dockerignore may exclude them".into()
             }
             Self::NotAFolder { destination } => format!("write it as {destination}/"),
             Self::Mode { .. } => "write it as 755 or as u=rwX,go=rX".into(),
             Self::NoSuchOwner { .. } => "create it in an earlier RUN, or give a number".into(),
+            Self::Signal(e) => return e.hint(),
             Self::NoSecret { id } => format!("give it with --secret id={id},src=FILE"),
             Self::NoAgent { id } => format!("give it with --ssh {id}"),
             Self::NoGit(_) => "install git".into(),
@@ -164,6 +180,19 @@ impl Hint for Error {
             _ => return None,
         })
     }
+}
+
+/// One Dockerfile for a Wasm and a native variant.
+fn two_stages(native: &str) -> String {
+    format!(
+        "give each variant a stage of its own, and build both with --platform wasi/wasm,linux/amd64:\n\
+         \x20   FROM scratch AS wasi\n\
+         \x20   COPY app.wasm /\n\
+         \x20   ENTRYPOINT [\"/app.wasm\"]\n\n\
+         \x20   FROM {native} AS linux\n\
+         \x20   …\n\n\
+         \x20   FROM ${{TARGETOS}}"
+    )
 }
 
 fn ended(exit: &Exit) -> String {

@@ -72,18 +72,48 @@ impl Files {
     /// Finds a path (`..` and links stay inside) and follows symbolic links, the last one only if `follow`. `None` if
     /// there is nothing.
     pub fn resolve(&self, path: &[u8], follow: bool) -> io::Result<Option<Resolved>> {
+        match self.walk(path, follow, false) {
+            Ok((resolved, missing)) => Ok(missing.is_empty().then_some(resolved)),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Finds as much of a path as there is, symbolic links followed, and the names that are missing: of the path, or of
+    /// what the last link leads to.
+    pub fn reach(&self, path: &[u8]) -> io::Result<(Resolved, Vec<Vec<u8>>)> {
+        self.walk(path, true, true)
+    }
+
+    /// Stops at the first name that is missing, or goes on `beyond` it.
+    fn walk(
+        &self,
+        path: &[u8],
+        follow: bool,
+        beyond: bool,
+    ) -> io::Result<(Resolved, Vec<Vec<u8>>)> {
         let mut names: VecDeque<Vec<u8>> = components(path).map(<[u8]>::to_vec).collect();
         let mut stack: Vec<(Vec<u8>, Place)> = vec![(Vec::new(), self.root()?)];
+        let mut missing: Vec<Vec<u8>> = Vec::new();
         let mut links = 0;
         while let Some(name) = names.pop_front() {
             if name == b".." {
-                if stack.len() > 1 {
+                if missing.pop().is_none() && stack.len() > 1 {
                     stack.pop();
                 }
                 continue;
             }
-            let Some((_, place)) = stack.last() else { return Ok(None) };
-            let Some(found) = place.entry(&name)? else { return Ok(None) };
+            let Some((_, place)) = stack.last().filter(|_| missing.is_empty()) else {
+                missing.push(name);
+                continue;
+            };
+            let Some(found) = place.entry(&name)? else {
+                missing.push(name);
+                if beyond {
+                    continue;
+                }
+                break;
+            };
             match found.kind {
                 NodeKind::Directory => {
                     let inner = place.enter(&name, &found)?;
@@ -106,12 +136,12 @@ impl Files {
                 _ if names.is_empty() => {
                     let mut path = joined(&stack);
                     push(&mut path, &name);
-                    return Ok(Some(Resolved { path, is_directory: false }));
+                    return Ok((Resolved { path, is_directory: false }, missing));
                 }
-                _ => return Ok(None),
+                _ => return Err(io::ErrorKind::NotADirectory.into()),
             }
         }
-        Ok(Some(Resolved { path: joined(&stack), is_directory: true }))
+        Ok((Resolved { path: joined(&stack), is_directory: true }, missing))
     }
 
     /// What is at a path without symbolic links that is not the root; the place must be kept while it is used.

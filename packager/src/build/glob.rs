@@ -1,24 +1,25 @@
-//! Patterns of `COPY`, `ADD` and `--exclude`: Go's `path/filepath.Match`, and `**` for any number of directories.
+//! Patterns of `COPY` and `ADD`: Go's `path/filepath.Match`. With `--parents` `**` stands for any number of directories;
+//! else it is what `*` is.
 
 /// Whether a pattern has anything but plain characters.
 pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '[', '\\'])
 }
 
-/// Whether the pattern matches the whole of a path (neither begins with a slash).
-pub fn matches(pattern: &str, path: &[u8]) -> Result<bool, Invalid> {
+/// Whether the pattern matches the whole of a path (neither begins with a slash). `deep`: it knows `**`.
+pub fn matches(pattern: &str, path: &[u8], deep: bool) -> Result<bool, Invalid> {
     let pattern: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
     let path: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|part| !part.is_empty()).collect();
-    all(&pattern, &path)
+    all(&pattern, &path, deep)
 }
 
 /// Whether something below a directory could match: what need not be walked is not.
-pub fn may_match_below(pattern: &str, directory: &[u8]) -> bool {
+pub fn may_match_below(pattern: &str, directory: &[u8], deep: bool) -> bool {
     let mut pattern = pattern.split('/').filter(|part| !part.is_empty());
     for part in directory.split(|b| *b == b'/').filter(|part| !part.is_empty()) {
         match pattern.next() {
             None => return false,
-            Some("**") => return true,
+            Some("**") if deep => return true,
             Some(one) if !component(one, part).unwrap_or(true) => return false,
             Some(_) => {}
         }
@@ -30,18 +31,18 @@ pub fn may_match_below(pattern: &str, directory: &[u8]) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Invalid;
 
-fn all(pattern: &[&str], path: &[&[u8]]) -> Result<bool, Invalid> {
+fn all(pattern: &[&str], path: &[&[u8]], deep: bool) -> Result<bool, Invalid> {
     let Some((first, rest)) = pattern.split_first() else { return Ok(path.is_empty()) };
-    if *first == "**" {
+    if deep && *first == "**" {
         for skip in 0..=path.len() {
-            if all(rest, &path[skip..])? {
+            if all(rest, &path[skip..], deep)? {
                 return Ok(true);
             }
         }
         return Ok(false);
     }
     match path.split_first() {
-        Some((name, below)) => Ok(component(first, name)? && all(rest, below)?),
+        Some((name, below)) => Ok(component(first, name)? && all(rest, below, deep)?),
         None => {
             // a malformed pattern is reported whatever there is to match
             component(first, b"")?;
@@ -174,18 +175,26 @@ mod tests {
             ("a/**", "a/b/c", true),
             ("a/**/z", "a/z", true),
         ] {
-            assert_eq!(matches(pattern, path.as_bytes()), Ok(expected), "{pattern} {path}");
+            assert_eq!(matches(pattern, path.as_bytes(), true), Ok(expected), "{pattern} {path}");
         }
         for pattern in ["[]a]", "[-]", "[x-]", "[a-b-c]", "[", "[^", "[^bc", "a[", "\\"] {
-            assert_eq!(matches(pattern, b"ax"), Err(Invalid), "{pattern}");
+            assert_eq!(matches(pattern, b"ax", true), Err(Invalid), "{pattern}");
         }
     }
 
     #[test]
     fn walks_only_where_it_must() {
-        assert!(may_match_below("a*/b", b"abc"));
-        assert!(!may_match_below("a*/b", b"b"));
-        assert!(!may_match_below("*.txt", b"a"));
-        assert!(may_match_below("x/**/c", b"x/y/z"));
+        assert!(may_match_below("a*/b", b"abc", true));
+        assert!(!may_match_below("a*/b", b"b", true));
+        assert!(!may_match_below("*.txt", b"a", true));
+        assert!(may_match_below("x/**/c", b"x/y/z", true));
+        assert!(!may_match_below("x/**/c", b"x/y/z", false));
+    }
+
+    #[test]
+    fn two_stars_are_one_unless_deep() {
+        for (path, expected) in [("src/a", true), ("src", false), ("src/a/x", false)] {
+            assert_eq!(matches("src/**", path.as_bytes(), false), Ok(expected), "{path}");
+        }
     }
 }

@@ -18,6 +18,7 @@ mod context;
 mod error;
 mod execute;
 mod files;
+mod git;
 mod glob;
 mod images;
 pub mod options;
@@ -188,7 +189,7 @@ fn open_contexts(
     let vertex = report.internal("[internal] load build context");
     report.watch(vertex, || {
         let mut context = Opened::open(store.root(), &options.context, "the context")?;
-        context.read_ignore(context::dockerfile_name(options).as_deref())?;
+        context.read_ignore(Some(&options.dockerfile))?;
         let mut contexts = HashMap::new();
         for (name, named) in &options.contexts {
             if matches!(named, options::Context::Image(_)) {

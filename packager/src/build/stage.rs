@@ -116,7 +116,9 @@ impl StageBuilder<'_> {
 
     fn step(&self, step: &Step, vertex: VertexId, state: &mut State) -> Result<(), Error> {
         match &step.operation {
-            Operation::Workdir { path } => steps::workdir::run(self, step, vertex, path, state),
+            Operation::Workdir { path, user } => {
+                steps::workdir::run(self, step, vertex, (path, user), state)
+            }
             Operation::Copy(copy) => steps::copying::run(self, step, vertex, copy, state),
             Operation::Run(run) => steps::run::run(self, step, vertex, run, state),
         }

@@ -34,6 +34,15 @@ pub struct Match {
     /// Where it is, symbolic links followed.
     pub path: Vec<u8>,
     pub is_directory: bool,
+    /// What stands before the paths in it for `--exclude`; empty if these begin at the match.
+    pub prefix: Vec<u8>,
+}
+
+impl Match {
+    /// All of a source.
+    pub fn root() -> Self {
+        Self { name: Vec::new(), path: Vec::new(), is_directory: true, prefix: Vec::new() }
+    }
 }
 
 /// One file, directory or link under a match.
@@ -60,8 +69,8 @@ impl Source<'_> {
     }
 
     /// What a path or pattern stands for, sorted. A plain path must exist; a pattern may match nothing, as with BuildKit:
-    /// `COPY package.json yarn.lock* ./`.
-    pub fn matches(&self, pattern: &str) -> Result<Vec<Match>, Error> {
+    /// `COPY package.json yarn.lock* ./`. `deep`: `**` stands for any number of directories.
+    pub fn matches(&self, pattern: &str, deep: bool) -> Result<Vec<Match>, Error> {
         let clean = super::files::clean(pattern.as_bytes());
         let not_found =
             || Error::NotFound { path: pattern.to_owned(), place: self.label.to_owned() };
@@ -74,7 +83,7 @@ impl Source<'_> {
         let text = String::from_utf8(clean).map_err(|_| not_found())?;
         let mut names = Vec::new();
         let root = self.files.root().map_err(self.failed("list", b""))?;
-        self.expand(&text, &root, b"", &mut names)?;
+        self.expand((&text, deep), &root, b"", &mut names)?;
         let mut matches = Vec::new();
         for name in names {
             let shown = lossy(&name);
@@ -99,12 +108,13 @@ impl Source<'_> {
                 }
             }
         }
-        Ok(Some(Match { name, path: resolved.path, is_directory: resolved.is_directory }))
+        let (path, is_directory) = (resolved.path, resolved.is_directory);
+        Ok(Some(Match { name, path, is_directory, prefix: Vec::new() }))
     }
 
     fn expand(
         &self,
-        pattern: &str,
+        (pattern, deep): (&str, bool),
         place: &Place,
         path: &[u8],
         names: &mut Vec<Vec<u8>>,
@@ -112,12 +122,12 @@ impl Source<'_> {
         for name in place.names().map_err(self.failed("list", path))? {
             let here = join(path, &name);
             let invalid = |glob::Invalid| Error::Pattern { pattern: pattern.to_owned() };
-            if glob::matches(pattern, &here).map_err(invalid)? {
+            if glob::matches(pattern, &here, deep).map_err(invalid)? {
                 // what is below a directory that matches comes with it
                 names.push(here);
                 continue;
             }
-            if !glob::may_match_below(pattern, &here) {
+            if !glob::may_match_below(pattern, &here, deep) {
                 continue;
             }
             if let Some(found) = place.entry(&name).map_err(self.failed("find", &here))? {
@@ -126,9 +136,9 @@ impl Source<'_> {
                         continue;
                     }
                     let inner = place.enter(&name, &found).map_err(self.failed("list", &here))?;
-                    self.expand(pattern, &inner, &here, names)?;
+                    self.expand((pattern, deep), &inner, &here, names)?;
                 } else if found.kind == NodeKind::Symlink {
-                    self.expand_link(pattern, &here, names)?;
+                    self.expand_link((pattern, deep), &here, names)?;
                 }
             }
         }
@@ -138,19 +148,19 @@ impl Source<'_> {
     /// A symbolic link to a directory in the middle of a pattern: its names go by the link's own path.
     fn expand_link(
         &self,
-        pattern: &str,
+        (pattern, deep): (&str, bool),
         path: &[u8],
         names: &mut Vec<Vec<u8>>,
     ) -> Result<(), Error> {
         // with `**` a link to above would never end
-        if pattern.contains("**") {
+        if deep && pattern.contains("**") {
             return Ok(());
         }
         let resolved = self.files.resolve(path, true).map_err(self.failed("find", path))?;
         match resolved.filter(|found| found.is_directory) {
             Some(found) => {
                 let inner = self.files.place(&found.path).map_err(self.failed("list", path))?;
-                self.expand(pattern, &inner, path, names)
+                self.expand((pattern, deep), &inner, path, names)
             }
             None => Ok(()),
         }
@@ -163,14 +173,15 @@ impl Source<'_> {
     }
 
     /// Calls `visit` for a match and everything below it, parents first, names sorted. `exclude` is asked about paths
-    /// from the match on.
+    /// from the match's prefix on.
     pub fn walk(
         &self,
         start: &Match,
         exclude: Option<&dyn Ignored>,
         visit: &mut dyn FnMut(&Item) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut walker = Walker { source: self, exclude, visit, waiting: Vec::new() };
+        let prefix = &start.prefix;
+        let mut walker = Walker { source: self, exclude, prefix, visit, waiting: Vec::new() };
         if matches!(self.files, Files::Layers(layers) if layers.is_empty()) {
             // no context, or a stage from scratch: not even a root directory
             return Ok(());
@@ -206,6 +217,7 @@ struct Waiting {
 struct Walker<'a, 'b> {
     source: &'a Source<'a>,
     exclude: Option<&'a dyn Ignored>,
+    prefix: &'a [u8],
     visit: &'b mut dyn FnMut(&Item) -> Result<(), Error>,
     waiting: Vec<Waiting>,
 }
@@ -233,7 +245,8 @@ impl Walker<'_, '_> {
         let hides = |of: Option<&dyn Ignored>, path: &[u8]| {
             of.filter(|of| of.is_ignored(path)).map(|of| is_directory && of.may_keep_below(path))
         };
-        let verdicts = [hides(self.source.ignored, &full), hides(self.exclude, &path)];
+        let verdicts =
+            [hides(self.source.ignored, &full), hides(self.exclude, &join(self.prefix, &path))];
         if verdicts.contains(&Some(false)) {
             return Ok(());
         }
@@ -283,8 +296,8 @@ impl Walker<'_, '_> {
         {
             return Ok(());
         }
-        if self.source.is_context && attributes.special.is_some() {
-            return Err(Error::Kind { path: lossy(full), kind: "device or pipe" });
+        if attributes.kind == NodeKind::Whiteout {
+            return Err(Error::Whiteout { path: lossy(full) });
         }
         (self.visit)(&Item { path, real, attributes: &attributes, identity, full })
     }

@@ -204,6 +204,13 @@ pub enum Program {
 }
 
 impl Run {
+    /// The document, where the line is nothing but `<<EOF`.
+    pub fn document(&self) -> Option<&Heredoc> {
+        let first = self.heredocs.first()?;
+        let Command::Shell(line) = &self.command else { return None };
+        (line == first.operator.as_str()).then_some(first)
+    }
+
     /// What is to be executed. A line that is nothing but `<<EOF` runs the document; any other line is given to the
     /// shell together with its documents, for the shell to read.
     pub fn program(&self) -> Program {
@@ -211,11 +218,10 @@ impl Run {
             Command::Exec(arguments) => return Program::Exec(arguments.clone()),
             Command::Shell(line) => line,
         };
-        let Some(first) = self.heredocs.first() else { return Program::Shell(line.clone()) };
-        if line == first.operator.as_str() {
-            let text = first.text();
+        if let Some(document) = self.document() {
+            let text = document.text();
             return match text.starts_with("#!") {
-                true => Program::Script { name: first.name.clone(), text },
+                true => Program::Script { name: document.name.clone(), text },
                 false => Program::Shell(text),
             };
         }

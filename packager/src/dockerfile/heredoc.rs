@@ -2,13 +2,16 @@
 
 use super::ast::Heredoc;
 use super::expand::raw_words;
-use super::lines::Line;
+use super::lines::{Line, is_blank};
 use super::source::{Span, Word};
 
 /// `<<EOF`, `<<-EOF`, `<<"EOF"`, with a file descriptor's number before it or blanks after `<<`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
     written: String,
+    /// Blanks stand before the name. Some versions of BuildKit take that for an operator and others don't, so it is one
+    /// if a document follows: `$(expr 1 << 2)` has none.
+    pub apart: bool,
     pub name: String,
     expand: bool,
     pub strip_tabs: bool,
@@ -22,6 +25,7 @@ impl Operator {
             Some(rest) => (rest, true),
             None => (after, false),
         };
+        let apart = rest.starts_with(is_blank);
         let rest = rest.trim_start();
         if rest.is_empty() || rest.contains('<') {
             return None;
@@ -29,7 +33,8 @@ impl Operator {
         let [name] = <[String; 1]>::try_from(raw_words(rest, false, false)?).ok()?;
         let quotes = |text: &str| text.matches(['\'', '"']).count();
         let quoted: usize = raw_words(rest, true, false)?.iter().map(|word| quotes(word)).sum();
-        Some(Self { written: word.to_owned(), expand: quotes(&name) == quoted, name, strip_tabs })
+        let expand = quotes(&name) == quoted;
+        Some(Self { written: word.to_owned(), apart, expand, name, strip_tabs })
     }
 
     /// The document that it announced.
@@ -44,13 +49,25 @@ impl Operator {
     }
 }
 
-/// The operators in a line, in the order in which their documents follow it.
-pub fn operators(line: &str) -> Vec<Operator> {
+/// The operators in a line, in the order in which their documents follow it. In a line for a shell, what a shell
+/// calculates with is none, nor what is in its comment.
+pub fn operators(line: &str, for_shell: bool) -> Vec<Operator> {
     if !line.contains("<<") {
         return Vec::new();
     }
-    let words = raw_words(line, true, true).unwrap_or_default();
-    words.iter().filter_map(|word| Operator::parse(word)).collect()
+    let mut found = Vec::new();
+    let mut calculates = false;
+    for word in raw_words(line, true, true).unwrap_or_default() {
+        if for_shell && word.starts_with('#') {
+            break;
+        }
+        calculates |= for_shell && word.contains("((");
+        if !calculates {
+            found.extend(Operator::parse(&word));
+        }
+        calculates &= !word.contains("))");
+    }
+    found
 }
 
 /// Where an operator stands, searching from an offset of the line's text; and the offset behind it.
@@ -91,12 +108,16 @@ mod tests {
 
     #[test]
     fn operators_are_found_in_a_line() {
-        let names =
-            |line: &str| operators(line).into_iter().map(|found| found.name).collect::<Vec<_>>();
+        let names = |line: &str| {
+            operators(line, true).into_iter().map(|found| found.name).collect::<Vec<_>>()
+        };
         assert_eq!(names("RUN cat <<A 3<<-'B' > x"), ["A", "B"]);
         assert_eq!(names("RUN cat << A"), ["A"]);
         assert_eq!(names("RUN echo '<<A' \\<<B"), [""; 0]);
         assert_eq!(names("RUN wc <<<A"), [""; 0]);
+        assert_eq!(names("RUN echo $((1 << 2)) $((1 <<2)) $((1<<2)) <<A"), ["A"]);
+        assert_eq!(names("RUN ((x = 1 <<2)); cat <<A # <<B"), ["A"]);
+        assert_eq!(names("RUN echo a#b <<A '#' <<B"), ["A", "B"]);
         assert_eq!(names("RUN echo 'open <<A"), [""; 0]);
         assert_eq!(names("COPY <<a.txt <<b.txt /x/"), ["a.txt", "b.txt"]);
     }

@@ -4,6 +4,8 @@ use super::ast::Directives;
 use super::directives::{self, Phase};
 use super::error::{Error, Problem, Result};
 use super::source::{Source, Span, Word};
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// An instruction as one line.
@@ -99,12 +101,15 @@ pub struct Lines<'a> {
     at: usize,
     phase: Phase,
     pub directives: Directives,
+    /// Where each line of the source stands last; made when it is first asked for.
+    last: OnceCell<HashMap<&'a str, usize>>,
 }
 
 impl<'a> Lines<'a> {
     /// From the top of a file, where directives may stand.
     pub fn new(source: &'a Source) -> Self {
-        Self { source, at: 0, phase: Phase::default(), directives: Directives::default() }
+        let (phase, directives) = (Phase::default(), Directives::default());
+        Self { source, at: 0, phase, directives, last: OnceCell::new() }
     }
 
     /// For the text of an `ONBUILD`, which has no directives.
@@ -207,6 +212,19 @@ impl<'a> Lines<'a> {
         }
         let span = Span::new(at, at + char::REPLACEMENT_CHARACTER.len_utf8());
         Err(Error::new(self.source, span, Problem::Encoding { utf16: false }))
+    }
+
+    /// Whether one of the lines to come is exactly `name`.
+    pub fn is_followed_by(&self, name: &str) -> bool {
+        let last = self.last.get_or_init(|| {
+            let mut start = 0;
+            let lines = self.source.text().split_inclusive('\n').map(|line| {
+                start += line.len();
+                (line.trim_end_matches(['\r', '\n']), start - line.len())
+            });
+            lines.collect()
+        });
+        last.get(name).is_some_and(|at| *at >= self.at)
     }
 
     /// Reads lines up to one that is exactly `name`; leading tabs of that line don't count if `strip_tabs`.

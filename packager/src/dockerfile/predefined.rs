@@ -17,15 +17,14 @@ pub const PLATFORM_ARGS: &[&str] = &[
     "TARGETSTAGE",
 ];
 
-/// Build arguments that a `RUN` sees without an `ARG`, and that neither the image nor the cache remembers. Each also
-/// exists in lower case.
+/// Build arguments that a `RUN` sees without an `ARG`, and that neither the image nor the cache remembers. They may be
+/// given in any case of letters.
 pub const PROXY_ARGS: &[&str] =
     &["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
 
 /// Whether a build argument is one of [`PROXY_ARGS`].
 pub fn is_proxy_arg(name: &str) -> bool {
-    let upper = name.to_ascii_uppercase();
-    PROXY_ARGS.contains(&upper.as_str()) && (name == upper || name == upper.to_ascii_lowercase())
+    PROXY_ARGS.iter().any(|proxy| name.eq_ignore_ascii_case(proxy))
 }
 
 /// The values of [`PLATFORM_ARGS`] for one build: `build` is the machine's platform, `target` the image's, and `stage`
@@ -69,8 +68,8 @@ mod tests {
     }
 
     #[test]
-    fn proxies_in_two_cases() {
+    fn proxies_in_any_case() {
         assert!(is_proxy_arg("HTTP_PROXY") && is_proxy_arg("no_proxy"));
-        assert!(!is_proxy_arg("Http_Proxy") && !is_proxy_arg("PROXY"));
+        assert!(is_proxy_arg("Http_Proxy") && !is_proxy_arg("PROXY"));
     }
 }

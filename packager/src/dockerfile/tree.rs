@@ -90,8 +90,11 @@ pub fn read(source: &Source, lines: &mut Lines<'_>) -> Result<Vec<Node>> {
     while let Some(line) = lines.next_line()? {
         let mut node = node(source, &line.text(), lines.directives.escape)?;
         let mut at = 0;
-        if let Some(documents) = node.documents() {
-            for operator in heredoc::operators(line.text().as_str()) {
+        if let Some((documents, for_shell)) = node.documents() {
+            for operator in heredoc::operators(line.text().as_str(), for_shell) {
+                if operator.apart && !(for_shell && lines.is_followed_by(&operator.name)) {
+                    continue;
+                }
                 let place;
                 (place, at) = heredoc::place(&line, &operator, at);
                 let content = lines.document(place, &operator.name, operator.strip_tabs)?;
@@ -107,14 +110,14 @@ pub fn read(source: &Source, lines: &mut Lines<'_>) -> Result<Vec<Node>> {
 }
 
 impl Node {
-    /// Where the documents that its line announces belong. `None` if it takes none.
-    fn documents(&mut self) -> Option<&mut Vec<Heredoc>> {
-        let takes =
-            ["ADD", "COPY", "RUN"].iter().any(|keyword| self.keyword.eq_ignore_ascii_case(keyword));
+    /// Where the documents that its line announces belong, and whether a shell reads that line. `None` if it takes none.
+    fn documents(&mut self) -> Option<(&mut Vec<Heredoc>, bool)> {
+        let for_shell = self.keyword.eq_ignore_ascii_case("RUN");
+        let takes = ["ADD", "COPY"].iter().any(|name| self.keyword.eq_ignore_ascii_case(name));
         match &mut self.arguments {
             Arguments::Trigger(node) => node.documents(),
             Arguments::Json(_) => None,
-            _ => takes.then_some(&mut self.heredocs),
+            _ => (takes || for_shell).then_some((&mut self.heredocs, for_shell)),
         }
     }
 }

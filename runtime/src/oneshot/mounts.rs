@@ -82,17 +82,19 @@ fn failed(operation: &'static str, subject: &Path) -> impl FnOnce(Errno) -> Erro
 fn within(tree: &Snapshot, path: &str, wanted: &StepMount, place: &Path) -> Result<PathBuf, Error> {
     overlay(tree)?;
     let root = open_root(&tree.target).map_err(failed("open", &tree.target))?;
-    let found = match open_in(&root, Path::new(path), OFlags::PATH, Mode::empty()) {
+    // the root itself has an empty path, which the kernel takes for no path at all
+    let inner = Path::new(if path.is_empty() { "." } else { path });
+    let found = match open_in(&root, inner, OFlags::PATH, Mode::empty()) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Err(missing(wanted, path)),
-        found => found.map_err(failed("open", Path::new(path)))?,
+        found => found.map_err(failed("open", inner))?,
     };
-    let kind = fstat(&found).map_err(failed("look at", Path::new(path)))?.st_mode;
+    let kind = fstat(&found).map_err(failed("look at", inner))?.st_mode;
     if FileType::from_raw_mode(kind) == FileType::Directory {
         fsx::create_dir(place)?;
     } else {
         fsx::write(place, b"")?;
     }
-    bind(&found, place).map_err(failed("bind", Path::new(path)))?;
+    bind(&found, place).map_err(failed("bind", inner))?;
     Ok(place.to_owned())
 }
 

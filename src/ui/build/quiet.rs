@@ -52,6 +52,10 @@ impl BuildProgress for Quiet {
             // what succeeded is of no interest any more
             Event::Done { vertex, .. } => drop(inner.known.remove(&vertex)),
             Event::Failed { vertex, .. } => drop(inner.failed.get_or_insert(vertex)),
+            Event::Warning { message, line, .. } => {
+                let place = line.map(|line| format!(" (line {line})")).unwrap_or_default();
+                crate::ui::warning(format_args!("{message}{place}"));
+            }
             _ => {}
         }
     }

@@ -81,8 +81,10 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Unpacked {
     pub info: LayerInfo,
+    /// There is no layer below.
+    bottom: bool,
     /// Directories that the archive leaves out, parents first.
-    implied: Vec<Vec<u8>>,
+    pub implied: Vec<Vec<u8>>,
     /// Names and targets of hard links to files that the archive does not hold.
     links: Vec<(Vec<u8>, Vec<u8>)>,
     /// The root directory hides everything below, a mark that overlayfs does not look for there.
@@ -91,13 +93,13 @@ pub struct Unpacked {
 
 impl Unpacked {
     pub fn needs_layers_below(&self) -> bool {
-        self.opaque_root || !self.implied.is_empty() || !self.links.is_empty()
+        !self.bottom && (self.opaque_root || !self.implied.is_empty() || !self.links.is_empty())
     }
 
     /// A layer with nothing but a Wasm binary.
     pub fn module(diff_id: Digest, size: u64) -> Self {
         let info = LayerInfo { size, entries: 1, ..LayerInfo::of(diff_id) };
-        Self { info, implied: Vec::new(), links: Vec::new(), opaque_root: false }
+        Self { info, bottom: true, implied: Vec::new(), links: Vec::new(), opaque_root: false }
     }
 }
 
@@ -129,12 +131,11 @@ pub fn archive(
     Ok(unpacked)
 }
 
-/// Unpacks an archive that is no image layer into an empty directory, as safely; returns the bytes of its files.
-pub fn unpack_archive(archive: File, into: &Path, limit: Option<u64>) -> Result<u64, Error> {
+/// Unpacks an archive that is no image layer into an empty directory, as safely.
+pub fn unpack_archive(archive: File, into: &Path, limit: Option<u64>) -> Result<Unpacked, Error> {
     let options = Options { limit, superuser: sys::is_superuser(), bottom: true };
     // no digest is expected; which algorithm computes it does not matter
-    let unpacked = self::archive(archive, into, &super::digest_of(b""), &options)?;
-    Ok(unpacked.info.size)
+    self::archive(archive, into, &super::digest_of(b""), &options)
 }
 
 /// Copies a Wasm binary to a file of the given name; returns its digest, for the caller to compare, and size.

@@ -58,9 +58,7 @@ impl Placer<'_> {
             let (parent, name) = split(here);
             match folder.make_directory(name) {
                 Ok(()) => {
-                    if !self.options.bottom {
-                        self.implied.insert(here.to_vec());
-                    }
+                    self.implied.insert(here.to_vec());
                     folder = self.implied_directory(&folder, here, name)?;
                 }
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {

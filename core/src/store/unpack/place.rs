@@ -116,6 +116,7 @@ impl<'a> Placer<'a> {
                 other_owners: self.other_owners,
                 unknown_owners: self.unknown_owners,
             },
+            bottom: self.options.bottom,
             implied,
             links: self.links,
             opaque_root: self.opaque_root,

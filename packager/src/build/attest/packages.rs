@@ -67,7 +67,7 @@ fn encoded(text: &str) -> String {
 /// All packages, sorted, and the distribution's id (`debian`).
 pub fn find(files: &Files) -> Result<(BTreeSet<Package>, String), Error> {
     let source = Source { files, ignored: None, label: "the image", is_context: false };
-    let all = Match { name: Vec::new(), path: Vec::new(), is_directory: true };
+    let all = Match::root();
     let mut packages = BTreeSet::new();
     let mut distribution = "linux".to_owned();
     source.walk(&all, None, &mut |item| {

@@ -1,22 +1,48 @@
 //! The folders of `--mount=type=cache`. They outlive builds; each is locked by the steps that use it.
 
 use crate::build::Error;
-use crate::dockerfile::Sharing;
+use crate::build::content::Key;
+use crate::dockerfile::{Owner, Sharing};
 use knarr_core::fsx;
+use knarr_core::image::Digest;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
 use knarr_core::store::digest_of;
-use knarr_core::sys::{self, Attributes, Tree};
+use knarr_core::sys;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A folder that a step may use now.
 #[derive(Debug)]
 pub struct CacheMount {
     pub folder: PathBuf,
-    /// It was empty: what it is to hold at first may be put there.
-    pub is_new: bool,
     _lock: Lock,
+}
+
+/// What makes a cache another one, as in BuildKit: besides its id whom it is made for and what it holds at first. Builds
+/// that agree on the id alone would get in each other's way.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    pub id: &'a str,
+    pub owner: Owner,
+    pub seed: Option<&'a Digest>,
+}
+
+impl Identity<'_> {
+    /// The name of its folder.
+    fn name(&self) -> String {
+        let Owner { uid, gid, mode } = self.owner;
+        let digest = match (uid, gid, mode, self.seed) {
+            (None, None, None, None) => digest_of(self.id.as_bytes()),
+            _ => {
+                let mut key = Key::new("cache mount");
+                key.text(self.id).text(&format!("{uid:?} {gid:?} {mode:?}"));
+                key.text(self.seed.map(Digest::as_ref).unwrap_or_default());
+                key.finish()
+            }
+        };
+        digest.digest()[..32].to_owned()
+    }
 }
 
 /// How many builds may have a private folder each under one id.
@@ -26,14 +52,14 @@ pub fn folder(root: &Root) -> PathBuf {
     root.build_cache().join("mounts")
 }
 
-/// Takes the folder of an id.
+/// Takes the folder of a cache. A new one is filled by `make`, attributes and all, before any other step can see it.
 pub fn take(
     root: &Root,
-    id: &str,
+    cache: Identity,
     sharing: Sharing,
-    (uid, gid, mode): (u32, u32, u32),
+    make: &mut dyn FnMut(&Path) -> Result<(), Error>,
 ) -> Result<CacheMount, Error> {
-    let name = digest_of(id.as_bytes()).digest()[..32].to_owned();
+    let name = cache.name();
     let mounts = folder(root);
     fsx::create_dir_all(&mounts)?;
     let mut number = 0;
@@ -66,30 +92,22 @@ pub fn take(
             continue;
         }
         let folder = place.join("fs");
-        let is_new = !folder.exists();
-        if is_new {
+        if !folder.exists() {
             // under a name of its own first: another step may share it
             let making = place.join(format!("fs.{}", sys::random_name()));
             fsx::create_dir(&making)?;
-            let failed = |source| Error::Content {
-                operation: "create",
-                path: making.display().to_string(),
-                place: "of a cache mount".into(),
-                source,
-            };
-            let tree = Tree::open(&making, sys::is_superuser()).map_err(failed)?;
-            let attributes = Attributes { mode, uid, gid, mtime: None, xattrs: &[] };
-            tree.set_attributes(tree.root(), &attributes).map_err(failed)?;
-            fsx::write(&place.join("id"), id)?;
+            if let Err(error) = make(&making) {
+                sys::remove_tree(&making)?;
+                return Err(error);
+            }
+            fsx::write(&place.join("id"), cache.id)?;
             match sys::rename_new(&making, &folder) {
                 Ok(()) => {}
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                    fsx::remove_dir_all(&making)?;
-                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => sys::remove_tree(&making)?,
                 Err(e) => return Err(e.into()),
             }
         }
-        return Ok(CacheMount { folder, is_new, _lock: lock });
+        return Ok(CacheMount { folder, _lock: lock });
     }
 }
 
@@ -101,17 +119,27 @@ mod tests {
     fn sharing() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::at(directory.path());
-        let owner = (0, 0, 0o700);
-        let first = take(&root, "x", Sharing::Private, owner).unwrap();
-        let second = take(&root, "x", Sharing::Private, owner).unwrap();
+        let mut made = 0;
+        let cache = Identity { id: "x", owner: Owner::default(), seed: None };
+        let mut take = |cache, sharing| {
+            let mut make = |_: &Path| {
+                made += 1;
+                Ok(())
+            };
+            take(&root, cache, sharing, &mut make).unwrap()
+        };
+        let first = take(cache, Sharing::Private);
+        let second = take(cache, Sharing::Private);
         assert_ne!(first.folder, second.folder);
-        assert!(first.is_new);
         drop(first);
-        let again = take(&root, "x", Sharing::Locked, owner).unwrap();
-        assert!(!again.is_new);
+        let again = take(cache, Sharing::Locked);
         drop(again);
-        let one = take(&root, "x", Sharing::Shared, owner).unwrap();
-        let two = take(&root, "x", Sharing::Shared, owner).unwrap();
+        let one = take(cache, Sharing::Shared);
+        let two = take(cache, Sharing::Shared);
         assert_eq!(one.folder, two.folder);
+        let owner = Owner { uid: Some(0), ..Owner::default() };
+        let other = take(Identity { owner, ..cache }, Sharing::Shared);
+        assert_ne!(one.folder, other.folder, "to say whose it is makes it another one");
+        assert_eq!(made, 3);
     }
 }

@@ -33,7 +33,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Part of every key: raised when a step comes to mean something else.
-pub const KEY_VERSION: &str = "1";
+pub const KEY_VERSION: &str = "2";
 
 const CONFIG: &str = "application/vnd.knarr.build-cache.v1+json";
 const INLINE: &str = "run.knarr.build-cache.v1";

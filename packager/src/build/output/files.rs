@@ -34,6 +34,7 @@ fn copy(build: &Build, variant: &Variant, into: &Path) -> Result<(), Error> {
     let source = Source { files: &files, ignored: None, label: "the image", is_context: false };
     let layer = build.store.build_layer()?;
     let mut target = Target::of_folder(into)?;
+    target.replaces = true;
     let user = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
     let mut copying = Copying {
@@ -47,7 +48,7 @@ fn copy(build: &Build, variant: &Variant, into: &Path) -> Result<(), Error> {
         clock: build.clock,
         unpacked: 0,
     };
-    let all = Match { name: Vec::new(), path: Vec::new(), is_directory: true };
+    let all = Match::root();
     match variant.finished.target().layers.is_empty() {
         true => Ok(()),
         false => copying.take(&source, &all, false),

@@ -1,33 +1,24 @@
 //! Variables: what is set before the Dockerfile says anything.
 
 use crate::build::Options;
+use crate::dockerfile::predefined::PROXY_ARGS;
 use knarr_core::image::Platform;
-
-/// Known to every `RUN` if given with `--build-arg`, declared or not, and no part of any cache key.
-const PROXIES: &[&str] = &[
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "FTP_PROXY",
-    "ftp_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-];
 
 /// What Linux images without a `PATH` get.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-pub fn is_proxy(name: &str) -> bool {
-    PROXIES.contains(&name)
-}
-
-/// Given proxies, sorted.
+/// The proxies that a `RUN` gets: each that is given, in both cases of letters, as programs look for one or the other.
 pub fn proxies(options: &Options) -> Vec<(String, String)> {
-    let is_given = |(name, _): &(&String, &String)| is_proxy(name);
-    options.args.iter().filter(is_given).map(|(n, v)| (n.clone(), v.clone())).collect()
+    let mut proxies = Vec::new();
+    for name in PROXY_ARGS {
+        let mut given = options.args.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        let Some((_, any)) = given.next() else { continue };
+        for name in [(*name).to_owned(), name.to_ascii_lowercase()] {
+            let value = options.args.get(&name).unwrap_or(any).clone();
+            proxies.push((name, value));
+        }
+    }
+    proxies
 }
 
 /// The build platform: the first native one that this machine runs.

@@ -2,18 +2,22 @@
 
 use super::config;
 use super::planner::{Declared, Planner};
+use super::valid;
 use super::{Operation, PlannedHistory, StagePlan, Step};
 use crate::build::Error;
 use crate::dockerfile::ast::{Arg, Healthcheck};
 use crate::dockerfile::{
     Excerpt, Instruction, Located, Scope, Source, Span, Trigger, expand, expose,
 };
+use std::collections::BTreeSet;
 
 /// A stage that is being planned.
 pub(super) struct Stager<'a, 'b> {
     pub(super) planner: &'a mut Planner<'b>,
     pub(super) plan: &'a mut StagePlan,
     pub(super) declared: Declared,
+    /// Arguments that stand after an `ENV` of their name, an inherited one as well: the later of the two counts.
+    newer: BTreeSet<String>,
     /// `CMD` stands in this stage: an `ENTRYPOINT` after it leaves it.
     has_cmd: bool,
     /// The text that instructions come from; a trigger has its own.
@@ -23,23 +27,26 @@ pub(super) struct Stager<'a, 'b> {
 impl<'a, 'b> Stager<'a, 'b> {
     pub fn new(planner: &'a mut Planner<'b>, plan: &'a mut StagePlan, declared: Declared) -> Self {
         let source = planner.dockerfile.source.clone();
-        Self { planner, plan, declared, has_cmd: false, source }
+        Self { planner, plan, declared, newer: BTreeSet::new(), has_cmd: false, source }
     }
 
     pub fn declared(self) -> Declared {
         self.declared
     }
 
-    /// What a variable stands for here: `ENV` before `ARG`.
+    /// The variables that are set here; the last of one name counts.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let env = self.plan.config.config.env.iter();
+        let env = env.map(|entry| entry.split_once('=').unwrap_or((entry, "")));
+        let args = self.declared.iter();
+        let args = args.filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)));
+        let newer = args.clone().filter(|(name, _)| self.newer.contains(*name));
+        args.chain(env).chain(newer)
+    }
+
     fn scope(&self) -> Scope {
         let mut scope = Scope::new(self.planner.dockerfile);
-        for (name, value) in &self.declared {
-            if let Some(value) = value {
-                scope.set(name.clone(), value.clone());
-            }
-        }
-        for entry in &self.plan.config.config.env {
-            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+        for (name, value) in self.variables() {
             scope.set(name, value);
         }
         scope
@@ -92,12 +99,29 @@ impl<'a, 'b> Stager<'a, 'b> {
                     Instruction::Entrypoint(command) => {
                         config::entrypoint(&mut config.config, command, self.has_cmd)
                     }
-                    Instruction::Env(pairs) => config::env(&mut config.config, pairs),
-                    Instruction::Label(pairs) => config::label(&mut config.config, pairs),
+                    Instruction::Env(pairs) => {
+                        valid::names("ENV", pairs)?;
+                        for pair in pairs {
+                            self.newer.remove(&pair.key.value);
+                        }
+                        config::env(&mut config.config, pairs)
+                    }
+                    Instruction::Label(pairs) => {
+                        valid::names("LABEL", pairs)?;
+                        config::label(&mut config.config, pairs)
+                    }
                     Instruction::Expose(words) => {
                         config::expose(&mut config.config, expose::ports(words, scope)?)
                     }
-                    Instruction::Healthcheck(check) => self.healthcheck(check),
+                    Instruction::Healthcheck(check) => {
+                        if matches!(check, Healthcheck::Command { .. }) {
+                            self.planner.warnings.insert(
+                                "HEALTHCHECK goes into the image, but Knarr itself checks no container's health"
+                                    .into(),
+                            );
+                        }
+                        config::healthcheck(&mut config.config, check)
+                    }
                     Instruction::Maintainer(name) => {
                         config.author = Some(name.value.clone());
                         format!("MAINTAINER {}", name.value)
@@ -107,18 +131,24 @@ impl<'a, 'b> Stager<'a, 'b> {
                         format!("ONBUILD {}", onbuild.trigger)
                     }
                     Instruction::Shell(shell) => {
+                        valid::shell(shell)?;
                         config.config.shell = Some(shell.clone());
                         format!("SHELL [{}]", shell.join(" "))
                     }
                     Instruction::Stopsignal(signal) => {
+                        valid::signal(signal)?;
                         config.config.stop_signal = Some(signal.value.clone());
                         format!("STOPSIGNAL {}", signal.value)
                     }
                     Instruction::User(user) => {
+                        valid::user(user)?;
                         config.config.user = user.value.clone();
                         format!("USER {}", user.value)
                     }
-                    Instruction::Volume(paths) => config::volume(&mut config.config, paths),
+                    Instruction::Volume(paths) => {
+                        valid::volumes(paths)?;
+                        config::volume(&mut config.config, paths)
+                    }
                     _ => return Ok(()),
                 };
                 self.note(text);
@@ -145,31 +175,28 @@ impl<'a, 'b> Stager<'a, 'b> {
         self.plan.history.push(PlannedHistory { created_by: created_by + " # buildkit", step });
     }
 
-    fn healthcheck(&mut self, check: &Healthcheck) -> String {
-        config::healthcheck(&mut self.plan.config.config, check)
-    }
-
     fn args(&mut self, args: &[Arg], scope: &Scope) -> Result<(), Error> {
-        let mut scope = scope.clone();
         let mut shown = Vec::new();
         for arg in args {
-            let name = expand(&arg.name, &scope)?.text;
+            // as written in the reference: a variable has one value for a whole instruction
+            let name = expand(&arg.name, scope)?.text;
             let default = match &arg.default {
-                Some(word) => Some(expand(word, &scope)?.text),
+                Some(word) => Some(expand(word, scope)?.text),
                 None => None,
             };
             self.planner.used.insert(name.clone());
             let given = self.planner.options.args.get(&name).cloned();
             let value = given.or_else(|| default.clone()).or_else(|| self.planner.outer(&name));
-            if let (Some(value), false) = (&value, self.has_env(&name)) {
-                scope.set(name.clone(), value.clone());
+            if value.is_some() {
+                self.newer.insert(name.clone());
             }
             shown.push(match &value {
                 Some(value) => format!("{name}={value}"),
                 None => name.clone(),
             });
             match self.declared.iter_mut().find(|(own, _)| *own == name) {
-                Some(declared) => declared.1 = value,
+                // one without a value leaves what there is
+                Some(declared) => declared.1 = value.or(declared.1.take()),
                 None => self.declared.push((name, value)),
             }
         }
@@ -177,9 +204,9 @@ impl<'a, 'b> Stager<'a, 'b> {
         Ok(())
     }
 
-    pub(super) fn has_env(&self, name: &str) -> bool {
-        let env = &self.plan.config.config.env;
-        env.iter().any(|entry| entry.split_once('=').is_some_and(|(own, _)| own == name))
+    /// Whether a build argument is given from outside.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.planner.options.args.keys().any(|own| own.eq_ignore_ascii_case(name))
     }
 
     fn workdir(&mut self, path: &str, span: Span) {
@@ -188,7 +215,10 @@ impl<'a, 'b> Stager<'a, 'b> {
         self.plan.config.config.working_dir = path.clone();
         match path.as_str() {
             "/" => self.note(text),
-            _ => self.step(text.clone(), span, text, Operation::Workdir { path }),
+            _ => {
+                let user = self.plan.config.config.user.clone();
+                self.step(text.clone(), span, text, Operation::Workdir { path, user });
+            }
         }
     }
 

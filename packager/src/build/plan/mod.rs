@@ -8,6 +8,7 @@ mod instruction;
 mod planner;
 pub mod print;
 mod run;
+mod valid;
 
 pub use args::DEFAULT_PATH;
 pub(crate) use config::health as healthcheck;
@@ -141,6 +142,8 @@ pub enum Operation {
     /// Makes a directory, if it is not there.
     Workdir {
         path: String,
+        /// Whom it belongs to then, as `USER` has it.
+        user: String,
     },
 }
 
@@ -159,8 +162,9 @@ pub enum Origin {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     pub args: Vec<String>,
-    /// A file to make executable and visible while it runs: path and content.
-    pub script: Option<(String, String)>,
+    /// The command as it was written, for messages.
+    pub shown: String,
+    pub script: Option<Script>,
     /// Sorted; decides about the result.
     pub env: Vec<(String, String)>,
     /// Proxies: set, but no part of the key.
@@ -170,6 +174,16 @@ pub struct Run {
     pub mounts: Vec<RunMount>,
     pub network: StepNetwork,
 }
+
+/// A document that begins with `#!`: an executable file in [`SCRIPTS`] while its step runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    pub name: String,
+    pub text: String,
+}
+
+/// Where a step finds its script, as in BuildKit.
+pub const SCRIPTS: &str = "/dev/pipes";
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunMount {
@@ -205,6 +219,19 @@ pub enum RunMount {
         required: bool,
         owner: dockerfile::Owner,
     },
+}
+
+impl RunMount {
+    /// Where it is, absolute. `None`: a secret that is no file.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Bind { target, .. }
+            | Self::Cache { target, .. }
+            | Self::Tmpfs { target, .. }
+            | Self::Ssh { target, .. } => Some(target),
+            Self::Secret { target, .. } => target.as_deref(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,11 +1,13 @@
 //! Stages: which are needed, what they start from, and which variables they see.
 
-use super::args::{self, DEFAULT_PATH, build_platform, platform_args};
+use super::args::{DEFAULT_PATH, build_platform, platform_args};
 use super::instruction::Stager;
 use super::{Base, BaseImage, Images, Origin, Plan, StagePlan, VariantPlan};
 use crate::build::options::Context;
 use crate::build::{Error, Options};
+use crate::dockerfile::predefined::is_proxy_arg;
 use crate::dockerfile::{Dockerfile, Scope, Word, expand, parse_trigger};
+use crate::registry;
 use knarr_core::image::{ImageConfig, Platform, Reference};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +25,7 @@ pub fn plan(
     };
     let mut plan = Plan { variants: Vec::new(), warnings: Vec::new() };
     let mut used = BTreeSet::new();
+    let mut warnings = BTreeSet::new();
     for platform in platforms(dockerfile, options)? {
         let mut planner = Planner {
             dockerfile,
@@ -34,18 +37,21 @@ pub fn plan(
             inherited: BTreeMap::new(),
             variant: VariantPlan { platform, stages: Vec::new(), images: Vec::new() },
             used: BTreeSet::new(),
+            warnings: BTreeSet::new(),
         };
         planner.globals()?;
         planner.stage(target)?;
         let last = planner.variant.stages.len() - 1;
         planner.variant.stages[last].config.config.labels.extend(options.labels.clone());
         used.append(&mut planner.used);
+        warnings.append(&mut planner.warnings);
         plan.variants.push(planner.variant);
     }
+    plan.warnings.extend(warnings);
     let unused: Vec<&str> = options
         .args
         .keys()
-        .filter(|name| !used.contains(*name) && !args::is_proxy(name))
+        .filter(|name| !used.contains(*name) && !is_proxy_arg(name))
         .map(String::as_str)
         .collect();
     if !unused.is_empty() {
@@ -97,6 +103,7 @@ pub(super) struct Planner<'a> {
     pub variant: VariantPlan,
     /// Build arguments that somebody declared.
     pub used: BTreeSet<String>,
+    pub warnings: BTreeSet<String>,
 }
 
 /// What a child of a stage inherits besides the plan: declared arguments in order.
@@ -253,7 +260,9 @@ impl Planner<'_> {
         word: &Word,
         platform: &Platform,
     ) -> Result<(Base, ImageConfig, Declared, bool), Error> {
-        let image = self.image(name, &word.value, platform)?;
+        let image = self
+            .image(name, &word.value, platform)
+            .map_err(|error| native_only(error, platform, true))?;
         let mut config = image.config.clone();
         config.history.clear();
         config.rootfs = Default::default();
@@ -294,7 +303,9 @@ impl Planner<'_> {
     }
 
     fn image_origin(&mut self, name: &str, platform: &Platform) -> Result<Origin, Error> {
-        let image = self.image(name, name, platform)?;
+        let image = self
+            .image(name, name, platform)
+            .map_err(|error| native_only(error, platform, false))?;
         let images = &mut self.variant.images;
         let at = images.iter().position(|known| known.manifest == image.manifest);
         Ok(Origin::Image(at.unwrap_or_else(|| {
@@ -311,6 +322,19 @@ impl Planner<'_> {
                 name.is_some_and(|name| name.eq_ignore_ascii_case(filter))
                     || *filter == number.to_string()
             })
+    }
+}
+
+/// An ordinary image for a Wasm variant: what can be done about that is another thing than for the platforms of Linux.
+fn native_only(error: Error, platform: &Platform, is_base: bool) -> Error {
+    match error {
+        Error::Pull { reference, source }
+            if platform.is_wasm() && matches!(*source, registry::Error::NoVariant { .. }) =>
+        {
+            let familiar = reference.parse().map(|reference: Reference| reference.familiar());
+            Error::NativeOnly { reference: familiar.unwrap_or(reference), is_base, source }
+        }
+        other => other,
     }
 }
 

@@ -28,7 +28,10 @@ fn write_stage(f: &mut Formatter<'_>, variant: &VariantPlan, stage: &StagePlan) 
     for step in &stage.steps {
         writeln!(f, "    {}: {}", step.line(), step.name)?;
         match &step.operation {
-            Operation::Workdir { path } => writeln!(f, "      make {path}")?,
+            Operation::Workdir { path, user } => match user.as_str() {
+                "" => writeln!(f, "      make {path}")?,
+                user => writeln!(f, "      make {path} for {user}")?,
+            },
             Operation::Copy(copy) => write_copy(f, variant, copy)?,
             Operation::Run(run) => {
                 writeln!(f, "      args {:?}", run.args)?;

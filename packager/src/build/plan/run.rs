@@ -1,12 +1,14 @@
 //! `RUN`: what is executed, with which variables and mounts.
 
-use super::args::{DEFAULT_PATH, is_proxy, proxies};
+use super::args::{DEFAULT_PATH, proxies};
 use super::config::quoted;
 use super::instruction::{Stager, one_line, refused};
-use super::{Operation, Origin, Run, RunMount};
+use super::{Operation, Origin, Run, RunMount, SCRIPTS, Script};
 use crate::build::Error;
+use crate::build::files::clean;
 use crate::build::options::StepNetwork;
 use crate::dockerfile::ast::{self, Program, RunNetwork, Security};
+use crate::dockerfile::predefined::is_proxy_arg;
 use crate::dockerfile::{Mount, Scope, Span};
 
 impl Stager<'_, '_> {
@@ -39,14 +41,19 @@ impl Stager<'_, '_> {
                 module.unwrap_or_default().into_iter().chain(words).collect()
             }
             Program::Shell(text) => shell.into_iter().chain([text]).collect(),
+            Program::Script { .. } if is_wasm => {
+                return Err(refused("RUN with a script", "a Wasm image has nothing to read it"));
+            }
             Program::Script { name, text } => {
-                let path = format!("/dev/pipes/{name}");
-                script = Some((path.clone(), text));
+                let name = clean(name.as_bytes());
+                let name = String::from_utf8_lossy(&name).into_owned();
+                let path = format!("{SCRIPTS}/{name}");
+                script = Some(Script { name, text });
                 vec![path]
             }
         };
         let (env, shown) = self.environment(is_wasm);
-        let shown = shown.into_iter().chain(args.iter().cloned()).collect::<Vec<_>>().join(" ");
+        let history = shown.into_iter().chain(args.iter().cloned()).collect::<Vec<_>>().join(" ");
         let cwd = match config.working_dir.as_str() {
             "" => "/".to_owned(),
             path => path.to_owned(),
@@ -59,37 +66,38 @@ impl Stager<'_, '_> {
         };
         let mut mounts = Vec::new();
         for (number, flag) in run.mounts.iter().enumerate() {
-            mounts.push(self.mount(flag.resolve(scope)?, number)?);
+            let mount = self.mount(flag.resolve(scope)?, number)?;
+            if mount.target() == Some("/") {
+                return Err(refused("RUN --mount", "it would cover the whole root file system"));
+            }
+            mounts.push(mount);
         }
-        let name = match &script {
-            Some((path, _)) => format!("RUN {path}"),
-            None => format!("RUN {}", one_line(&args_shown(run, &args))),
-        };
+        let written = one_line(&written(run));
+        let name = format!("RUN {written}");
+        // a shell's failure is told with all that the shell was given
+        let shown = if script.is_some() { written } else { args.join(" ") };
         let proxies = proxies(self.planner.options);
-        let run = Run { args, script, env, proxies, cwd, user, mounts, network };
-        self.step(name, span, format!("RUN {shown}"), Operation::Run(Box::new(run)));
+        let run = Run { args, shown, script, env, proxies, cwd, user, mounts, network };
+        self.step(name, span, format!("RUN {history}"), Operation::Run(Box::new(run)));
         Ok(())
     }
 
     /// The variables of a step, sorted, and how the history shows the arguments among them.
     fn environment(&self, is_wasm: bool) -> (Vec<(String, String)>, Vec<String>) {
-        let config = &self.plan.config.config;
         let mut env = std::collections::BTreeMap::new();
         let mut shown = Vec::new();
-        for (name, value) in &self.declared {
-            let Some(value) = value else { continue };
-            if !self.has_env(name) {
-                env.insert(name.clone(), value.clone());
-            }
+        for (name, value) in self.variables() {
+            env.insert(name.to_owned(), value.to_owned());
+        }
+        // those that are given are set, but change nothing
+        let is_proxy = |name: &String| is_proxy_arg(name) && self.is_given(name);
+        for (name, _) in &self.declared {
             if !is_proxy(name) {
+                let value = env.get(name).map(String::as_str).unwrap_or_default();
                 shown.push(format!("{name}={value}"));
             }
         }
         env.retain(|name, _| !is_proxy(name));
-        for entry in &config.env {
-            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-            env.insert(name.to_owned(), value.to_owned());
-        }
         if !is_wasm {
             env.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
         }
@@ -149,11 +157,16 @@ impl Stager<'_, '_> {
     }
 }
 
-/// How progress shows the command: as it is written.
-fn args_shown(run: &ast::Run, args: &[String]) -> String {
-    match &run.command {
-        ast::Command::Shell(line) if run.heredocs.is_empty() => line.clone(),
-        ast::Command::Shell(_) => args.last().cloned().unwrap_or_default(),
-        ast::Command::Exec(args) => quoted(args),
+/// The command as it is written; of a document that is all of it, the beginning.
+fn written(run: &ast::Run) -> String {
+    match (&run.command, run.document()) {
+        (ast::Command::Exec(args), _) => quoted(args),
+        (ast::Command::Shell(line), None) => line.clone(),
+        (ast::Command::Shell(line), Some(document)) => {
+            let text = document.content.trim();
+            let first = text.lines().next().unwrap_or_default();
+            let more = if text.lines().nth(1).is_some() { "..." } else { "" };
+            format!("{line} ({first}{more})")
+        }
     }
 }

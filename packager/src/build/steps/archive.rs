@@ -1,8 +1,13 @@
 //! Archives that `ADD` unpacks: tar, plain or compressed with gzip, bzip2, xz or zstd.
 
+use super::target::{Content, Target, directory};
 use crate::build::Error;
+use crate::build::files::join;
+use crate::build::walk::Item;
 use knarr_core::compression::decompress;
 use knarr_core::store::{LayerBuild, unpack_archive};
+use knarr_core::sys::{NodeKind, OwnedAttributes};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::PathBuf;
@@ -38,12 +43,66 @@ fn is_header(block: &[u8]) -> bool {
     u64::from_str_radix(stated, 8) == Ok(sum)
 }
 
-/// Unpacks an archive into a folder beside the layer that is being made, and returns it.
-pub fn unpack(layer: &LayerBuild, name: &str, file: File, what: &str) -> Result<PathBuf, Error> {
+/// Unpacks an archive into a folder beside the layer that is being made. Returns it, and which directories in it the
+/// archive does not name, but has something in.
+pub fn unpack(
+    layer: &LayerBuild,
+    name: &str,
+    file: File,
+    what: &str,
+) -> Result<(PathBuf, HashSet<Vec<u8>>), Error> {
     let folder = layer.scratch(name)?;
-    unpack_archive(file, &folder, None)
+    let unpacked = unpack_archive(file, &folder, None)
         .map_err(|source| Error::Unpack { what: what.to_owned(), source: source.into() })?;
-    Ok(folder)
+    Ok((folder, unpacked.implied.into_iter().collect()))
+}
+
+/// What was unpacked, on its way to the place where it belongs.
+pub struct Unpacking {
+    pub base: Vec<u8>,
+    pub implied: HashSet<Vec<u8>>,
+    /// Links to directories that stand where the archive only implies one: what is in it goes to where they lead.
+    pub elsewhere: Vec<(Vec<u8>, Vec<u8>)>,
+    pub times: Vec<(Vec<u8>, (i64, u32))>,
+}
+
+impl Unpacking {
+    /// Takes a file or directory of the archive, parents first.
+    pub fn item(
+        &mut self,
+        target: &mut Target,
+        item: &Item,
+        attributes: &OwnedAttributes,
+    ) -> Result<(), Error> {
+        let path = self.place(item.path);
+        if attributes.kind != NodeKind::Directory {
+            return target.make_node(&path, Content::At(item.real), attributes);
+        }
+        if item.path.is_empty() {
+            return Ok(());
+        }
+        if self.implied.contains(item.path) {
+            let (found, _) =
+                target.directory(&path, &directory(0o755, (0, 0), attributes.mtime))?;
+            if found != path {
+                self.elsewhere.push((item.path.to_vec(), found));
+            }
+            return Ok(());
+        }
+        target.make_directory(&path, attributes, true)?;
+        self.times.push((path, attributes.mtime));
+        Ok(())
+    }
+
+    fn place(&self, path: &[u8]) -> Vec<u8> {
+        for (of, to) in self.elsewhere.iter().rev() {
+            if let Some(rest) = path.strip_prefix(&of[..]).and_then(|rest| rest.strip_prefix(b"/"))
+            {
+                return join(to, rest);
+            }
+        }
+        join(&self.base, path)
+    }
 }
 
 #[cfg(test)]

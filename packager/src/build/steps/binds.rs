@@ -2,19 +2,23 @@
 
 use super::copy::{Copying, add_to_key};
 use super::copying::{Tree, open};
-use super::target::Target;
+use super::target::{Target, directory};
 use crate::build::Error;
-use crate::build::cache::mounts::{self, CacheMount};
+use crate::build::cache::mounts::{self, CacheMount, Identity};
 use crate::build::content::Key;
 use crate::build::files::{Files, clean, to_path};
 use crate::build::options::Secret;
 use crate::build::plan::{Origin, RunMount};
 use crate::build::stage::StageBuilder;
 use crate::build::step::{StepMount, StepMountKind};
+use crate::build::walk::{Match, Source};
+use crate::dockerfile::Owner;
+use knarr_core::image::Digest;
 use knarr_core::store::LayerBuild;
 use knarr_core::store::snapshot::Snapshot;
+use knarr_core::sys;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The mounts of one step, and what has to live as long as it runs.
@@ -68,10 +72,7 @@ pub fn add_keys(stage: &StageBuilder, mounts: &[RunMount], key: &mut Key) -> Res
 }
 
 /// The one thing that a mount shows.
-fn single(
-    source: &crate::build::walk::Source,
-    path: &str,
-) -> Result<crate::build::walk::Match, Error> {
+fn single(source: &Source, path: &str) -> Result<Match, Error> {
     let path = if path.is_empty() { "/" } else { path };
     // no pattern: a mount names one place
     let clean = clean(path.as_bytes());
@@ -79,10 +80,11 @@ fn single(
     let found = source.files.resolve(&clean, true).map_err(failed)?;
     let found = found
         .ok_or_else(|| Error::NotFound { path: path.to_owned(), place: source.label.to_owned() })?;
-    Ok(crate::build::walk::Match {
+    Ok(Match {
         name: clean,
         path: found.path,
         is_directory: found.is_directory,
+        prefix: Vec::new(),
     })
 }
 
@@ -99,12 +101,16 @@ pub fn mount(
                 (target, bind(stage, layer, &mut mounted, number, (origin, source, *read_only))?)
             }
             RunMount::Cache { id, origin, source, target, read_only, sharing, owner } => {
-                let owner =
-                    (owner.uid.unwrap_or(0), owner.gid.unwrap_or(0), owner.mode.unwrap_or(0o755));
-                let cache = mounts::take(stage.build.cache.root(), id, *sharing, owner)?;
-                if let (true, Some(origin)) = (cache.is_new, origin) {
-                    fill(stage, &mut mounted, origin, source, &cache)?;
-                }
+                let seed = match origin {
+                    Some(origin) => Some(Seed::find(stage, origin, source)?),
+                    None => None,
+                };
+                let digest = seed.as_ref().map(|seed| &seed.digest);
+                let identity = Identity { id, owner: *owner, seed: digest };
+                let root = stage.build.cache.root();
+                let cache = mounts::take(root, identity, *sharing, &mut |folder| {
+                    make_cache(stage, folder, seed.as_ref(), *owner)
+                })?;
                 let kind =
                     StepMountKind::Bind { source: cache.folder.clone(), read_only: *read_only };
                 mounted.caches.push(cache);
@@ -195,11 +201,7 @@ fn bind(
 }
 
 /// A copy of a part of a tree, as `source` in a layer that is never finished.
-fn copied(
-    stage: &StageBuilder,
-    tree: &Tree,
-    found: &crate::build::walk::Match,
-) -> Result<LayerBuild, Error> {
+fn copied(stage: &StageBuilder, tree: &Tree, found: &Match) -> Result<LayerBuild, Error> {
     let copy = stage.build.store.build_layer()?;
     let mut target = Target::new(&copy, &[])?;
     let mut copying = Copying {
@@ -213,34 +215,69 @@ fn copied(
         clock: stage.build.clock,
         unpacked: 0,
     };
-    copying.take(&tree.source(), found, false)?;
+    copying.take_itself(&tree.source(), found)?;
+    if found.is_directory {
+        // what has no layers, or is no context at all, has not even a root directory
+        let made = directory(0o755, (0, 0), stage.build.clock.made());
+        target.make_directory(b"source", &made, false)?;
+    }
     Ok(copy)
 }
 
-/// Puts what a new cache is to hold at first into it.
-fn fill(
+/// What a new cache is to hold at first.
+struct Seed<'a> {
+    tree: Tree<'a>,
+    found: Match,
+    digest: Digest,
+}
+
+impl<'a> Seed<'a> {
+    fn find(stage: &StageBuilder<'a>, origin: &Origin, source: &str) -> Result<Self, Error> {
+        let tree = open(stage, origin)?;
+        let found = single(&tree.source(), source)?;
+        let mut key = Key::new("seed");
+        match &tree {
+            Tree::Layers { chain, .. } => {
+                let chain = chain.as_ref().map(Digest::as_ref).unwrap_or_default();
+                key.text(chain).bytes(&found.path);
+            }
+            Tree::Context(_) => {
+                let one = std::slice::from_ref(&found);
+                add_to_key(&mut key, &tree.source(), one, None, tree.hashes())?;
+            }
+        }
+        Ok(Self { tree, found, digest: key.finish() })
+    }
+}
+
+/// Fills the folder of a new cache. It looks like the directory that it begins with, but for what the mount says itself.
+fn make_cache(
     stage: &StageBuilder,
-    mounted: &mut Mounted,
-    origin: &Origin,
-    source: &str,
-    cache: &CacheMount,
+    folder: &Path,
+    seed: Option<&Seed>,
+    owner: Owner,
 ) -> Result<(), Error> {
-    let tree = open(stage, origin)?;
-    let found = single(&tree.source(), source)?;
-    if !found.is_directory {
-        return Ok(());
+    let failed = |operation| {
+        move |source| Error::Content {
+            operation,
+            path: folder.display().to_string(),
+            place: "of a cache mount".into(),
+            source,
+        }
+    };
+    let mut attributes = directory(0o755, (0, 0), stage.build.clock.made());
+    if let Some(seed) = seed.filter(|seed| seed.found.is_directory) {
+        let copy = copied(stage, &seed.tree, &seed.found)?;
+        let from = copy.upper().join("source");
+        attributes = sys::attributes_of(&from).map_err(failed("read"))?;
+        for name in sys::names(&from).map_err(failed("list"))? {
+            let name = to_path(&name);
+            knarr_core::fsx::rename(&from.join(&name), &folder.join(&name))?;
+        }
     }
-    let copy = copied(stage, &tree, &found)?;
-    let from: PathBuf = copy.upper().join("source");
-    for name in knarr_core::sys::names(&from).map_err(|source| Error::Content {
-        operation: "list",
-        path: from.display().to_string(),
-        place: "of a cache mount".into(),
-        source,
-    })? {
-        let name = to_path(&name);
-        knarr_core::fsx::rename(&from.join(&name), &cache.folder.join(&name))?;
-    }
-    mounted.copies.push(copy);
-    Ok(())
+    attributes.uid = owner.uid.unwrap_or(attributes.uid);
+    attributes.gid = owner.gid.unwrap_or(attributes.gid);
+    attributes.mode = owner.mode.unwrap_or(attributes.mode);
+    let tree = sys::Tree::open(folder, sys::is_superuser()).map_err(failed("open"))?;
+    tree.set_attributes(tree.root(), &attributes.borrow()).map_err(failed("create"))
 }

@@ -3,7 +3,7 @@
 //! The content of a directory is copied, not the directory; a file goes into the destination if that ends with a slash or
 //! is a directory. The destination keeps its attributes, or is made with mode 755; directories below it get the source's.
 
-use super::archive;
+use super::archive::{self, Unpacking};
 use super::mode::ChangeMode;
 use super::target::{Content, Target, directory, file};
 use crate::build::Error;
@@ -59,6 +59,15 @@ impl Copying<'_> {
         }
         let path = self.file_path(split(&found.name).1)?;
         self.node(source, found, &path)
+    }
+
+    /// Makes the destination a copy of the match, a directory with its own attributes.
+    pub fn take_itself(&mut self, source: &Source, found: &Match) -> Result<(), Error> {
+        let destination = self.destination.clone();
+        match found.is_directory {
+            true => self.content(source, found, &destination, true),
+            false => self.node(source, found, &destination),
+        }
     }
 
     /// `--parents`: the directories of the match come along, those after the first `skip`.
@@ -140,48 +149,38 @@ impl Copying<'_> {
     fn unpack(&mut self, file: std::fs::File, what: &str) -> Result<(), Error> {
         self.unpacked += 1;
         let name = format!("unpacked-{}", self.unpacked);
-        let folder = archive::unpack(self.layer, &name, file, what)?;
+        let (folder, implied) = archive::unpack(self.layer, &name, file, what)?;
         let opened = Files::of_folder(&folder);
         let files = opened.map_err(|source| Error::Decompress { what: what.to_owned(), source })?;
         let label = format!("the archive {what}");
-        // its owners are what the archive says
+        // its owners are what the archive says, unless --chown names one; --chmod is not about archives, as in BuildKit
         let source = Source { files: &files, ignored: None, label: &label, is_context: false };
-        let root = Match { name: Vec::new(), path: Vec::new(), is_directory: true };
-        let destination = self.destination.clone();
-        // who owns what is in an archive is the archive's affair, --chown or not
-        let (owner, mode) = (self.owner, self.mode);
         let missing = self.made_directory();
-        self.target.directory(&destination, &missing)?;
-        (self.owner, self.mode) = (None, None);
-        let result = self.content(&source, &root, &destination, false);
-        (self.owner, self.mode) = (owner, mode);
-        result
+        let (base, _) = self.target.directory(&self.destination, &missing)?;
+        let (owner, clock) = (self.owner, self.clock);
+        let target = &mut *self.target;
+        let mut unpacking = Unpacking { base, implied, elsewhere: Vec::new(), times: Vec::new() };
+        target.replaces = true;
+        let all = Match::root();
+        let result = source.walk(&all, None, &mut |item| {
+            let attributes = changed(&source, item.attributes, owner, None, clock);
+            unpacking.item(target, item, &attributes)
+        });
+        target.replaces = false;
+        result?;
+        target.set_directory_times(unpacking.times)
     }
 
     /// Where a file of this name goes.
     fn file_path(&mut self, name: &[u8]) -> Result<Vec<u8>, Error> {
         let missing = self.made_directory();
-        if !self.into_directory {
-            let failed = |source| Error::Content {
-                operation: "find",
-                path: format!("/{}", lossy(&self.destination)),
-                place: "in the image".into(),
-                source,
-            };
-            let there = self.target.view().resolve(&self.destination, true).map_err(failed)?;
-            match there {
-                Some(there) if there.is_directory => return Ok(join(&there.path, name)),
-                // a link to a file: the file is replaced, and the link stays
-                Some(there) => return Ok(there.path),
-                None => {
-                    let (parent, last) = split(&self.destination);
-                    let (parent, _) = self.target.directory(parent, &missing)?;
-                    return Ok(join(&parent, last));
-                }
-            }
-        }
-        let (parent, _) = self.target.directory(&self.destination, &missing)?;
-        Ok(join(&parent, name))
+        let destination = self.destination.clone();
+        let (path, is_directory) = match self.into_directory {
+            true => (self.target.directory(&destination, &missing)?.0, true),
+            // a link to a file, or to nothing: what it leads to is made, and the link stays
+            false => self.target.file(&destination, &missing)?,
+        };
+        Ok(if is_directory { join(&path, name) } else { path })
     }
 
     fn node(&mut self, source: &Source, found: &Match, path: &[u8]) -> Result<(), Error> {
@@ -232,11 +231,7 @@ impl Copying<'_> {
             }
             Ok(())
         })?;
-        // filling a directory changes its time
-        for (path, mtime) in times.into_iter().rev() {
-            target.set_directory_time(&path, mtime)?;
-        }
-        Ok(())
+        target.set_directory_times(times)
     }
 
     fn attributes_of(&self, source: &Source, path: &[u8]) -> Result<OwnedAttributes, Error> {

@@ -7,7 +7,8 @@ use crate::build::cache::hashes::Hashes;
 use crate::build::content::Key;
 use crate::build::context::{Opened, excluding};
 use crate::build::execute::{Build, State};
-use crate::build::files::{Files, clean};
+use crate::build::files::{Files, clean, components, lossy, split};
+use crate::build::glob;
 use crate::build::plan::{Copy, CopySource, Origin, Step};
 use crate::build::progress::{Event, VertexId};
 use crate::build::remote::{Download, Downloads, Repository};
@@ -97,7 +98,7 @@ pub fn run(
     let ready = copy
         .sources
         .iter()
-        .map(|one| prepare(stage, vertex, &source, one))
+        .map(|one| prepare(stage, vertex, &source, copy.parents, exclude.as_deref(), one))
         .collect::<Result<Vec<_>, Error>>()?;
     check_destination(stage, step, copy, &ready);
 
@@ -129,12 +130,23 @@ fn prepare(
     stage: &StageBuilder,
     vertex: VertexId,
     source: &Source,
+    parents: bool,
+    exclude: Option<&dyn Ignored>,
     one: &CopySource,
 ) -> Result<Ready, Error> {
     Ok(match one {
         CopySource::Path(pattern) => {
-            // `/./` marks where the names of --parents begin
-            let matches = source.matches(pattern)?;
+            let mut matches = source.matches(pattern, parents)?;
+            if parents {
+                let skip = skipped(pattern);
+                for found in &mut matches {
+                    let names: Vec<&[u8]> = components(&found.name).skip(skip).collect();
+                    found.prefix = names.join(&b'/');
+                }
+            }
+            if let Some(exclude) = exclude {
+                matches.retain(|found| !is_excluded(exclude, pattern, found));
+            }
             Ready::Found { pattern: pattern.clone(), matches }
         }
         CopySource::Document { name, text } => {
@@ -168,6 +180,33 @@ fn prepare(
             Ready::Repository { repository, commit, keep_git_dir: *keep_git_dir }
         }
     })
+}
+
+/// How many names of a source `--parents` leaves out: those before `/./`.
+fn skipped(pattern: &str) -> usize {
+    let pivot = pattern.split_once("/./").map(|(before, _)| clean(before.as_bytes()));
+    pivot.map_or(0, |before| components(&before).count())
+}
+
+/// Whether `--exclude` is about a match itself. Its patterns are about what is in a directory that is named; of what a
+/// pattern matched, and of a file, they are about the name, and about the path from where the pattern begins.
+fn is_excluded(exclude: &dyn Ignored, pattern: &str, found: &Match) -> bool {
+    let keeps = |path: &[u8]| {
+        path.is_empty()
+            || !exclude.is_ignored(path)
+            || (found.is_directory && exclude.may_keep_below(path))
+    };
+    if !found.prefix.is_empty() {
+        return !keeps(&found.prefix);
+    }
+    if found.is_directory && !glob::is_pattern(pattern) {
+        return false;
+    }
+    let clean = clean(pattern.as_bytes());
+    let plain = components(&clean).take_while(|name| !glob::is_pattern(&lossy(name))).count();
+    let names: Vec<&[u8]> = components(&found.name).collect();
+    let fixed = plain.min(names.len().saturating_sub(1));
+    !keeps(split(&found.name).1) || !keeps(&names[fixed..].join(&b'/'))
 }
 
 /// Several files that a pattern matched, and one file to go to: BuildKit copies one over the other.
@@ -291,10 +330,7 @@ fn make(
         stage.check()?;
         match one {
             Ready::Found { pattern, matches } => {
-                let pivot = pattern.split_once("/./").map(|(before, _)| before);
-                let skip = pivot.map_or(0, |before| {
-                    clean(before.as_bytes()).split(|b| *b == b'/').filter(|n| !n.is_empty()).count()
-                });
+                let skip = skipped(pattern);
                 for found in matches {
                     match copy.parents {
                         true => copying.take_with_parents(source, found, skip)?,
@@ -335,7 +371,7 @@ fn take_repository(
     };
     let files = Files::of_folder(&folder).map_err(failed)?;
     let source = Source { files: &files, ignored: None, label: &label, is_context: true };
-    for found in source.matches(repository.folder.as_deref().unwrap_or("/"))? {
+    for found in source.matches(repository.folder.as_deref().unwrap_or("/"), false)? {
         copying.take(&source, &found, false)?;
     }
     Ok(())

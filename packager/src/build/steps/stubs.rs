@@ -3,11 +3,10 @@
 //! Before a step it is noted which of them are missing; after it those that are still empty are removed, and so are
 //! directories that are in the layer only because something was made in them.
 
-use crate::build::files::{Files, clean, components, join, lossy, split};
+use crate::build::files::{Files, clean, lossy, split};
 use crate::build::{Error, files};
 use knarr_core::sys::{self, NodeKind, Tree};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Where every container has something mounted.
@@ -22,19 +21,15 @@ pub struct Stubs {
 
 impl Stubs {
     /// `trees`: the layers below, top first.
-    pub fn note<'a>(
-        trees: &[PathBuf],
-        targets: impl Iterator<Item = &'a str>,
-    ) -> Result<Self, Error> {
+    pub fn note<'a>(trees: &[PathBuf], targets: impl Iterator<Item = &'a str>) -> Self {
         let below = Files::Layers(trees.to_vec());
         let mut missing = Vec::new();
         for target in ALWAYS.iter().copied().chain(targets) {
-            let path = clean(target.as_bytes());
-            add_missing(&below, &path, &mut missing, 0).map_err(failed("find", &path))?;
+            missing.extend(missing_of(&below, &clean(target.as_bytes())));
         }
         missing.sort();
         missing.dedup();
-        Ok(Self { missing, below })
+        Self { missing, below }
     }
 
     /// Removes what is left of them in the tree of a layer.
@@ -82,48 +77,16 @@ impl Stubs {
     }
 }
 
-/// Collects what is missing of a path.
-fn add_missing(
-    below: &Files,
-    path: &[u8],
-    missing: &mut Vec<Vec<u8>>,
-    depth: usize,
-) -> io::Result<()> {
-    const LINKS: usize = 40;
-    let names: Vec<&[u8]> = components(path).collect();
-    let mut parent: Vec<u8> = Vec::new();
-    for (at, name) in names.iter().enumerate() {
-        let here = join(&parent, name);
-        if let Some(found) = below.resolve(&here, true)? {
-            parent = found.path;
-            continue;
-        }
-        let link = match below.entry(&here) {
-            Ok(found) => found.filter(|(_, found)| found.kind == NodeKind::Symlink),
-            Err(_) => None,
-        };
-        if let Some((_place, link)) = link {
-            // it leads to nothing: what is made is made there
-            let target = sys::read_link(&link.real)?;
-            let target = target.as_os_str().as_bytes();
-            let target = match target.starts_with(b"/") {
-                true => clean(target),
-                false => clean(&join(&parent, target)),
-            };
-            let rest = names[at + 1..].join(&b'/');
-            if depth < LINKS {
-                add_missing(below, &join(&target, &rest), missing, depth + 1)?;
-            }
-            return Ok(());
-        }
-        let mut path = parent;
-        for name in &names[at..] {
-            files::push(&mut path, name);
-            missing.push(path.clone());
-        }
-        return Ok(());
-    }
-    Ok(())
+/// What is missing of a path, links followed: also of one that leads to nothing.
+fn missing_of(below: &Files, path: &[u8]) -> Vec<Vec<u8>> {
+    // nothing can be made where a file or a circle of links is in the way, and whoever tries says so
+    let Ok((found, names)) = below.reach(path) else { return Vec::new() };
+    let mut here = found.path;
+    let grown = names.iter().map(|name| {
+        files::push(&mut here, name);
+        here.clone()
+    });
+    grown.collect()
 }
 
 fn remove_if_empty(tree: &Tree, path: &[u8]) -> io::Result<()> {
@@ -172,7 +135,7 @@ mod tests {
         symlink("/run", lower.join("var/run")).unwrap();
         symlink("../run/dns", lower.join("etc/resolv.conf")).unwrap();
         let targets = ["/var/run/secrets/key", "/cache/deep", "/kept", "/etc"];
-        let stubs = Stubs::note(std::slice::from_ref(&lower), targets.into_iter()).unwrap();
+        let stubs = Stubs::note(std::slice::from_ref(&lower), targets.into_iter());
         for path in ["run/secrets", "cache/deep", "etc", "dev", "proc", "kept", "srv"] {
             fs::create_dir_all(upper.join(path)).unwrap();
         }

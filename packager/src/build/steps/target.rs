@@ -4,7 +4,7 @@
 //! directory that is changed is first made here with the attributes it has below, as overlayfs does.
 
 use crate::build::Error;
-use crate::build::files::{Files, Found, Place, components, join, lossy, split};
+use crate::build::files::{Files, Found, Place, components, join, lossy, push, split};
 use knarr_core::store::LayerBuild;
 use knarr_core::sys::{self, Folder, NodeKind, OwnedAttributes, Tree};
 use std::collections::{HashMap, HashSet};
@@ -31,6 +31,9 @@ pub struct Target {
     last: Option<(Vec<u8>, Folder)>,
     /// The first names of files with several, by device and inode of the source.
     links: HashMap<(u64, u64), Vec<u8>>,
+    /// Whether what is made takes the place of something of another kind, as with archives: a directory that of a link,
+    /// a file that of a directory with all that is in it.
+    pub replaces: bool,
 }
 
 impl Target {
@@ -53,6 +56,7 @@ impl Target {
             fresh: HashSet::new(),
             last: None,
             links: HashMap::new(),
+            replaces: false,
         })
     }
 
@@ -67,6 +71,7 @@ impl Target {
             fresh: HashSet::new(),
             last: None,
             links: HashMap::new(),
+            replaces: false,
         })
     }
 
@@ -93,33 +98,37 @@ impl Target {
         missing: &OwnedAttributes,
     ) -> Result<(Vec<u8>, bool), Error> {
         let failed = failed("find", path);
-        if let Some(found) = self.view.resolve(path, true).map_err(&failed)? {
-            return match found.is_directory {
-                true => Ok((found.path, true)),
-                false => Err(failed(io::ErrorKind::NotADirectory.into())),
-            };
+        let (found, names) = self.view.reach(path).map_err(&failed)?;
+        if !found.is_directory {
+            return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
-        let (parent, name) = split(path);
-        let (parent, _) = self.directory(parent, missing)?;
-        if self.kind(&join(&parent, name))? == Some(NodeKind::Symlink) {
-            // a link to nothing: what it names is made, inside the root
-            let place = self.view.place(&parent).map_err(&failed)?;
-            let found = place.entry(name).map_err(&failed)?;
-            let found = found.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-            let target = sys::read_link(&found.real).map_err(&failed)?;
-            let target = target.as_os_str().as_bytes();
-            let target = match target.starts_with(b"/") {
-                true => crate::build::files::clean(target),
-                false => crate::build::files::clean(&join(&parent, target)),
-            };
-            if target.is_empty() || target == path {
-                return Err(failed(sys::symlink_loop()));
-            }
-            return self.directory(&target, missing);
+        Ok((self.directories(found.path, &names, missing)?, names.is_empty()))
+    }
+
+    /// Where a file is to be made that may be called by a link: the directories on the way are made. The second value
+    /// says whether a directory is there.
+    pub fn file(
+        &mut self,
+        path: &[u8],
+        missing: &OwnedAttributes,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let (found, mut names) = self.view.reach(path).map_err(failed("find", path))?;
+        let Some(last) = names.pop() else { return Ok((found.path, found.is_directory)) };
+        let parent = self.directories(found.path, &names, missing)?;
+        Ok((join(&parent, &last), false))
+    }
+
+    fn directories(
+        &mut self,
+        mut path: Vec<u8>,
+        names: &[Vec<u8>],
+        attributes: &OwnedAttributes,
+    ) -> Result<Vec<u8>, Error> {
+        for name in names {
+            push(&mut path, name);
+            self.make_directory(&path, attributes, true)?;
         }
-        let here = join(&parent, name);
-        self.make_directory(&here, missing, true)?;
-        Ok((here, false))
+        Ok(path)
     }
 
     /// What is at a path whose directories are no links; `None` if nothing.
@@ -154,13 +163,20 @@ impl Target {
         match self.kind(path)? {
             Some(NodeKind::Directory) if !overwrite => return Ok(()),
             Some(NodeKind::Directory) => self.copy_up(path)?,
-            Some(_) => return Err(failed(io::ErrorKind::NotADirectory.into())),
-            None => {
+            Some(_) if !self.replaces => return Err(failed(io::ErrorKind::NotADirectory.into())),
+            other => {
                 let (parent, name) = split(path);
                 self.copy_up(parent)?;
                 let folder = self.tree.folder_itself(parent).map_err(&failed)?;
-                // a whiteout of an earlier copy cannot be here: none removes anything
+                if other.is_some() {
+                    folder.remove(name).map_err(&failed)?;
+                }
                 folder.make_directory(name).map_err(&failed)?;
+                if other.is_some() && self.is_directory_below(path) {
+                    // a copy before had put something else in its place: what is in it must not show again
+                    let made = folder.open(name).map_err(&failed)?;
+                    made.set_opaque(sys::is_superuser()).map_err(&failed)?;
+                }
                 self.fresh.insert(path.to_vec());
             }
         }
@@ -169,18 +185,27 @@ impl Target {
         self.tree.set_attributes(&made, &attributes.borrow()).map_err(&failed)
     }
 
-    /// Gives a directory its time, once nothing more is made in it.
-    pub fn set_directory_time(&self, path: &[u8], mtime: (i64, u32)) -> Result<(), Error> {
-        let failed = failed("set the time of", path);
-        // one that was there and unchanged is not in this layer
-        match self.tree.folder_itself(path) {
-            Ok(folder) => folder.set_mtime(mtime).map_err(failed),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(failed(e)),
-        }
+    fn is_directory_below(&self, path: &[u8]) -> bool {
+        let found = self.below.entry(path).ok().flatten();
+        found.is_some_and(|(_, found)| found.kind == NodeKind::Directory)
     }
 
-    /// Makes a file, link or special file whose parent directory is there, in place of whatever file is there.
+    /// Gives directories their times, parents first in the list: once nothing more is made in them, which changes it.
+    pub fn set_directory_times(&self, times: Vec<(Vec<u8>, (i64, u32))>) -> Result<(), Error> {
+        for (path, mtime) in times.into_iter().rev() {
+            let failed = failed("set the time of", &path);
+            // one that was there and unchanged is not in this layer
+            match self.tree.folder_itself(&path) {
+                Ok(folder) => folder.set_mtime(mtime).map_err(failed)?,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(failed(e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a file, link or special file whose parent directory is there, in place of whatever file is there, and of a
+    /// directory where [`Self::replaces`] says so.
     pub fn make_node(
         &mut self,
         path: &[u8],
@@ -191,10 +216,11 @@ impl Target {
         let parent = split(path).0;
         let in_the_way = self.kind(path)?;
         if in_the_way == Some(NodeKind::Directory) {
-            let names = self.view.place(path).and_then(|place| place.names()).map_err(&failed)?;
-            if !names.is_empty() {
+            if !self.replaces {
                 return Err(failed(io::ErrorKind::IsADirectory.into()));
             }
+            self.fresh.retain(|fresh| !is_at_or_below(fresh, path));
+            self.last = self.last.take().filter(|(last, _)| !is_at_or_below(last, path));
         }
         let folder = match self.last.take() {
             Some((path, folder)) if path == parent => folder,
@@ -296,6 +322,10 @@ impl Target {
         }
         Ok(())
     }
+}
+
+fn is_at_or_below(path: &[u8], directory: &[u8]) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// The attributes of a directory that is made on the way.

@@ -78,13 +78,12 @@ fn apply(subject: &Subject<'_>, instruction: &Instruction, global: &Scope, state
             }
         }
         Instruction::Arg(args) => {
+            let before = state.scope.clone();
             for arg in args {
                 let name = arg.name.value.clone();
                 let given = subject.facts.build_args.get(&name).cloned();
                 let default = match &arg.default {
-                    Some(default) => {
-                        expand(default, &state.scope).ok().map(|expansion| expansion.text)
-                    }
+                    Some(default) => expand(default, &before).ok().map(|expansion| expansion.text),
                     None => global.get(&name).map(str::to_owned),
                 };
                 if let Some(value) = given.or(default) {

@@ -213,7 +213,7 @@ fn variables() {
             ("FROM scratch\nCOPY $foo .", &["2: Usage of undefined variable '$foo'"]),
             ("FROM scratch\nARG foo\nCOPY $foo .", &[]),
             ("FROM scratch\nENV PATH=$PAHT:/app/bin", &["2: '$PAHT' (did you mean $PATH?)"]),
-            ("FROM scratch\nARG A=1 B=$A C=$D", &["2: '$D'"]),
+            ("FROM scratch\nARG A=1 B=$A C=$D", &["2: '$A'", "2: '$D'"]),
             ("ARG V=1\nFROM scratch\nCOPY $V /", &["3: '$V'"]),
             ("FROM scratch AS a\nARG V\nENV W=1\nFROM a\nCOPY $V $W /", &[]),
             ("FROM scratch\nRUN echo $a\nCMD $b", &[]),

@@ -1,6 +1,6 @@
 //! Checks of what instructions ask for.
 
-use super::super::ast::{Command, CopySource, Instruction};
+use super::super::ast::{Command, CopySource, Healthcheck, Instruction};
 use super::super::expand::expand;
 use super::super::source::{Span, Word};
 use super::super::suggest::nearest;
@@ -10,6 +10,13 @@ use super::{Entry, Report, Subject};
 
 pub fn json_arguments(subject: &Subject<'_>, report: &mut Report<'_>) {
     walk(subject, |entry, instruction, state| {
+        if let Some(text) = shell_form(instruction).filter(|text| looks_like_list(text)) {
+            let message = format!(
+                "{} looks like a list in JSON form but is none, so that a shell runs all of it: {text}",
+                entry.node.keyword.value
+            );
+            return report.warn(entry, entry.node.span, message);
+        }
         if let Instruction::Cmd(Command::Shell(_)) | Instruction::Entrypoint(Command::Shell(_)) =
             instruction
             && !state.shell
@@ -21,6 +28,25 @@ pub fn json_arguments(subject: &Subject<'_>, report: &mut Report<'_>) {
             report.warn(entry, entry.node.span, message);
         }
     });
+}
+
+fn shell_form(instruction: &Instruction) -> Option<&str> {
+    let command = match instruction {
+        Instruction::Cmd(command) | Instruction::Entrypoint(command) => command,
+        Instruction::Healthcheck(Healthcheck::Command { command, .. }) => command,
+        Instruction::Run(run) => &run.command,
+        Instruction::Onbuild(onbuild) => return shell_form(&onbuild.instruction.value),
+        _ => return None,
+    };
+    match command {
+        Command::Shell(line) => Some(line),
+        Command::Exec(_) => None,
+    }
+}
+
+/// No shell knows a command that begins like this; `[ "$A" = b ]` is one.
+fn looks_like_list(line: &str) -> bool {
+    line.starts_with("[\"") || line.starts_with("['")
 }
 
 pub fn workdir(subject: &Subject<'_>, report: &mut Report<'_>) {
@@ -79,18 +105,10 @@ fn undefined_in(instruction: &Instruction, state: &State) -> Vec<(String, Span)>
         Instruction::Run(run) => run.mounts.iter().flat_map(|mount| mount.words()).collect(),
         _ => return instruction.undefined(&state.scope).unwrap_or_default(),
     };
-    let mut scope = state.scope.clone();
     let mut found = Vec::new();
     for word in &words {
-        let Ok(expansion) = expand(word, &scope) else { continue };
+        let Ok(expansion) = expand(word, &state.scope) else { continue };
         found.extend(expansion.undefined.into_iter().map(|name| (name, word.span)));
-    }
-    if let Instruction::Arg(args) = instruction {
-        // an argument may use the one before it
-        for arg in args {
-            scope.set(arg.name.value.clone(), "");
-        }
-        found.retain(|(name, _)| scope.get(name).is_none());
     }
     found
 }

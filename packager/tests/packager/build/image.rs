@@ -219,28 +219,6 @@ fn annotations_and_labels() {
 }
 
 #[test]
-fn git_labels_name_the_commit() {
-    let mut project = Project::new("FROM scratch\nCOPY Dockerfile /\n");
-    let git = |args: &[&str]| {
-        let context = project.context();
-        let mut all =
-            vec!["-C", context.to_str().unwrap(), "-c", "user.name=n", "-c", "user.email=e@x"];
-        all.extend(args);
-        crate::support::tools::run("git", &all)
-    };
-    git(&["init", "--quiet"]);
-    git(&["remote", "add", "origin", "https://user:password@example.org/r.git"]);
-    git(&["add", "."]);
-    git(&["commit", "--quiet", "-m", "x"]);
-    let commit = git(&["rev-parse", "HEAD"]).trim().to_owned();
-    project.options.git_labels = true;
-    let (built, _) = project.build();
-    let labels = project.config(&built).config.labels;
-    assert_eq!(labels["org.opencontainers.image.revision"], commit);
-    assert_eq!(labels["org.opencontainers.image.source"], "https://example.org/r.git");
-}
-
-#[test]
 fn folders_and_archives() {
     let mut project = both();
     let out = project.place.directory.path().join("out");

@@ -168,9 +168,9 @@ fn metadata_as_buildkit_tells_it() {
         "variant linux/amd64
   stage stage-0 (linux/amd64) from scratch
     12: WORKDIR /sub
-      make /sub
+      make /sub for 1:2
     13: WORKDIR /sub/deep
-      make /sub/deep
+      make /sub/deep for 1:2
     - SHELL [/bin/bash -c]
     - ENTRYPOINT [\"a\" \"b c\"]
     - CMD [\"/bin/bash\" \"-c\" \"x y\"]
@@ -183,6 +183,7 @@ fn metadata_as_buildkit_tells_it() {
     - ONBUILD RUN x
     + WORKDIR /sub # buildkit
     + WORKDIR /sub/deep # buildkit
+warning: HEALTHCHECK goes into the image, but Knarr itself checks no container's health
 ",
     );
 }

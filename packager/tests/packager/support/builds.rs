@@ -261,7 +261,7 @@ pub fn config(store: &Store, manifest: &Descriptor) -> ImageConfig {
 }
 
 fn list(root: &Path, path: &Path, lines: &mut Vec<String>) {
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
     let mut names: Vec<_> =
         std::fs::read_dir(root.join(path)).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
@@ -277,6 +277,10 @@ fn list(root: &Path, path: &Path, lines: &mut Vec<String>) {
         } else if metadata.is_symlink() {
             let target = std::fs::read_link(&whole).unwrap();
             lines.push(format!("{} -> {}", here.display(), target.display()));
+        } else if metadata.file_type().is_fifo() {
+            lines.push(format!("{} fifo", here.display()));
+        } else if metadata.file_type().is_char_device() {
+            lines.push(format!("{} device", here.display()));
         } else {
             let text = std::fs::read(&whole).unwrap();
             let text = String::from_utf8_lossy(&text[..text.len().min(40)]).into_owned();
