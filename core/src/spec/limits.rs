@@ -78,7 +78,7 @@ pub const ULIMITS: &[&str] = &[
 
 /// Bytes in the notation of [`parse_size`], as short as it is exact: `100m`.
 pub fn show_size(bytes: u64) -> String {
-    let fits = |shift: u32| bytes > 0 && bytes % (1 << shift) == 0;
+    let fits = |shift: u32| bytes > 0 && bytes.is_multiple_of(1 << shift);
     match [(40, 't'), (30, 'g'), (20, 'm'), (10, 'k')].into_iter().find(|(shift, _)| fits(*shift)) {
         Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
         None => format!("{bytes}b"),

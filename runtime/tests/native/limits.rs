@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, cgroups_of, chain, idle};
 use knarr_core::spec::Ulimit;
-use knarr_runtime::engine::cgroup::{self, Host};
+use knarr_runtime::engine::cgroup::{self, Cgroup, Host, Scope};
 use knarr_runtime::engine::native::{self, Error};
 use std::fs;
 use std::path::PathBuf;
@@ -204,7 +204,10 @@ fn limits_of_a_process_that_runs() {
     let mut child =
         std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
     let (host, id) = (Host::detect(true), &fixture.spec.id);
-    cgroup::apply(&host, &fixture.root, id, &limits, child.id()).unwrap();
+    let cgroup = Cgroup::create(&host, id, &limits, Scope::default()).unwrap();
+    cgroup.write_down(&host, &fixture.root, id).unwrap();
+    cgroup.add(child.id()).unwrap();
+    cgroup.keep();
     assert_eq!(file(&fixture, "pids.max", "pids.max"), "7");
     assert_eq!(cgroup::stats(&host, id).unwrap().memory_limit, Some(32 << 20));
     cgroup::remove(&host, id).unwrap();

@@ -54,7 +54,7 @@ pub fn is_mapped(uid: u32, gid: u32) -> [bool; 2] {
     if is_superuser() {
         return [true; 2];
     }
-    let [uids, gids] = MAPS.get_or_init(|| ["uid_map", "gid_map"].map(|name| map(name)));
+    let [uids, gids] = MAPS.get_or_init(|| ["uid_map", "gid_map"].map(map));
     let has = |map: &[(u64, u64)], id: u32| {
         map.iter().any(|(first, count)| (*first..first + count).contains(&id.into()))
     };

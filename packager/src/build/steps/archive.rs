@@ -17,7 +17,7 @@ const BLOCK: usize = 512;
 /// Whether a file is a tar archive, compressed or not: as BuildKit, by its first header.
 pub fn is_archive(file: &mut File) -> io::Result<bool> {
     let copy = file.try_clone()?;
-    let block = decompress(copy, u64::MAX).and_then(|content| first_block(content));
+    let block = decompress(copy, u64::MAX).and_then(first_block);
     file.rewind()?;
     // what looks compressed and is not is no archive, but a file
     Ok(block.is_ok_and(|block| is_header(&block)))
