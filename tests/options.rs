@@ -16,7 +16,7 @@ fn options_of_run_reach_the_record_and_the_kernel() {
         "run",
         "-d",
         "--name",
-        "c",
+        "shell",
         "--label-file",
         labels.to_str().unwrap(),
         "--log-driver",
@@ -35,9 +35,9 @@ fn options_of_run_reach_the_record_and_the_kernel() {
         "sleep",
         "1000",
     ]);
-    assert_eq!(knarr.inspect("c", "{{json .Config.Labels}}"), r#"{"a":"1","b":"two words"}"#);
+    assert_eq!(knarr.inspect("shell", "{{json .Config.Labels}}"), r#"{"a":"1","b":"two words"}"#);
     assert_eq!(
-        knarr.inspect("c", "{{.Config.StopTimeout}} {{.HostConfig.LogConfig.Type}}"),
+        knarr.inspect("shell", "{{.Config.StopTimeout}} {{.HostConfig.LogConfig.Type}}"),
         "7 json-file"
     );
     let reservation = crate::harness::proc::cgroups_of(&BTreeSet::from([id]))
@@ -70,7 +70,7 @@ fn addresses_of_ipv6_and_of_the_gateway_are_those_asked_for() {
         "run",
         "-d",
         "--name",
-        "c",
+        "shell",
         "--network",
         "one",
         "--ip6",
@@ -79,13 +79,13 @@ fn addresses_of_ipv6_and_of_the_gateway_are_those_asked_for() {
         "sleep",
         "1000",
     ]);
-    knarr.ok(&["network", "connect", "--ip6", "fd00:77:2::42", "two", "c"]);
-    let addresses = knarr.ok(&["exec", "c", "ip", "-6", "addr"]);
+    knarr.ok(&["network", "connect", "--ip6", "fd00:77:2::42", "two", "shell"]);
+    let addresses = knarr.ok(&["exec", "shell", "ip", "-6", "addr"]);
     assert!(
         addresses.contains("fd00:77:1::42/") && addresses.contains("fd00:77:2::42/"),
         "{addresses}"
     );
-    let routes = knarr.ok(&["exec", "c", "ip", "-6", "route"]);
+    let routes = knarr.ok(&["exec", "shell", "ip", "-6", "route"]);
     assert!(routes.contains("default via fd00:77:1::9"), "{routes}");
 }
 
@@ -95,22 +95,22 @@ fn without_sig_proxy_the_container_goes_on() {
     let knarr = Knarr::new().with_busybox();
     let script = "trap 'echo got' TERM; echo ready; read line; echo $line";
     let mut run = knarr.start(
-        &["run", "-i", "--name", "c", "--sig-proxy=false", "busybox", "sh", "-c", script],
+        &["run", "-i", "--name", "shell", "--sig-proxy=false", "busybox", "sh", "-c", script],
         Stdio::piped(),
     );
-    until("the container is ready", || knarr.run(&["logs", "c"]).stdout == "ready\n");
+    until("the container is ready", || knarr.run(&["logs", "shell"]).stdout == "ready\n");
     let pid = rustix::process::Pid::from_child(&run);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     run.wait().unwrap();
-    assert_eq!(knarr.inspect("c", "{{.State.Running}}"), "true");
+    assert_eq!(knarr.inspect("shell", "{{.State.Running}}"), "true");
     let mut attach =
-        knarr.start(&["attach", "--sig-proxy=false", "--no-stdin", "c"], Stdio::piped());
+        knarr.start(&["attach", "--sig-proxy=false", "--no-stdin", "shell"], Stdio::piped());
     attach.stdin.take().unwrap().write_all(b"not passed on\n").unwrap();
     let pid = rustix::process::Pid::from_child(&attach);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     attach.wait().unwrap();
-    assert_eq!(knarr.inspect("c", "{{.State.Running}}"), "true");
-    assert_eq!(knarr.ok(&["logs", "c"]), "ready");
+    assert_eq!(knarr.inspect("shell", "{{.State.Running}}"), "true");
+    assert_eq!(knarr.ok(&["logs", "shell"]), "ready");
 }
 
 /// The documents of the store that a digest leads to.

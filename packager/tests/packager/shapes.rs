@@ -104,7 +104,8 @@ fn what_has_too_many_entries_is_refused() {
         }
         index(store, &[deep])
     };
-    let cases: [(&dyn Fn(&Store) -> Descriptor, &str); 2] =
+    type Make<'a> = &'a dyn Fn(&Store) -> Descriptor;
+    let cases: [(Make<'_>, &str); 2] =
         [(&wide, "more than 4096"), (&deep, "nested more than 4 deep")];
     for (make, expected) in cases {
         let maker = Place::new();

@@ -114,7 +114,7 @@ mod tests {
         let tree = ["etc", "etc/conf", "app", "app/etc", "app/etc/conf", "app/etc/only", "app/own"];
         let exists = |path: &str| tree.contains(&path);
         let words = |words: &[&'static str]| {
-            WorkingDirectory::new("app".into(), words.to_vec().into_iter())
+            WorkingDirectory::new("app".into(), words.iter().copied())
         };
         for (told, path, meant) in [
             (&[][..], "../up", Some("up")),
