@@ -113,9 +113,8 @@ mod tests {
     fn what_a_path_means() {
         let tree = ["etc", "etc/conf", "app", "app/etc", "app/etc/conf", "app/etc/only", "app/own"];
         let exists = |path: &str| tree.contains(&path);
-        let words = |words: &[&'static str]| {
-            WorkingDirectory::new("app".into(), words.iter().copied())
-        };
+        let words =
+            |words: &[&'static str]| WorkingDirectory::new("app".into(), words.iter().copied());
         for (told, path, meant) in [
             (&[][..], "../up", Some("up")),
             (&[], "../../../up", Some("up")),
