@@ -13,8 +13,8 @@ echo \"$0 by $(id -u)\"
 touch /made
 EOF
 RUN <<-\"X\"
-\t#!/bin/awk -f
-\tBEGIN { print \"awk read it\" }
+\t#!/bin/cat
+\tanother interpreter
 \tX
 USER 1000:1000
 RUN --mount=type=tmpfs,target=/t <<later
@@ -43,7 +43,7 @@ EOF
     );
     for expected in [
         "/dev/pipes/EOF by 0",
-        "awk read it",
+        "another interpreter",
         "1000 may: 755",
         "but not write",
         "one",
