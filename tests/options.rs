@@ -287,7 +287,7 @@ fn options(help: &str) -> Vec<Vec<String>> {
     lines
         .map(|line| {
             let words = line
-                .split([' ', ',', '=', '['])
+                .split([' ', ',', '=', '[', ']'])
                 .take_while(|word| word.is_empty() || word.starts_with('-'));
             words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
         })
