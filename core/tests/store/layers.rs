@@ -167,10 +167,10 @@ fn a_crashed_unpack_is_no_layer_and_no_obstacle() {
     fsx::create_dir_all(&leftover.join("fs/d")).unwrap();
     fsx::write(&leftover.join("fs/d/0-0"), b"half").unwrap();
     assert!(!fixture.store.has_layer(&chain));
+    // whoever unpacks next, and the collector, take it, unless it is locked
+    let held = Lock::exclusive(&leftover.join("lock")).unwrap();
     let chains = fixture.store.unpack(&manifest, &config).unwrap();
     assert_eq!(fsx::read(&fixture.store.layer_path(&chains[0]).join("d/0-0")).unwrap(), b"0-0");
-    // the collector takes it, unless it is locked
-    let held = Lock::exclusive(&leftover.join("lock")).unwrap();
     fixture.store.collect(&|| Ok(Vec::new())).unwrap();
     assert!(leftover.exists());
     drop(held);
