@@ -173,7 +173,6 @@ fn an_ordinary_user_is_told_how_to_publish() {
         (&["--network", "near", "-p", "80:80", "tcpd", "0.0.0.0:80"], &low),
         (&["--network", "host", "-p", "80:80", "httpd"], &low),
         (&["-p", &occupied, "busybox", "true"], &used),
-        (&["--network", "near", "-p", &occupied, "httpd"], &used),
         (&["--network", "near", "-p", &occupied, "tcpd", "0.0.0.0:80"], &used),
         (&["--network", "host", "-p", &occupied, "httpd"], &used),
     ] {

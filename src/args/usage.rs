@@ -216,7 +216,7 @@ mod tests {
                 KNARR_FAILED,
             ),
             (
-                "knarr --root network network create --nope",
+                "knarr --root x network create --nope",
                 "unexpected argument '--nope' found",
                 "see 'knarr network create --help'",
                 KNARR_FAILED,
