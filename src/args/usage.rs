@@ -218,7 +218,7 @@ mod tests {
             (
                 "knarr --root x network create --nope",
                 "unexpected argument '--nope' found",
-                "see 'knarr network create --help'",
+                "a similar argument exists: '--opt'; see 'knarr network create --help'",
                 KNARR_FAILED,
             ),
             (
