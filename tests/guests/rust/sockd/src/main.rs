@@ -72,7 +72,7 @@ fn poll(name: &str, count: u32) -> io::Result<()> {
         assert_eq!(unsafe { wasi::sock_accept(fd, 0) }, Err(wasi::ERRNO_AGAIN));
     }
     // files are found all the same, and get no listener's number
-    let file = std::fs::File::open("/app.wasm")?;
+    let file = std::fs::File::open(std::env::args().next().unwrap_or_default())?;
     assert!(file.as_raw_fd() as u32 >= 3 + count && std::fs::read_dir("/")?.count() > 0);
     println!("{count} listeners");
     loop {

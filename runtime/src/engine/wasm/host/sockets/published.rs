@@ -82,10 +82,12 @@ pub(in crate::engine::wasm) fn first_free<T>(
     port: &spec::Port,
     bind: impl FnMut(u16) -> io::Result<T>,
 ) -> io::Result<T> {
+    // with its number, by which the hint is found
+    let taken = || io::Error::from_raw_os_error(libc::EADDRINUSE);
     let mut bound = port.host_ports().map(bind);
     let is_taken = |e: &io::Error| e.kind() == io::ErrorKind::AddrInUse;
     let found = bound.find(|bound| !bound.as_ref().is_err_and(is_taken));
-    found.unwrap_or(Err(io::ErrorKind::AddrInUse.into()))
+    found.unwrap_or_else(|| Err(taken()))
 }
 
 fn reserve(wanted: SocketAddr, protocol: Protocol) -> io::Result<(SocketAddr, Option<OwnedFd>)> {
