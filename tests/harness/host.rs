@@ -160,6 +160,9 @@ pub fn tell_addresses(listener: TcpListener) {
         while let Ok((mut stream, from)) = listener.accept() {
             // at once: somebody looks at what comes first
             let _ = stream.write_all(format!("outside sees {}\n", from.ip()).as_bytes());
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            // a close before all is read would be a reset, which takes the answer from the client
+            std::thread::spawn(move || std::io::copy(&mut stream, &mut std::io::sink()));
         }
     });
 }
