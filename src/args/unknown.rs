@@ -5,7 +5,6 @@ use super::Cli;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory};
 use knarr_packager::dockerfile::nearest;
-use std::ffi::OsString;
 
 /// What was said, where it is known better than by the parser, and what to do.
 pub struct Answer {
@@ -91,35 +90,23 @@ const OPTIONS: &[(&str, &str)] = &[
     ("uts", "use --hostname"),
 ];
 
-/// What is said about a command or an option that does not exist.
-pub fn answer(error: &clap::Error, arguments: &[OsString]) -> Option<Answer> {
+/// What is said about a command or an option that does not exist; `commands` are those that were named, `knarr` left out.
+pub fn answer(error: &clap::Error, commands: &[String]) -> Option<Answer> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
-    let root = Cli::command();
-    let path = path_of(&root, arguments);
+    let mut root = Cli::command();
+    root.build();
+    let mut path = vec![&root];
+    for name in commands {
+        path.extend(path.last().and_then(|command| command.find_subcommand(name)));
+    }
     match error.kind() {
         ErrorKind::InvalidSubcommand => verb(text(ContextKind::InvalidSubcommand)?, &path),
         ErrorKind::UnknownArgument => option(text(ContextKind::InvalidArg)?, &root, &path),
         _ => None,
     }
-}
-
-/// The commands that the arguments name, outermost first: `knarr`, `container`, `run`.
-fn path_of<'a>(root: &'a Command, arguments: &[OsString]) -> Vec<&'a Command> {
-    let mut path = vec![root];
-    for word in arguments.iter().skip(1) {
-        let word = word.to_string_lossy();
-        let inner = path.last().and_then(|command| command.find_subcommand(&*word));
-        match inner {
-            Some(inner) => path.push(inner),
-            // options of knarr itself, with their values, may come before the verb
-            None if path.len() > 1 => break,
-            None => {}
-        }
-    }
-    path
 }
 
 fn verb(word: &str, path: &[&Command]) -> Option<Answer> {
@@ -177,10 +164,8 @@ fn option(word: &str, root: &Command, path: &[&Command]) -> Option<Answer> {
     Some(Answer { message: None, hint })
 }
 
-/// The long options of a command, whose tree is built when it is needed.
+/// The long options of a command.
 fn longs(command: &Command) -> Vec<String> {
-    let mut command = command.clone();
-    command.build();
     let long = |arg: &Arg| arg.get_long().filter(|_| !arg.is_hide_set()).map(str::to_owned);
     command.get_arguments().filter_map(long).filter(|name| name != "help").collect()
 }

@@ -4,7 +4,7 @@ use super::{Cli, unknown};
 use crate::error::{FAILED, Failure, KNARR_FAILED};
 use crate::ui;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, Parser};
 use std::ffi::OsString;
 
 /// The parsed command line; `None` if help or the version was asked for and has been printed.
@@ -78,22 +78,22 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> Result<(), Failure> {
         ui::note(error.render().to_string().trim_end());
         return Err(Failure::silent(FAILED));
     }
-    let verb = verb_words(arguments);
+    let commands = commands(arguments);
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.trim_start_matches("error: ").split("\n\n");
     let message = paragraphs.next().unwrap_or_default().lines().map(str::trim);
     let message: Vec<_> = message.collect();
     let tip = paragraphs.find_map(|p| p.trim().strip_prefix("tip: "));
-    let help = match verb.as_slice() {
+    let help = match commands.as_slice() {
         [] => "see 'knarr --help'".to_owned(),
-        words => format!("see 'knarr {} --help'", words.join(" ")),
+        names => format!("see 'knarr {} --help'", names.join(" ")),
     };
     let hint = match tip {
         Some(tip) => format!("{}; {help}", tip.lines().next().unwrap_or(tip).trim()),
         None => help,
     };
     let status = status(error);
-    if let Some(answer) = unknown::answer(error, arguments) {
+    if let Some(answer) = unknown::answer(error, &commands) {
         let message = answer.message.unwrap_or_else(|| message.join(" "));
         return Err(Failure::usage(message).hint(answer.hint).status(status));
     }
@@ -116,31 +116,17 @@ fn status(error: &clap::Error) -> u8 {
     }
 }
 
-/// The verb that the arguments name, with its groups: `container run`.
-fn verb_words(arguments: &[OsString]) -> Vec<String> {
-    let mut tree = Cli::command();
-    tree.build();
-    let mut place = &tree;
-    let mut verb = Vec::new();
-    let mut words = arguments.iter().skip(1).map(|a| a.to_string_lossy());
-    while place.has_subcommands()
-        && let Some(word) = words.next()
-    {
-        // options of knarr itself, and of a group, may come before the verb
-        if let Some(option) = word.strip_prefix("--") {
-            let takes_value =
-                |arg: &clap::Arg| arg.get_long() == Some(option) && arg.get_action().takes_values();
-            if place.get_arguments().any(takes_value) {
-                words.next();
-            }
-        } else if let Some(next) = place.find_subcommand(word.as_ref()) {
-            verb.push(word.into_owned());
-            place = next;
-        } else if !word.starts_with('-') {
-            break;
-        }
+/// The commands that the arguments name, outermost first and without `knarr` itself: `container`, `run`. As the parser takes
+/// them, so an option's value is none.
+fn commands(arguments: &[OsString]) -> Vec<String> {
+    let parsed = Cli::command().ignore_errors(true).try_get_matches_from(arguments);
+    let mut names = Vec::new();
+    let mut place = parsed.as_ref().ok();
+    while let Some((name, inner)) = place.and_then(ArgMatches::subcommand) {
+        names.push(name.to_owned());
+        place = Some(inner);
     }
-    verb
+    names
 }
 
 #[cfg(test)]
@@ -185,19 +171,21 @@ mod tests {
 
     #[test]
     fn every_command_is_the_one_whose_help_is_named() {
-        fn check(command: &clap::Command, line: &str) {
-            let words = arguments(&format!("{line} --nope"));
-            let expected: Vec<&str> = line.split(' ').skip(1).collect();
-            assert_eq!(verb_words(&words), expected);
+        fn check(command: &clap::Command, line: &str, expected: &[&str]) {
+            assert_eq!(commands(&arguments(&format!("{line} --nope"))), expected);
             for below in command.get_subcommands() {
+                let expected = [expected, &[below.get_name()]].concat();
                 for name in std::iter::once(below.get_name()).chain(below.get_all_aliases()) {
-                    check(below, &format!("{line} {name}"));
+                    check(below, &format!("{line} {name}"), &expected);
                 }
             }
         }
         let mut tree = Cli::command();
         tree.build();
-        check(&tree, "knarr");
+        // the value of an option may be a command's name
+        for line in ["knarr", "knarr --root network", "knarr --root=run"] {
+            check(&tree, line, &[]);
+        }
     }
 
     #[test]
@@ -216,9 +204,27 @@ mod tests {
                 KNARR_FAILED,
             ),
             (
-                "knarr --root x network create --nope",
+                "knarr --root network network create --nope",
                 "unexpected argument '--nope' found",
                 "a similar argument exists: '--opt'; see 'knarr network create --help'",
+                KNARR_FAILED,
+            ),
+            (
+                "knarr --root run network --root image create --opt",
+                "a value is required for '--opt <KEY=VALUE>' but none was supplied",
+                "see 'knarr network create --help'",
+                KNARR_FAILED,
+            ),
+            (
+                "knarr --root container image rnu",
+                "unrecognized subcommand 'rnu'",
+                "did you mean 'rm'? see 'knarr image --help'",
+                FAILED,
+            ),
+            (
+                "knarr --nope network create",
+                "unexpected argument '--nope' found",
+                "see 'knarr --help'",
                 KNARR_FAILED,
             ),
             (
