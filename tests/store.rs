@@ -116,9 +116,12 @@ fn what_the_dead_left_is_swept_by_the_next_and_counted_by_a_prune() {
     drop(lock);
     // a download that broke off is kept for the next attempt, until somebody wants room
     leave();
-    std::fs::write(incoming.join(format!("{}.partial", "b".repeat(64))), vec![7; 2_000_000])
-        .unwrap();
+    let partial = incoming.join(format!("{}.partial", "b".repeat(64)));
+    std::fs::write(&partial, vec![7; 2_000_000]).unwrap();
     knarr.ok(&["import", tar.to_str().unwrap(), "x:3"]);
+    knarr.ok(&["rmi", "x:1"]);
+    knarr.ok(&["builder", "prune", "-af"]);
+    assert!(partial.exists());
     leave();
     let said = knarr.ok(&["image", "prune", "-f"]);
     assert!(said.ends_with("Total reclaimed space: 6MB") || said.contains(": 6.0"), "{said}");

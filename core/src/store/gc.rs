@@ -3,6 +3,7 @@
 //! Two steps make this safe beside other processes: under `content.lock`, which nobody who adds content holds
 //! then, what is garbage is found and loses its name; what takes long (deleting trees) comes after.
 
+use super::sweep::Partials;
 use super::{Error, Image, LayerInfo, Result, Store, Walk, images};
 use crate::fsx;
 use crate::image::{Descriptor, Digest, Reference};
@@ -113,7 +114,7 @@ impl Store {
             removed.push(Removed::Image(id));
         }
         if let Some(content) = content {
-            removed.extend(self.collect_alone(content, &in_use)?);
+            removed.extend(self.collect_alone(content, &in_use, Partials::Recent)?);
         }
         Ok(removed)
     }
@@ -121,11 +122,20 @@ impl Store {
     /// Removes blobs and layers that neither an image nor a container refers to, and the leftovers of processes
     /// that died. Does nothing while somebody holds the content ([`Store::hold`]).
     pub fn collect(&self, usages: Usages) -> Result<Vec<Removed>> {
+        self.collect_with(usages, Partials::Recent)
+    }
+
+    /// [`Self::collect`] for those who want room: downloads that broke off are not kept for another attempt.
+    pub fn prune(&self, usages: Usages) -> Result<Vec<Removed>> {
+        self.collect_with(usages, Partials::None)
+    }
+
+    fn collect_with(&self, usages: Usages, kept: Partials) -> Result<Vec<Removed>> {
         let Some(content) = Lock::try_exclusive(&self.root.content_lock())? else {
             return Ok(Vec::new());
         };
         let in_use = usages().map_err(|source| Error::Usage { source })?;
-        self.collect_alone(content, &in_use)
+        self.collect_alone(content, &in_use, kept)
     }
 
     /// On a full disk not even a shorter `index.json` can be written: what can be unpacked again goes first.
@@ -180,12 +190,17 @@ impl Store {
         }
     }
 
-    fn collect_alone(&self, content: Lock, usages: &[Usage]) -> Result<Vec<Removed>> {
+    fn collect_alone(
+        &self,
+        content: Lock,
+        usages: &[Usage],
+        kept: Partials,
+    ) -> Result<Vec<Removed>> {
         let live = self.live(usages)?;
         let mut removed = Vec::new();
         self.collect_blobs(&live, &mut removed)?;
         let mut trees = self.collect_layers(&live, &mut removed)?;
-        trees.extend(self.abandoned(None, &mut removed)?);
+        trees.extend(self.abandoned(kept, &mut removed)?);
         self.sweep_index()?;
         drop(content);
         for tree in trees {

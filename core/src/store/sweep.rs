@@ -13,11 +13,19 @@ use tempfile::NamedTempFile;
 /// A download that nobody went on with for so long is given up.
 const PARTIAL_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Which downloads that broke off stay for the next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Partials {
+    /// Those younger than [`PARTIAL_AGE`].
+    Recent,
+    None,
+}
+
 impl Store {
     /// [`Self::hold`] for those who add content.
     pub fn hold_to_add(&self) -> Result<Hold> {
         let hold = self.hold()?;
-        for tree in self.abandoned(Some(PARTIAL_AGE), &mut Vec::new())? {
+        for tree in self.abandoned(Partials::Recent, &mut Vec::new())? {
             sys::remove_tree(&tree)?;
         }
         Ok(hold)
@@ -40,10 +48,10 @@ impl Store {
     }
 
     /// Takes away what dead processes left, and adds it to `removed`. Trees only lose their names; the caller deletes them,
-    /// without a lock. Partial downloads stay for the next attempt, unless they are older than `partials`; `None`: none stays.
+    /// without a lock.
     pub(super) fn abandoned(
         &self,
-        partials: Option<Duration>,
+        kept: Partials,
         removed: &mut Vec<Removed>,
     ) -> Result<Vec<PathBuf>> {
         let mut trees = Vec::new();
@@ -67,10 +75,9 @@ impl Store {
         let incoming = self.root.incoming();
         for name in fsx::list(&incoming)? {
             let path = incoming.join(&name);
-            let is_kept = match partials {
-                Some(limit) if !name.starts_with(fsx::TEMPORARY) => sys::age(&path)? <= limit,
-                _ => false,
-            };
+            let is_kept = kept == Partials::Recent
+                && !name.starts_with(fsx::TEMPORARY)
+                && sys::age(&path)? <= PARTIAL_AGE;
             if !is_kept {
                 remove_if_free(&path, removed)?;
             }

@@ -160,7 +160,7 @@ fn a_damaged_image_can_be_removed_and_does_not_stop_the_collector() {
 }
 
 #[test]
-fn leftovers_of_crashes_are_swept() {
+fn leftovers_of_crashes_are_swept_and_fresh_downloads_kept() {
     let fixture = fixture();
     let root = fixture.store.root();
     let removed = root.layers().join(format!("{}.removed-00", "a".repeat(64)));
@@ -170,8 +170,29 @@ fn leftovers_of_crashes_are_swept() {
     for path in [&lock, &partial].into_iter().chain(&temporaries) {
         fsx::write(path, b"x").unwrap();
     }
-    fixture.store.collect(&unused).unwrap();
-    for path in [&removed, &lock, &partial].into_iter().chain(&temporaries) {
+    let sweep = |how: &str| match how {
+        "add" => drop(fixture.store.hold_to_add().unwrap()),
+        "collect" => drop(fixture.store.collect(&unused).unwrap()),
+        _ => {
+            tag(&fixture, "app", &image(&fixture, "app").0);
+            drop(fixture.store.remove("app", false, &unused).unwrap());
+        }
+    };
+    sweep("collect");
+    for path in [&removed, &lock].into_iter().chain(&temporaries) {
         assert!(!path.exists(), "{}", path.display());
     }
+    for how in ["add", "collect", "remove"] {
+        sweep(how);
+        assert!(partial.exists(), "{how}");
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(8 * 24 * 3600);
+        filetime::set_file_mtime(&partial, old.into()).unwrap();
+        sweep(how);
+        assert!(!partial.exists(), "{how}");
+        fsx::write(&partial, b"x").unwrap();
+    }
+    // whoever wants room gets it, and is told how much
+    let freed = fixture.store.prune(&unused).unwrap();
+    assert_eq!(freed.last(), Some(&Removed::Leftover { bytes: 1 }));
+    assert!(!partial.exists());
 }

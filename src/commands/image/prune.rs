@@ -96,7 +96,7 @@ pub fn remove(store: &Store, root: &Root, candidates: &[Image]) -> Result<u64, F
             result => removed.extend(result?),
         }
     }
-    removed.extend(store.collect(&usages)?);
+    removed.extend(store.prune(&usages)?);
     // what was compiled for layers that are gone now
     let mut reclaimed = knarr_runtime::engine::wasm::prune(root)?;
     let mut named = Vec::new();
