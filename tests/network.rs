@@ -29,6 +29,31 @@ fn containers_find_each_other_by_name_and_alias() {
     knarr.run(&["run", "--rm", "busybox", "nc", "srv", "80"]).code(1);
 }
 
+/// What a command leaves that is killed while it writes a record.
+#[test]
+fn unfinished_records_are_swept_by_whoever_changes_the_network_next() {
+    let knarr = Knarr::new().with_busybox().with_kit();
+    knarr.ok(&["network", "create", "back"]);
+    knarr.ok(&["network", "create", "--driver", "loopback", "near"]);
+    knarr.ok(&["create", "--name", "made", "busybox", "true"]);
+    for (network, words) in [
+        ("back", &["network", "connect", "back", "made"][..]),
+        ("back", &["rename", "made", "other"]),
+        ("back", &["start", "-a", "other"]),
+        ("back", &["network", "disconnect", "back", "other"]),
+        ("back", &["run", "--rm", "--network", "back", "busybox", "true"]),
+        ("back", &["create", "--name", "wasm", "--network", "back", "kit", "echo"]),
+        ("back", &["rm", "wasm"]),
+        ("near", &["run", "--rm", "--network", "near", "kit", "echo"]),
+    ] {
+        let folder = knarr.root().join("networks").join(network).join("endpoints");
+        let planted = folder.join(".tmp-dead");
+        std::fs::write(&planted, "{").unwrap();
+        knarr.ok(words);
+        assert!(!planted.exists(), "{words:?}");
+    }
+}
+
 #[test]
 fn what_is_shown_of_a_network() {
     let knarr = Knarr::new().with_busybox();

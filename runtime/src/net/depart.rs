@@ -171,8 +171,7 @@ impl Leave<'_> {
             }
         }
         if self.membership == Membership::Ends {
-            let record = root.network(&network.name).endpoint(&endpoint.container);
-            return Ok(fsx::remove_file(&record)?);
+            return endpoint::forget(root, &network.name, &endpoint.container);
         }
         let down = Endpoint { ipv4: None, ipv6: None, mac: None, ports: Vec::new(), ..endpoint };
         endpoint::write(root, &network.name, &down)

@@ -89,9 +89,26 @@ pub(super) fn load(root: &Root, network: &str, id: &ContainerId) -> Result<Optio
 
 /// The caller holds the network's lock.
 pub(super) fn write(root: &Root, network: &str, endpoint: &Endpoint) -> Result<()> {
+    sweep(root, network)?;
     let path = root.network(network).endpoint(&endpoint.container);
     let durability = if endpoint.lasting { Durability::Disk } else { Durability::Process };
     Ok(record::write(&path, endpoint, durability)?)
+}
+
+/// Removes the record of a container that the network has no more. The caller holds the network's lock.
+pub(super) fn forget(root: &Root, network: &str, id: &ContainerId) -> Result<()> {
+    sweep(root, network)?;
+    super::loopback::forget(root, network, id)?;
+    Ok(fsx::remove_file(&root.network(network).endpoint(id))?)
+}
+
+/// Removes records that their writers were killed over: all write under the network's lock, which the caller holds.
+fn sweep(root: &Root, network: &str) -> Result<()> {
+    let folder = root.network(network).endpoints();
+    for name in fsx::list(&folder)?.iter().filter(|name| name.starts_with(fsx::TEMPORARY)) {
+        fsx::remove_file(&folder.join(name))?;
+    }
+    Ok(())
 }
 
 /// Makes the memberships of a container that is to come back after a power cut survive one.
@@ -158,8 +175,7 @@ pub fn leave(root: &Root, id: &ContainerId, network: &str) -> Result<()> {
     if let Some(endpoint) = load(root, network, id)? {
         lease::release(root, network, &endpoint)?;
     }
-    super::loopback::forget(root, network, id)?;
-    Ok(fsx::remove_file(&paths.endpoint(id))?)
+    forget(root, network, id)
 }
 
 /// Ends all memberships of a container that is removed.

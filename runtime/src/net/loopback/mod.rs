@@ -14,6 +14,7 @@ use super::names::channel::Request;
 use ipnet::{IpNet, Ipv4Net};
 use knarr_core::fsx::Durability;
 use knarr_core::id::ContainerId;
+use knarr_core::lock::Lock;
 use knarr_core::record::{self, Record};
 use knarr_core::root::Root;
 use knarr_core::spec::Protocol;
@@ -92,6 +93,8 @@ impl Mappings {
 
     fn write(&self) -> Result<(), record::Error> {
         for network in &self.networks {
+            // whoever holds it takes unfinished records away
+            let _lock = Lock::exclusive_directory(self.root.network(&network.name).data())?;
             let path = ports(&self.root, &network.name, &self.container);
             record::write(&path, &self.own, Durability::Process)?;
         }
