@@ -27,6 +27,7 @@ mod options;
 mod owners;
 mod ps;
 mod publish;
+mod reset;
 mod restart;
 mod run;
 mod serving;

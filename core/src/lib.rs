@@ -3,6 +3,7 @@
 //! Nothing here prints, spawns a thread, or knows of wasmtime, tokio or registries.
 
 pub mod compression;
+pub mod contents;
 pub mod fsx;
 #[cfg(fuzzing)]
 pub mod fuzz;

@@ -162,8 +162,13 @@ impl Root {
         ContainerPaths {
             data: self.containers().join(id.as_str()),
             // socket paths are limited to 107 bytes: half an id is unique enough, and short
-            run: self.run.join("c").join(&id.as_str()[..32]),
+            run: self.containers_run().join(&id.as_str()[..32]),
         }
+    }
+
+    /// The run folders of all containers.
+    pub fn containers_run(&self) -> PathBuf {
+        self.run.join("c")
     }
 
     /// The root as the steps of builds use it: their run folders lie apart from the containers'.

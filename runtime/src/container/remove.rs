@@ -1,6 +1,7 @@
 //! `rm`: deletes containers.
 
 use super::{Error, Result, stop};
+use crate::engine::native;
 use crate::monitor::{self, client::Connection, client::Request};
 use crate::reconcile::{self, Unowned};
 use crate::state::{self, Container, Status};
@@ -38,14 +39,8 @@ pub fn remove_all(store: &Store, ids: &[ContainerId], options: Remove) -> Vec<Re
 const AT_ONCE: usize = 128;
 
 fn remove_some(root: &Root, ids: &[ContainerId], options: Remove) -> Vec<Result<()>> {
-    let kill = |id| {
-        let connection = Connection::open(root, id).ok()?;
-        // what goes wrong here does so again, and is reported, when its turn comes
-        connection.send(&KILL).ok()?;
-        Some(connection)
-    };
     let asked: Vec<Connection> = match options.force {
-        true => ids.iter().filter_map(kill).collect(),
+        true => ids.iter().filter_map(|id| ask_to_die(root, id)).collect(),
         false => Vec::new(),
     };
     let mut hidden = Vec::new();
@@ -65,6 +60,13 @@ fn remove_some(root: &Root, ids: &[ContainerId], options: Remove) -> Vec<Result<
         delete();
     }
     results
+}
+
+/// What goes wrong here does so again, and is reported, when the container's turn comes.
+fn ask_to_die(root: &Root, id: &ContainerId) -> Option<Connection> {
+    let connection = Connection::open(root, id).ok()?;
+    connection.send(&KILL).ok()?;
+    Some(connection)
 }
 
 const KILL: Request = Request::Stop { signal: Signal::KILL.number(), timeout: -1 };
@@ -103,6 +105,39 @@ fn hide(root: &Root, id: &ContainerId, options: Remove) -> Result<Option<Hidden>
             Err(e) => return Err(e.into()),
         }
     }
+}
+
+/// Ends several containers at once, whatever their records say; afterwards nobody owns them.
+pub(crate) fn kill_all(root: &Root, ids: &[ContainerId]) -> Result<()> {
+    let mut result = Ok(());
+    for ids in ids.chunks(AT_ONCE) {
+        let _asked: Vec<Connection> = ids.iter().filter_map(|id| ask_to_die(root, id)).collect();
+        for id in ids {
+            let ended = stop::end(root, id, &KILL).map(drop);
+            let killed = || {
+                Connection::kill_all(root, id)?;
+                Ok(monitor::wait_for_end(root, id)?)
+            };
+            result = result.and(ended.or_else(|_| killed()));
+        }
+    }
+    result
+}
+
+/// Deletes a container that nobody owns, whatever its records say.
+pub(crate) fn wipe(root: &Root, id: &ContainerId) -> Result<()> {
+    let options = Remove { force: true, volumes: false };
+    let regular = hide(root, id, options).and_then(|hidden| match hidden {
+        Some(hidden) => hidden.delete(),
+        None => Ok(()),
+    });
+    if regular.is_ok() {
+        return Ok(());
+    }
+    native::cleanup(root, id)?;
+    let paths = root.container(id);
+    sys::remove_tree(paths.run())?;
+    Ok(sys::remove_tree(paths.data())?)
 }
 
 /// Waits until no monitor owns the container; ends its guest if that may be.

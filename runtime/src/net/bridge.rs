@@ -78,6 +78,12 @@ fn alias(root: &Root, network: &NetworkSpec) -> String {
     format!("knarr network {} of {}", network.name, root.data().display())
 }
 
+/// Whether this is on a bridge of this root.
+pub fn is_alias(root: &Root, text: &str) -> bool {
+    let name = text.strip_prefix("knarr network ");
+    name.is_some_and(|name| name.ends_with(&format!(" of {}", root.data().display())))
+}
+
 /// The network's bridge, made if it is not there (after a reboot, say).
 pub fn ensure(socket: &mut Socket, root: &Root, network: &NetworkSpec) -> io::Result<Link> {
     let name = name(root, network);

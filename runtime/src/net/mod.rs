@@ -36,6 +36,7 @@ mod space;
 mod step;
 mod store;
 mod surroundings;
+mod take_down;
 
 pub use attach::memberships_in_order;
 pub use attach::{Attached, attach};
@@ -55,3 +56,4 @@ pub use step::{Observe, Step};
 pub(crate) use store::subnets;
 pub use store::{NewNetwork, create, ensure_default, find, list, load, prune, remove, unused};
 pub(crate) use surroundings::{Surroundings, channel, hear, places_of, tell};
+pub(crate) use take_down::take_down;

@@ -24,7 +24,7 @@ pub use cancel::Cancel;
 pub use error::Error;
 pub use helper::entry;
 pub use request::{Ended, Source, Step, StepMount, Stream};
-pub use sweep::sweep;
+pub use sweep::{sweep, sweep_all};
 
 use knarr_core::root::Root;
 use knarr_core::store;

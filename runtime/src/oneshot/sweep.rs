@@ -44,12 +44,21 @@ pub(super) fn claim(root: &Root) -> Result<Claimed, Error> {
 
 /// Clears away the cgroups and run folders of steps whose helper is dead. What is in use is left alone.
 pub fn sweep(root: &Root) -> Result<(), Error> {
+    clear(root, Lock::try_exclusive_directory)
+}
+
+/// [`sweep`] that waits for the helpers which are about to end: for those who know that no build runs.
+pub fn sweep_all(root: &Root) -> Result<(), Error> {
+    clear(root, |folder| Lock::exclusive_directory(folder).map(Some))
+}
+
+fn clear(root: &Root, take: fn(&Path) -> fsx::Result<Option<Lock>>) -> Result<(), Error> {
     let networks = root;
     let root = apart(root);
-    let folders = root.run().join("c");
+    let folders = root.containers_run();
     for name in fsx::list(&folders)? {
         let folder = folders.join(name);
-        let lock = match Lock::try_exclusive_directory(&folder) {
+        let lock = match take(&folder) {
             Ok(Some(lock)) => lock,
             Ok(None) => continue,
             Err(e) if e.kind() == ErrorKind::NotFound => continue,

@@ -1,6 +1,7 @@
 //! What calls the kernel directly, for all parts of the runtime.
 
 pub mod bpf;
+pub mod holders;
 pub mod interrupt;
 pub mod mount;
 pub mod own;

@@ -135,6 +135,13 @@ pub fn containing(path: &Path) -> std::io::Result<Option<Containing>> {
     Ok(table.lines().find_map(|line| parse(line, id)))
 }
 
+/// The mount points below a directory that this process sees. The directory may be one itself.
+pub fn below(directory: &Path) -> knarr_core::fsx::Result<Vec<PathBuf>> {
+    let table = knarr_core::fsx::read_to_string(Path::new("/proc/self/mountinfo"))?;
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
+    Ok(points.filter(|point| point.starts_with(directory) && point != directory).collect())
+}
+
 /// One line of mountinfo (proc(5)): `ID PARENT DEVICE ROOT POINT OPTIONS [shared:N] [master:N] … - …`
 fn parse(line: &str, wanted: u64) -> Option<Containing> {
     let mut words = line.split(' ');

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// A process, held by a descriptor: its number cannot come to mean another one. Readable once it has ended.
@@ -44,6 +45,12 @@ impl Process {
         }
     }
 
+    /// Kills it, and waits for its end.
+    pub fn kill(&self) -> io::Result<()> {
+        self.signal(Signal::KILL)?;
+        self.ended()
+    }
+
     /// Waits for the end, and leaves an own child to be reaped.
     pub fn ended(&self) -> io::Result<()> {
         let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
@@ -74,6 +81,21 @@ impl Process {
     }
 }
 
+/// The processes that a process has started and that live.
+pub fn children(parent: u32) -> Vec<Process> {
+    let is_child = |pid: u32| {
+        let stat = knarr_core::fsx::read_to_string(&PathBuf::from(format!("/proc/{pid}/stat")));
+        // the name in parentheses may hold anything
+        let rest = stat.ok().and_then(|stat| Some(stat.rsplit_once(')')?.1.to_owned()));
+        rest.is_some_and(|rest| rest.split_whitespace().nth(1) == Some(&parent.to_string()))
+    };
+    let all = knarr_core::fsx::list(Path::new("/proc")).unwrap_or_default();
+    let pids = all.iter().filter_map(|name| name.parse().ok()).filter(|pid| is_child(*pid));
+    // the number may have come to mean another one until it was opened, but not later
+    let opened = pids.filter_map(|pid| Some((pid, Process::open(pid).ok()?)));
+    opened.filter(|(pid, _)| is_child(*pid)).map(|(_, process)| process).collect()
+}
+
 impl From<Process> for OwnedFd {
     fn from(process: Process) -> Self {
         process.pidfd
@@ -101,7 +123,7 @@ pub fn leave_behind(work: impl FnOnce()) -> bool {
     }
     // no signal of a terminal ends it, and nobody who reads our output waits for it
     let _ = rustix::process::setsid();
-    if let Ok(null) = knarr_core::fsx::open(std::path::Path::new("/dev/null")) {
+    if let Ok(null) = knarr_core::fsx::open(Path::new("/dev/null")) {
         let _ = rustix::stdio::dup2_stdin(&null);
         let _ = rustix::stdio::dup2_stdout(&null);
         let _ = rustix::stdio::dup2_stderr(&null);
@@ -196,6 +218,6 @@ pub fn has_sockets() -> bool {
 
 /// How many threads this process has.
 pub fn threads() -> usize {
-    let path = std::path::Path::new("/proc/self/task");
+    let path = Path::new("/proc/self/task");
     knarr_core::fsx::list(path).map_or(1, |tasks| tasks.len())
 }

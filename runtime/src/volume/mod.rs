@@ -278,6 +278,16 @@ fn delete(paths: &Paths) -> Result<()> {
     Ok(sys::remove_tree(&paths.folder)?)
 }
 
+/// Deletes what is in the folder of a volume's name, whether its record can be read or not and whoever uses it.
+pub(crate) fn wipe(root: &Root, name: &str) -> Result<()> {
+    delete(&Paths { folder: root.volumes().join(name) })
+}
+
+/// Where memory is mounted for a volume.
+pub(crate) fn mount_point(root: &Root, name: &str) -> PathBuf {
+    Paths { folder: root.volumes().join(name) }.data()
+}
+
 /// Empties a volume whose filling was cut short, under its lock, which is handed back.
 fn heal(paths: &Paths, volume: &Volume, lock: Lock) -> Result<Lock> {
     if !paths.filling().exists() {

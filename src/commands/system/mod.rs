@@ -2,6 +2,7 @@
 
 pub mod df;
 pub mod prune;
+pub mod reset;
 
 use super::{Context, Outcome, info};
 use clap::Subcommand;
@@ -16,6 +17,8 @@ pub enum Verb {
     Info(info::Args),
     /// Remove what is not used
     Prune(prune::Args),
+    /// Remove everything: containers, networks, volumes, images and Knarr's own directories
+    Reset(reset::Args),
 }
 
 pub fn run(verb: Verb, context: &Context) -> Outcome {
@@ -23,5 +26,6 @@ pub fn run(verb: Verb, context: &Context) -> Outcome {
         Verb::Df(args) => df::run(&args, context),
         Verb::Info(args) => info::run(&args, context),
         Verb::Prune(args) => prune::run(&args, context),
+        Verb::Reset(args) => reset::run(&args, context),
     }
 }

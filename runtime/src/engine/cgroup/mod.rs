@@ -30,6 +30,9 @@ use std::path::{Path, PathBuf};
 /// The parent of all containers' cgroups.
 const PARENT: &str = "knarr";
 
+/// Where an ordinary user's monitors go: a cgroup with processes of its own can't hand on controllers.
+const LEAF: &str = "knarr-monitor";
+
 /// Writes a control file: never created, and in one piece.
 pub(super) fn write(path: &Path, value: &str) -> Result<(), fsx::Error> {
     use fsx::Context;
@@ -196,7 +199,7 @@ impl Cgroup {
                 let mut result = write(&control, &format!("+{name}"));
                 if !host.superuser && result.as_ref().is_err_and(|e| is_busy(&e.source)) {
                     // a cgroup with processes of its own can't hand on controllers: ours moves to a leaf
-                    let leaf = base.join("knarr-monitor");
+                    let leaf = base.join(LEAF);
                     let moved =
                         make_directory(&leaf).and_then(|()| write(&leaf.join("cgroup.procs"), "0"));
                     if moved.is_ok() {
@@ -338,6 +341,28 @@ pub fn remove(host: &Host, id: &ContainerId) -> Result<(), Error> {
         }
     }
     result
+}
+
+/// The containers that have a cgroup, whatever their roots.
+pub fn containers(host: &Host) -> Vec<ContainerId> {
+    let names = parents(host).filter_map(|parent| fsx::list(&parent).ok()).flatten();
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
+/// Removes the cgroups that are there for containers of any root, if none is left.
+pub fn remove_empty(host: &Host) {
+    for parent in parents(host) {
+        // busy ones are others'
+        let _ = rustix::fs::rmdir(&parent);
+    }
+    if let (false, Some(base)) = (host.superuser, &host.unified) {
+        let _ = rustix::fs::rmdir(base.join(LEAF));
+    }
+}
+
+fn parents(host: &Host) -> impl Iterator<Item = PathBuf> {
+    let bases = host.unified.iter().chain(host.v1.iter().map(|v1| &v1.path));
+    bases.map(|base| base.join(PARENT))
 }
 
 /// Kills everything in a container's cgroups, without removing them.

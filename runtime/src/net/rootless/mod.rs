@@ -21,6 +21,7 @@
 //! and starts containers, is in that one as well, and not in its networks.
 
 mod clients;
+mod end;
 mod error;
 mod keeper;
 mod namespaces;
@@ -30,6 +31,7 @@ mod survivors;
 mod uplink;
 
 pub(super) use clients::Sources;
+pub(crate) use end::end;
 pub use error::Error;
 pub use keeper::entry;
 pub(super) use outside::Outside;
@@ -258,6 +260,13 @@ fn connected(root: &Root) -> Result<Answer, Error> {
 
 /// `None`: there is no keeper, or it is about to end.
 fn ask(root: &Root) -> Result<Option<Answer>, Error> {
+    let Some(socket) = connect_to_keeper(root)? else { return Ok(None) };
+    let received = Namespaces::receive(&socket).doing("take the namespaces of the networks")?;
+    Ok(received.map(|namespaces| (socket, namespaces)))
+}
+
+/// `None`: there is no keeper.
+fn connect_to_keeper(root: &Root) -> Result<Option<OwnedFd>, Error> {
     let path = root.network_keeper();
     let socket =
         socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -265,12 +274,10 @@ fn ask(root: &Root) -> Result<Option<Answer>, Error> {
     let address = SocketAddrUnix::new(&path).doing("name the keeper's socket")?;
     use rustix::io::Errno;
     match connect(&socket, &address) {
-        Ok(()) => {}
-        Err(Errno::NOENT | Errno::CONNREFUSED) => return Ok(None),
-        Err(e) => return Err(e).doing("reach the keeper of the networks"),
+        Ok(()) => Ok(Some(socket)),
+        Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(None),
+        Err(e) => Err(e).doing("reach the keeper of the networks"),
     }
-    let received = Namespaces::receive(&socket).doing("take the namespaces of the networks")?;
-    Ok(received.map(|namespaces| (socket, namespaces)))
 }
 
 /// Starts a keeper, and waits until it listens.
