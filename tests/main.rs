@@ -11,6 +11,7 @@ mod cp;
 mod crash;
 mod examples;
 mod exec;
+mod health;
 mod hello;
 mod images;
 mod info;

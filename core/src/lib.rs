@@ -4,6 +4,7 @@
 
 pub mod compression;
 pub mod contents;
+pub mod duration;
 pub mod fsx;
 #[cfg(fuzzing)]
 pub mod fuzz;

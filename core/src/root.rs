@@ -297,6 +297,11 @@ impl ContainerPaths {
         self.run.join("control.sock")
     }
 
+    /// What its probes found out, in this life.
+    pub fn health(&self) -> PathBuf {
+        self.run.join("health.json")
+    }
+
     /// The container's own files: `hosts`, `hostname`, `resolv.conf`; made at each start.
     pub fn etc(&self) -> PathBuf {
         self.run.join("etc")

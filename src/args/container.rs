@@ -1,5 +1,6 @@
 //! The options that make a container: shared by `run` and `create`.
 
+use super::health::HealthArgs;
 use super::network::NetworkArgs;
 use super::usage;
 use super::value::{Runtime, capability, cpus, platform, runtime, size, swap, ulimit};
@@ -60,6 +61,8 @@ pub struct Options {
     /// Additional groups
     #[arg(long, value_name = "GROUP")]
     pub group_add: Vec<String>,
+    #[command(flatten)]
+    pub health: HealthArgs,
     /// Print this help
     #[arg(long, action = ArgAction::HelpLong)]
     help: Option<bool>,
@@ -262,7 +265,8 @@ impl Options {
             log: Some(self.log()?),
             stop_signal: self.stop_signal.clone(),
             stop_timeout: self.stop_timeout,
-            healthcheck: None,
+            healthcheck: self.health.healthcheck()?,
+            on_unhealthy: self.health.on_unhealthy(),
             wasm: WasmOptions { instance_requests: self.instance_requests() },
         })
     }

@@ -6,6 +6,7 @@
 pub mod build;
 pub mod container;
 pub mod filter;
+pub mod health;
 pub mod network;
 pub mod time;
 mod unknown;
@@ -135,6 +136,9 @@ pub enum Verb {
     /// Manage Knarr's own state
     #[command(subcommand)]
     System(system::Verb),
+    /// Look after the health of containers
+    #[command(subcommand)]
+    Healthcheck(commands::healthcheck::Verb),
     /// Show what this machine and this user allow
     Info(commands::info::Args),
     /// Show the version

@@ -24,7 +24,6 @@ const VERBS: &[(&str, &str)] = &[
     ("diff", "use 'knarr export', and compare with the image's files"),
     ("events", "use 'knarr wait', 'knarr logs -f' or 'knarr ps'"),
     ("generate", "use a unit of systemd with 'knarr start --all', as README.md shows"),
-    ("healthcheck", "use 'knarr exec' with the check's command"),
     ("kube", "use 'knarr run', a line for each container"),
     ("machine", "use it on Linux: containers run on this machine itself"),
     ("manifest", "use 'knarr build --platform A,B', 'knarr package' and 'knarr image inspect'"),
@@ -59,12 +58,6 @@ const OPTIONS: &[(&str, &str)] = &[
     ("disable-content-trust", "leave it out: signatures are not checked; digests are"),
     ("domainname", "use --hostname NAME.DOMAIN"),
     ("gpus", "use -v for the devices and libraries, with --privileged"),
-    ("health-cmd", "use 'knarr exec' with the check's command"),
-    ("health-interval", "use 'knarr exec' with the check's command"),
-    ("health-retries", "use 'knarr exec' with the check's command"),
-    ("health-start-interval", "use 'knarr exec' with the check's command"),
-    ("health-start-period", "use 'knarr exec' with the check's command"),
-    ("health-timeout", "use 'knarr exec' with the check's command"),
     ("host", "use --root for another place of images and containers: there is no daemon"),
     (
         "ipc",
@@ -75,7 +68,6 @@ const OPTIONS: &[(&str, &str)] = &[
     ("link-local-ip", "use --ip"),
     ("mac-address", "leave it out: 'knarr inspect' shows the address that was chosen"),
     ("memory-swappiness", "use --memory-swap"),
-    ("no-healthcheck", "leave it out: checks do not run"),
     ("oom-kill-disable", "use --memory with a limit that suffices"),
     ("oom-score-adj", "use --memory"),
     (

@@ -9,6 +9,7 @@ pub mod cp;
 pub mod create;
 pub mod exec;
 pub mod export;
+pub mod healthcheck;
 pub mod history;
 pub mod image;
 pub mod images;
@@ -90,6 +91,7 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Create(args) => create::run(&args, context),
         Verb::Exec(args) => exec::run(&args, context),
         Verb::Export(args) => export::run(&args, context),
+        Verb::Healthcheck(verb) => healthcheck::run(verb, context),
         Verb::History(args) => history::run(&args, context),
         Verb::Image(verb) => image::run(verb, context),
         Verb::Images(args) => images::run(&args, context),

@@ -1,5 +1,6 @@
 //! What a container is asked to be: written once at create, never changed.
 
+pub mod health;
 pub mod limits;
 pub mod mode;
 pub mod mount;
@@ -9,6 +10,7 @@ pub mod restart;
 pub mod security;
 pub mod wasm;
 
+pub use health::OnUnhealthy;
 pub use limits::{Limits, Ulimit};
 pub use mount::{IdMap, IdRange, Mount, MountKind, Ownership, Submounts, VolumeMount};
 pub use network::{Attachment, Dns, NetworkMode, Outbound};
@@ -81,10 +83,25 @@ pub struct ContainerSpec {
     pub restart: RestartPolicy,
     pub log: LogConfig,
     pub healthcheck: Option<Healthcheck>,
+    #[serde(default)]
+    pub on_unhealthy: OnUnhealthy,
+    /// The image's `SHELL`, which a health check may need; empty: `/bin/sh -c`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shell: Vec<String>,
     pub wasm: WasmOptions,
 }
 
 impl ContainerSpec {
+    /// Whether the container may be started again when it ends, without anybody's doing.
+    pub fn may_come_back(&self) -> bool {
+        self.restart != RestartPolicy::No || self.on_unhealthy == OnUnhealthy::Restart
+    }
+
+    /// Its health check, if it has one that does anything.
+    pub fn active_healthcheck(&self) -> Option<&Healthcheck> {
+        self.healthcheck.as_ref().filter(|check| check.is_active())
+    }
+
     /// A new container of this image that runs this process, on the host's network, with nothing else asked for.
     pub fn of(image: SpecImage, process: Process) -> Self {
         let engine = EngineKind::of(&image.platform);
@@ -112,6 +129,8 @@ impl ContainerSpec {
             restart: RestartPolicy::No,
             log: LogConfig::default(),
             healthcheck: None,
+            on_unhealthy: OnUnhealthy::None,
+            shell: Vec::new(),
             wasm: WasmOptions::default(),
         }
     }
@@ -159,6 +178,9 @@ pub struct Process {
 }
 
 impl Process {
+    /// Docker's grace period, in seconds.
+    pub const GRACE: u32 = 10;
+
     /// The command line: entrypoint, then command.
     pub fn args(&self) -> Vec<String> {
         self.entrypoint.iter().chain(&self.cmd).cloned().collect()

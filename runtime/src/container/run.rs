@@ -5,7 +5,6 @@ use crate::monitor::{self, Attach, End, Spawn};
 use crate::state;
 use crate::sys::terminal;
 use knarr_core::id::ContainerId;
-use knarr_core::spec::RestartPolicy;
 use knarr_core::store::Store;
 use std::os::unix::process::CommandExt;
 
@@ -18,7 +17,7 @@ pub fn run(store: &Store, id: &ContainerId, options: &Attach) -> Result<End> {
     let spec = state::load_spec(store.root(), id)?;
     // a guest that does not get our signals outlives us
     // and one that is started again goes on without this command
-    let restarts = spec.restart != RestartPolicy::No;
+    let restarts = spec.may_come_back();
     if spec.process.tty || !options.forward_signals || restarts {
         return start_attached(store, id, options);
     }

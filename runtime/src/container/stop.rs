@@ -6,10 +6,8 @@ use crate::sys::signal::Signal;
 use crate::{reconcile, state};
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
+use knarr_core::spec::Process;
 use knarr_core::store::Store;
-
-/// Docker's grace period, in seconds.
-const GRACE: u32 = 10;
 
 /// How to stop; `None` is what the container's record says.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +27,7 @@ pub fn stop(store: &Store, id: &ContainerId, options: &Stop) -> Result<()> {
     let process = &container.spec.process;
     let signal = options.signal.as_ref().or(process.stop_signal.as_ref());
     let signal = signal.map_or(Ok(Signal::TERM), |text| text.parse())?;
-    let timeout = options.timeout.unwrap_or(process.stop_timeout.unwrap_or(GRACE).into());
+    let timeout = options.timeout.unwrap_or(process.stop_timeout.unwrap_or(Process::GRACE).into());
     let signal = if timeout == 0 { Signal::KILL } else { signal };
     let request = Request::Stop { signal: signal.number(), timeout };
     end(root, id, &request)?;

@@ -59,7 +59,16 @@ impl Connection {
     /// Asks, and waits for the answer; [`Error::NotRunning`] if the monitor ends without one, [`Error::Silent`] if it takes
     /// longer than it may.
     pub fn ask(&mut self, request: &Request) -> Result<Response, Error> {
-        self.stream.set_read_timeout(patience(request)).map_err(|e| self.failed(e))?;
+        self.ask_within(request, patience(request))
+    }
+
+    /// [`Self::ask`] for what may take so long; `None`: for ever.
+    pub fn ask_within(
+        &mut self,
+        request: &Request,
+        patience: Option<Duration>,
+    ) -> Result<Response, Error> {
+        self.stream.set_read_timeout(patience).map_err(|e| self.failed(e))?;
         self.send(request)?;
         loop {
             let message = control::take_line(&mut self.received);
@@ -179,7 +188,7 @@ impl Connection {
 /// How long a monitor may take to answer: it does little else. `None`: the answer comes with the guest's end.
 fn patience(request: &Request) -> Option<Duration> {
     let grace = match request {
-        Request::Wait => return None,
+        Request::Wait | Request::AwaitHealth { .. } | Request::Probe => return None,
         Request::Stop { signal, .. } if *signal == Signal::KILL.number() => 0,
         Request::Stop { timeout, .. } => u64::try_from(*timeout).ok()?,
         _ => 0,

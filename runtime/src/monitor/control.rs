@@ -4,7 +4,7 @@
 //! A frame is a kind (one byte), a length (four bytes, big endian) and that many bytes.
 
 use crate::monitor::report::Failure;
-use crate::state::Exit;
+use crate::state::{Exit, HealthStatus, Probed};
 use serde::{Deserialize, Serialize};
 
 /// Longer than any request.
@@ -44,13 +44,24 @@ pub enum Request {
     Resume,
     /// The container's networks have changed.
     Networks,
+    /// Answered when the container's health is one of these.
+    AwaitHealth {
+        until: Vec<HealthStatus>,
+    },
+    /// Probes the container's health now; answered with what the probe says.
+    Probe,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     Done,
-    Attached { terminal: bool },
+    /// `None`: the container has no check.
+    Health(Option<HealthStatus>),
+    Probed(Probed),
+    Attached {
+        terminal: bool,
+    },
     Exited(Exit),
     Failed(Failure),
 }

@@ -155,6 +155,8 @@ fn execute(
         denials: None,
         one_id: OneId::watch(spec),
         publication: Default::default(),
+        probes: None,
+        starts_again: false,
         _rootless: None,
     };
     let code = session.run().map_err(|source| Error::Watch { source })?;

@@ -46,6 +46,15 @@ impl<'a> Guarded<'a> {
         self.process.signal(signal)
     }
 
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Seconds between the stop signal and SIGKILL.
+    pub fn grace(&self) -> i64 {
+        self.spec.process.stop_timeout.unwrap_or(knarr_core::spec::Process::GRACE).into()
+    }
+
     /// Sends a signal that a client asked for. A paused guest is resumed, since it could not act on it.
     pub fn signal_number(&mut self, number: i32) -> Result<(), Failure> {
         let result = Signal::try_from(number)

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::guest::Guarded;
+use super::health::Probes;
 use super::log::Log;
 use super::networks::{Ear, Networks};
 use super::ownership::{self, Owned};
@@ -251,7 +252,9 @@ impl<'a> Life<'a> {
         let stdin = ends.stdin.map(Sink::own).transpose().map_err(failed)?;
         let feeds = spec.process.open_stdin;
         let clients = client.map(|fd| Client::attached(fd, feeds)).transpose().map_err(failed)?;
-        state::apply(self.root, &spec.id, |s| s.running(running))?;
+        let of_guest = (pid, running.placement, running.ports.clone());
+        let state = state::apply(self.root, &spec.id, |s| s.running(running))?;
+        let probes = Probes::begin(root, spec, of_guest, &state);
         observe(Step::Recorded);
         undo.commit();
         let publication = net::Publication::new(held, &attached.endpoints);
@@ -276,6 +279,8 @@ impl<'a> Life<'a> {
             denials: attached.denials,
             one_id: OneId::watch(spec),
             publication,
+            probes,
+            starts_again: false,
             _rootless: entered,
         })
     }
@@ -292,11 +297,15 @@ impl<'a> Life<'a> {
         observe(Step::Ended);
         session.remark(code);
         let exit = Exit { code, oom_killed: session.guest.ran_out_of_memory(), error: None };
-        let goes_on = !session.was_stopped && self.goes_on(&exit);
+        let again = session.starts_again && self.term.as_ref().is_some_and(Term::has_keeper);
+        let goes_on = !session.was_stopped && (again || self.goes_on(&exit));
+        // before the record of it: nobody probes a guest that has ended
+        let health = session.probes.take().map(|probes| probes.health().clone());
         // a container that vanishes now needs no record of its end
         let recorded = match spec.auto_remove {
             true => Ok(()),
             false => state::apply(self.root, &spec.id, |s| {
+                s.health = health;
                 if goes_on {
                     return s.restarting(exit.clone());
                 }

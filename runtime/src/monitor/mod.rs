@@ -13,6 +13,7 @@ pub(crate) mod control;
 mod error;
 pub(crate) mod exec;
 mod guest;
+mod health;
 mod life;
 pub(crate) mod log;
 mod mounts;

@@ -7,7 +7,6 @@ use crate::state::{self, Container, Locked, Status};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::Root;
-use knarr_core::spec::RestartPolicy;
 use knarr_core::sys;
 
 /// A container that this process is the monitor of.
@@ -55,7 +54,7 @@ pub fn is_running(root: &Root, id: &ContainerId) -> bool {
 pub fn goes_on(root: &Root, id: &ContainerId) -> Result<bool, Error> {
     let found = reconcile::container(root, id)?;
     Ok(found.is_some_and(|Container { spec, state }| {
-        state.status == Status::Restarting || state.is_alive() && spec.restart != RestartPolicy::No
+        state.status == Status::Restarting || state.is_alive() && spec.may_come_back()
     }))
 }
 

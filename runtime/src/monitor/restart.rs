@@ -17,7 +17,7 @@ use super::{Error, client};
 use crate::monitor::control::{Request, Response};
 use crate::reconcile;
 use crate::state::{self, Exit, Status};
-use crate::sys::process::Process;
+use crate::sys::process;
 use crate::sys::signal::SignalQueue;
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;
@@ -29,7 +29,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, getpid, getppid};
 use std::ffi::OsStr;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -98,7 +97,7 @@ pub(super) fn keep(
     let mut restarts = 0;
     let last = loop {
         let begun = Instant::now();
-        let child = match fork() {
+        let child = match process::fork() {
             Ok(Some(child)) => child,
             Ok(None) => {
                 let term = Term { restarts, policy, keeper };
@@ -201,16 +200,6 @@ pub(super) fn clear_run(paths: &ContainerPaths) -> fsx::Result<()> {
     Ok(())
 }
 
-/// `None` in the child.
-fn fork() -> io::Result<Option<Process>> {
-    // SAFETY: a monitor has a single thread, so the child's heap and locks are in a consistent state.
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()),
-        0 => Ok(None),
-        pid => Process::open(pid.unsigned_abs()).map(Some),
-    }
-}
-
 /// The machine goes down, or somebody wants this process to end: its monitor has heard it as well.
 fn is_asked_to_end(signals: &SignalQueue) -> Result<bool, Error> {
     let mut asked = false;
@@ -283,7 +272,11 @@ fn pause(
 fn answer(client: &mut server::Client, request: &Request) -> bool {
     match request {
         Request::Ping => client.answer(request, Some(&Response::Done)),
-        Request::Stop { .. } | Request::Signal { .. } | Request::Wait => {
+        Request::Stop { .. }
+        | Request::Signal { .. }
+        | Request::Wait
+        // in the next life
+        | Request::AwaitHealth { .. } => {
             client.answer(request, None);
         }
         _ => client.hang_up(),

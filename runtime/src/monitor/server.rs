@@ -3,7 +3,7 @@
 use super::control::{self, FRAME_LIMIT, Kind, Nonsense, Request, Response};
 use super::log::Stream;
 use super::sink::Sink;
-use crate::state::Exit;
+use crate::state::{Exit, Health, HealthStatus};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,6 +23,10 @@ enum Role {
     },
     /// For the guest's end.
     Waiting,
+    /// For this state of health, or the guest's end.
+    AwaitingHealth(Vec<HealthStatus>),
+    /// For the end of a probe, or the guest's.
+    AwaitingProbe,
     /// For nothing more than the rest of its answer.
     Leaving,
 }
@@ -81,11 +85,13 @@ impl Client {
             control::put_line(self.sink.buffer(), response);
         }
         self.role = match (request, response) {
-            (_, Some(Response::Failed(_) | Response::Exited(_) | Response::Done)) => Role::Leaving,
-            (Request::Attach { stdin, stdout, stderr }, _) => {
+            (Request::Attach { stdin, stdout, stderr }, None | Some(Response::Attached { .. })) => {
                 Role::Attached { stdin: *stdin, stdout: *stdout, stderr: *stderr }
             }
-            _ => Role::Waiting,
+            (_, Some(_)) => Role::Leaving,
+            (Request::AwaitHealth { until }, None) => Role::AwaitingHealth(until.clone()),
+            (Request::Probe, None) => Role::AwaitingProbe,
+            (_, None) => Role::Waiting,
         };
     }
 
@@ -101,6 +107,22 @@ impl Client {
         }
     }
 
+    /// Tells of the container's health, after a probe.
+    pub fn probed(&mut self, health: &Health) {
+        let response = match &self.role {
+            Role::AwaitingHealth(until) if until.contains(&health.status) => {
+                Response::Health(Some(health.status))
+            }
+            Role::AwaitingProbe => match health.log.last() {
+                Some(probed) => Response::Probed(probed.clone()),
+                None => return,
+            },
+            _ => return,
+        };
+        control::put_line(self.sink.buffer(), &response);
+        self.role = Role::Leaving;
+    }
+
     /// Tells of the guest's end.
     pub fn exited(&mut self, exit: &Exit) {
         match self.role {
@@ -108,7 +130,7 @@ impl Client {
                 let bytes = serde_json::to_vec(exit).unwrap_or_default();
                 control::put_frame(self.sink.buffer(), Kind::Exit, &bytes);
             }
-            Role::Waiting => {
+            Role::Waiting | Role::AwaitingHealth(_) | Role::AwaitingProbe => {
                 control::put_line(self.sink.buffer(), &Response::Exited(exit.clone()));
             }
             Role::Asking | Role::Leaving => {}
@@ -162,7 +184,7 @@ impl Client {
                     Some(_) => {}
                     None => return Ok(events),
                 },
-                Role::Waiting | Role::Leaving => {
+                _ => {
                     self.received.clear();
                     return Ok(events);
                 }

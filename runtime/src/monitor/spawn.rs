@@ -11,7 +11,7 @@ use crate::state::{self, Exit};
 use crate::sys::process;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
-use knarr_core::spec::{ContainerSpec, RestartPolicy};
+use knarr_core::spec::ContainerSpec;
 use knarr_core::store::Store;
 use rustix::io::fcntl_dupfd_cloexec;
 use std::ffi::OsString;
@@ -218,11 +218,11 @@ fn live(
     mut client: Option<OwnedFd>,
     report: &mut Option<UnixStream>,
 ) -> Result<Exit, Error> {
-    let policy = state::load_spec(&arguments.root, &arguments.id)?.restart;
+    let spec = state::load_spec(&arguments.root, &arguments.id)?;
     let mut seat = None;
-    if policy != RestartPolicy::No {
+    if spec.may_come_back() {
         let parted = &mut || drop((report.take(), client.take()));
-        match restart::keep(&arguments.root, &arguments.id, policy, parted)? {
+        match restart::keep(&arguments.root, &arguments.id, spec.restart, parted)? {
             Task::Live(ours) => seat = Some(ours),
             Task::Done(exit) => return Ok(exit),
         }

@@ -47,7 +47,7 @@ pub use endpoint::{Endpoint, endpoints, join, keep, leave, leave_all, membership
 pub use error::{Error, Result};
 pub use forward::Publication;
 pub use members::Members;
-pub(crate) use namespace::{of_process, within};
+pub(crate) use namespace::{is_same as is_same_namespace, of_process, within};
 pub(crate) use outbound::Denials;
 pub use outbound::is_limited as is_outbound_limited;
 pub use reload::reload;

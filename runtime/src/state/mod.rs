@@ -12,10 +12,13 @@
 //! process at any moment. After a power cut the newest may be torn; such a container is listed as damaged and can be
 //! removed.
 
+mod health;
 mod lookup;
 mod names;
 mod sweep;
 
+pub use health::{Health, HealthStatus, Probed, health};
+pub(crate) use health::{of_life, write_health};
 pub use lookup::{Damaged, all, find, load, load_spec};
 pub(crate) use names::rename;
 pub use names::{Claim, claim, generate, release, validate};
@@ -181,6 +184,9 @@ pub struct ContainerState {
     /// It is to come back after a power cut: each change is synced.
     #[serde(default)]
     pub lasting: bool,
+    /// What its probes had found out when it last ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 impl Record for ContainerState {
@@ -209,6 +215,7 @@ impl ContainerState {
             for_run: false,
             unmounted: false,
             lasting: false,
+            health: None,
         }
     }
 
@@ -247,6 +254,7 @@ impl ContainerState {
             for_run: false,
             unmounted: guest.unmounted,
             lasting: self.lasting,
+            health: self.health.take(),
         };
         Ok(())
     }

@@ -108,6 +108,33 @@ impl AsFd for Process {
     }
 }
 
+/// Forks; `None` in the child. For a process with a single thread.
+pub fn fork() -> io::Result<Option<Process>> {
+    // SAFETY: a single thread, so the child's heap and locks are in a consistent state.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => Process::open(pid.unsigned_abs()).map(Some),
+    }
+}
+
+/// Ends this process without running what its parent registered for its own end: for the child of a fork.
+pub fn leave() -> ! {
+    // SAFETY: no memory is passed.
+    unsafe { libc::_exit(0) }
+}
+
+/// Parts the child of a fork from its parent's terminal and standard streams: no signal of a terminal ends it, and nobody
+/// who reads its parent's output waits for it.
+pub fn withdraw() {
+    let _ = rustix::process::setsid();
+    if let Ok(null) = knarr_core::fsx::open(Path::new("/dev/null")) {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
+}
+
 /// Leaves work to a child that outlives this process and holds its namespaces and locks until then: whoever waits for this
 /// process waits neither for the work nor for the kernel to take the namespaces apart. `false`: there is no child.
 ///
@@ -121,18 +148,11 @@ pub fn leave_behind(work: impl FnOnce()) -> bool {
         0 => {}
         _ => return true,
     }
-    // no signal of a terminal ends it, and nobody who reads our output waits for it
-    let _ = rustix::process::setsid();
-    if let Ok(null) = knarr_core::fsx::open(Path::new("/dev/null")) {
-        let _ = rustix::stdio::dup2_stdin(&null);
-        let _ = rustix::stdio::dup2_stdout(&null);
-        let _ = rustix::stdio::dup2_stderr(&null);
-    }
+    withdraw();
     work();
     let mut ended = [PollFd::new(&parent, PollFlags::IN)];
     while poll(&mut ended, None) == Err(Errno::INTR) {}
-    // SAFETY: ends this process without running what its parent registered for its own end.
-    unsafe { libc::_exit(0) }
+    leave()
 }
 
 /// Closes what a careless caller let this program inherit besides its standard streams: a pipe held open here would keep

@@ -113,7 +113,9 @@ impl Evaluator<'_> {
             }
             Value::Map(entries) => entries.into_iter().map(|(k, v)| (Value::Text(k), v)).collect(),
             Value::Int(count) => (0..count).map(|i| (Value::Int(i), Value::Int(i))).collect(),
-            Value::Nil | Value::NilList | Value::NilMap | Value::Missing => Vec::new(),
+            Value::Nil | Value::NilList | Value::NilMap | Value::Missing | Value::Omitted => {
+                Vec::new()
+            }
             other => return Err(Error::Range { of: other.kind() }),
         };
         if items.is_empty() {

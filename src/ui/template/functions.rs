@@ -58,7 +58,10 @@ pub fn call(name: &str, arguments: &[Value]) -> Result<Value, Error> {
             let items: Vec<_> = items.iter().map(Value::to_string).collect();
             Value::Text(items.join(separator))
         }
-        ("join", [Value::Nil | Value::NilList | Value::Missing, Value::Text(_)]) => Value::text(""),
+        (
+            "join",
+            [Value::Nil | Value::NilList | Value::Missing | Value::Omitted, Value::Text(_)],
+        ) => Value::text(""),
         ("html", values) => Value::Text(html(&print(values))),
         ("js", values) => Value::Text(js(&print(values))),
         ("urlquery", values) => Value::Text(urlquery(&print(values))),
@@ -111,7 +114,7 @@ fn index(value: &Value, key: &Value) -> Result<Value, String> {
         }
         (Value::NilMap, Value::Text(_)) => Ok(Value::Missing),
         (Value::NilList, Value::Int(at)) => Err(format!("index out of range: {at}")),
-        (Value::Missing | Value::Nil, _) => Err("index of nil".into()),
+        (Value::Missing | Value::Omitted | Value::Nil, _) => Err("index of nil".into()),
         (value, key) => Err(format!("cannot index {} with {}", value.kind(), key.kind())),
     }
 }
@@ -136,9 +139,9 @@ fn slice(value: &Value, bounds: &[Value]) -> Option<Value> {
 fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-        (Value::Nil | Value::Missing, Value::Nil | Value::Missing) => Some(Ordering::Equal),
-        (Value::Nil | Value::Missing, _) => Some(Ordering::Less),
-        (_, Value::Nil | Value::Missing) => Some(Ordering::Greater),
+        (a, b) if is_nil(a) && is_nil(b) => Some(Ordering::Equal),
+        (a, _) if is_nil(a) => Some(Ordering::Less),
+        (_, b) if is_nil(b) => Some(Ordering::Greater),
         _ => order(a, b),
     }
 }
@@ -312,9 +315,13 @@ fn verb_text(verb: char, value: &Value, precision: Option<usize>) -> String {
     }
 }
 
+fn is_nil(value: &Value) -> bool {
+    matches!(value, Value::Missing | Value::Omitted | Value::Nil)
+}
+
 fn go_type(value: &Value) -> &'static str {
     match value {
-        Value::Missing | Value::Nil => "<nil>",
+        Value::Missing | Value::Omitted | Value::Nil => "<nil>",
         Value::Bool(_) => "bool",
         Value::Int(_) => "int",
         Value::Float(_) => "float64",

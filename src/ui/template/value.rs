@@ -11,6 +11,8 @@ use std::fmt;
 pub enum Value {
     /// What a map does not have; printed as `<no value>`.
     Missing,
+    /// A field of a struct that JSON leaves out where it is empty.
+    Omitted,
     Nil,
     /// A slice or a map that was never made: empty, and `null` in JSON.
     NilList,
@@ -39,7 +41,7 @@ impl Value {
     /// Go's truth: empty is false, a struct is true.
     pub fn is_true(&self) -> bool {
         match self {
-            Self::Missing | Self::Nil | Self::NilList | Self::NilMap => false,
+            Self::Missing | Self::Omitted | Self::Nil | Self::NilList | Self::NilMap => false,
             Self::Bool(value) => *value,
             Self::Int(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
@@ -54,7 +56,7 @@ impl Value {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Missing => "no value",
-            Self::Nil => "nil",
+            Self::Omitted | Self::Nil => "nil",
             Self::Bool(_) => "a bool",
             Self::Int(_) => "a number",
             Self::Float(_) => "a float",
@@ -72,6 +74,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("<no value>"),
+            Self::Omitted => Ok(()),
             Self::Nil => f.write_str("<nil>"),
             Self::NilList => f.write_str("[]"),
             Self::NilMap => f.write_str("map[]"),
@@ -109,16 +112,22 @@ impl fmt::Display for Value {
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Missing | Self::Nil | Self::NilList | Self::NilMap | Self::Lookup(_) => {
-                serializer.serialize_unit()
-            }
+            Self::Missing
+            | Self::Omitted
+            | Self::Nil
+            | Self::NilList
+            | Self::NilMap
+            | Self::Lookup(_) => serializer.serialize_unit(),
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Int(value) => serializer.serialize_i64(*value),
             Self::Float(value) => serializer.serialize_f64(*value),
             Self::Text(text) => serializer.serialize_str(text),
             Self::List(items) => serializer.collect_seq(items),
             Self::Map(entries) | Self::Struct(entries) => serializer.collect_map(
-                entries.iter().filter(|(_, v)| !matches!(v, Self::Lookup(_))).map(|(k, v)| (k, v)),
+                entries
+                    .iter()
+                    .filter(|(_, v)| !matches!(v, Self::Lookup(_) | Self::Omitted))
+                    .map(|(k, v)| (k, v)),
             ),
         }
     }
@@ -357,6 +366,11 @@ macro_rules! tuples_and_structs {
                 v: &T,
             ) -> Result<(), Unsupported> {
                 self.field(key, v)
+            }
+            fn skip_field(&mut self, key: &'static str) -> Result<(), Unsupported> {
+                self.keys.push(key.to_owned());
+                self.items.push(Value::Omitted);
+                Ok(())
             }
             fn end(self) -> Result<Value, Unsupported> {
                 self.entries()

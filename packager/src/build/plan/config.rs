@@ -2,6 +2,7 @@
 
 use crate::dockerfile::Word;
 use crate::dockerfile::ast::{Command, Healthcheck, KeyValue};
+use knarr_core::duration;
 use knarr_core::image::config::{self, ExecutionConfig};
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ pub fn health(check: &Healthcheck) -> config::Healthcheck {
 
 pub fn healthcheck(config: &mut ExecutionConfig, check: &Healthcheck) -> String {
     let health = health(check);
-    let seconds = |nanoseconds| format!("{:?}", go_duration(nanoseconds));
+    let seconds = |nanoseconds| format!("{:?}", duration::show(nanoseconds));
     let text = format!(
         "HEALTHCHECK &{{{} {} {} {} {} '\\x{:02x}'}}",
         quoted(&health.test),
@@ -121,46 +122,8 @@ fn nanoseconds(duration: Option<Duration>) -> u64 {
     duration.map_or(0, |duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// As Go prints durations: `1m30s`, `500ms`, `0s`.
-fn go_duration(nanoseconds: u64) -> String {
-    const SECOND: u64 = 1_000_000_000;
-    if nanoseconds == 0 {
-        return "0s".into();
-    }
-    if nanoseconds < SECOND {
-        let milliseconds = nanoseconds as f64 / 1e6;
-        return format!("{milliseconds}ms");
-    }
-    let seconds = (nanoseconds % (60 * SECOND)) as f64 / 1e9;
-    let minutes = nanoseconds / (60 * SECOND);
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => format!("{seconds}s"),
-        (0, minutes) => format!("{minutes}m{seconds}s"),
-        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
-    }
-}
-
 /// As Go prints a list of strings with `%q`.
 pub fn quoted(list: &[String]) -> String {
     let quoted: Vec<String> = list.iter().map(|text| format!("{text:?}")).collect();
     format!("[{}]", quoted.join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_as_go_has_them() {
-        for (nanoseconds, text) in [
-            (0, "0s"),
-            (500_000_000, "500ms"),
-            (30_000_000_000, "30s"),
-            (1_500_000_000, "1.5s"),
-            (90_000_000_000, "1m30s"),
-            (3_600_000_000_000, "1h0m0s"),
-        ] {
-            assert_eq!(go_duration(nanoseconds), text);
-        }
-    }
 }

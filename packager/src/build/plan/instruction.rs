@@ -5,7 +5,7 @@ use super::planner::{Declared, Planner};
 use super::valid;
 use super::{Operation, PlannedHistory, StagePlan, Step};
 use crate::build::Error;
-use crate::dockerfile::ast::{Arg, Healthcheck};
+use crate::dockerfile::ast::Arg;
 use crate::dockerfile::{
     Excerpt, Instruction, Located, Scope, Source, Span, Trigger, expand, expose,
 };
@@ -114,12 +114,6 @@ impl<'a, 'b> Stager<'a, 'b> {
                         config::expose(&mut config.config, expose::ports(words, scope)?)
                     }
                     Instruction::Healthcheck(check) => {
-                        if matches!(check, Healthcheck::Command { .. }) {
-                            self.planner.warnings.insert(
-                                "HEALTHCHECK goes into the image, but Knarr itself checks no container's health"
-                                    .into(),
-                            );
-                        }
                         config::healthcheck(&mut config.config, check)
                     }
                     Instruction::Maintainer(name) => {

@@ -183,7 +183,6 @@ fn metadata_as_buildkit_tells_it() {
     - ONBUILD RUN x
     + WORKDIR /sub # buildkit
     + WORKDIR /sub/deep # buildkit
-warning: HEALTHCHECK goes into the image, but Knarr itself checks no container's health
 ",
     );
 }

@@ -1,7 +1,7 @@
 //! The document that `inspect` gives, under Docker's names.
 
 use super::others::Others;
-use crate::state::Status;
+use crate::state::{Health, Status};
 use knarr_core::image::config::Healthcheck;
 use knarr_core::nil;
 use knarr_core::spec::EngineKind;
@@ -60,8 +60,9 @@ pub struct State {
     pub error: String,
     pub started_at: String,
     pub finished_at: String,
-    /// There are no checks of health.
-    pub health: Option<()>,
+    /// Of a container with a health check that was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 /// Where the files of a container are.

@@ -50,7 +50,7 @@ fn describe(root: &Root, container: &Container) -> Result<Inspection> {
         created: spec.created.to_string(),
         path: args.first().cloned().unwrap_or_default(),
         args: args.into_iter().skip(1).collect(),
-        state: state_of(container),
+        state: state_of(root, container),
         image: spec.image.id.to_string(),
         resolv_conf_path: etc("resolv.conf"),
         hostname_path: etc("hostname"),
@@ -87,7 +87,7 @@ fn describe(root: &Root, container: &Container) -> Result<Inspection> {
     })
 }
 
-fn state_of(container: &Container) -> State {
+fn state_of(root: &Root, container: &Container) -> State {
     let state = &container.state;
     let time = |at: Option<jiff::Timestamp>| at.map_or_else(|| NEVER.into(), |at| at.to_string());
     let exit = state.exit.as_ref();
@@ -103,7 +103,7 @@ fn state_of(container: &Container) -> State {
         error: exit.and_then(|exit| exit.error.clone()).unwrap_or_default(),
         started_at: time(state.started),
         finished_at: time(state.finished),
-        health: None,
+        health: state::health(root, container),
     }
 }
 

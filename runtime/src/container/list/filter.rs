@@ -152,6 +152,11 @@ impl Filters {
                 "label" => values.iter().all(|value| has_label(container, value)),
                 "name" => self.names.iter().any(|name| name_matches(&container.state.name, name)),
                 "network" => values.iter().any(|value| is_on(container, members, value)),
+                "health" => {
+                    let health = state::health(store.root(), container);
+                    let health = health.map_or("none".into(), |h| h.status.to_string());
+                    values.contains(&health)
+                }
                 name => values.iter().any(|value| has(container, name, value)),
             })
         };
@@ -181,7 +186,6 @@ fn has(container: &Container, name: &str, value: &str) -> bool {
             };
             switch(value) == Some(should)
         }
-        "health" => value == "none",
         // of a cluster's service
         "is-task" => switch(value) == Some(false),
         "volume" => spec.mounts.iter().any(|mount| {

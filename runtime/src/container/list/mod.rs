@@ -8,7 +8,7 @@ pub use text::{host_address, human_duration, ports as ports_text};
 
 use super::{Error, Result};
 use crate::net::Members;
-use crate::state::{self, Container, Damaged, Exit, Status};
+use crate::state::{self, Container, Damaged, Exit, HealthStatus, Status};
 use crate::{container, reconcile};
 use jiff::Timestamp;
 use knarr_core::id::ContainerId;
@@ -52,6 +52,8 @@ pub struct Summary {
     pub started: Option<Timestamp>,
     pub finished: Option<Timestamp>,
     pub exit: Option<Exit>,
+    /// Of a container with a health check that was started.
+    pub health: Option<HealthStatus>,
     pub ports: Vec<Port>,
     pub exposed: Vec<(u16, Protocol)>,
     pub labels: BTreeMap<String, String>,
@@ -73,7 +75,7 @@ pub struct Size {
 }
 
 impl Summary {
-    fn of(container: &Container, members: &Members) -> Self {
+    fn of(root: &Root, container: &Container, members: &Members) -> Self {
         let Container { spec, state } = container;
         let mount = |kind: &MountKind| match kind {
             MountKind::Bind { source, .. } => source.display().to_string(),
@@ -93,6 +95,7 @@ impl Summary {
             started: state.started,
             finished: state.finished,
             exit: state.exit.clone(),
+            health: state::health(root, container).map(|health| health.status),
             ports: if state.is_alive() { state.ports.clone() } else { Vec::new() },
             exposed: if state.is_alive() { spec.exposed.clone() } else { Vec::new() },
             labels: spec.labels.clone(),
@@ -147,7 +150,7 @@ pub fn list(store: &Store, filters: &Filters, options: &ListOptions) -> Result<L
         if options.last.is_some_and(|last| summaries.len() >= last) {
             break;
         }
-        let mut summary = Summary::of(container, &members);
+        let mut summary = Summary::of(root, container, &members);
         if options.size {
             summary.size = Some(size(store, container)?);
         }

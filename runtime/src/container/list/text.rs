@@ -1,7 +1,7 @@
 //! Docker's words for states, times and ports.
 
 use super::Summary;
-use crate::state::Status;
+use crate::state::{HealthStatus, Status};
 use jiff::Timestamp;
 use knarr_core::spec::{Port, Protocol};
 use std::net::IpAddr;
@@ -14,7 +14,14 @@ pub(super) fn status(summary: &Summary, now: Timestamp) -> String {
     };
     match summary.status {
         Status::Created => "Created".into(),
-        Status::Running => format!("Up {}", since(summary.started)),
+        Status::Running => {
+            let health = match summary.health {
+                None => String::new(),
+                Some(HealthStatus::Starting) => " (health: starting)".into(),
+                Some(health) => format!(" ({health})"),
+            };
+            format!("Up {}{health}", since(summary.started))
+        }
         Status::Paused => format!("Up {} (Paused)", since(summary.started)),
         Status::Exited => {
             let code = summary.exit.as_ref().map_or(0, |exit| exit.code);

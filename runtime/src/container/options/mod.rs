@@ -4,6 +4,7 @@
 
 mod effects;
 mod environment;
+mod health;
 mod ids;
 mod mount;
 mod mounts;
@@ -20,15 +21,17 @@ pub use network::{InvalidNetwork, NetworkOptions, NetworkWish, parse_outbound, r
 use crate::state;
 use crate::sys::signal::{InvalidSignal, Signal};
 use crate::volume;
+use health::healthcheck;
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
+use knarr_core::spec::health::InvalidHealthcheck;
 use knarr_core::spec::network::{extra_host, is_host_name};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::wasm::InvalidInstanceRequests;
 use knarr_core::spec::{
-    ContainerSpec, Dns, InstanceRequests, Limits, LogConfig, Mount, NetworkMode, Outbound, Port,
-    Process, Protocol, RestartPolicy, Security, SpecImage, WasmOptions,
+    ContainerSpec, Dns, InstanceRequests, Limits, LogConfig, Mount, NetworkMode, OnUnhealthy,
+    Outbound, Port, Process, Protocol, RestartPolicy, Security, SpecImage, WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -71,6 +74,14 @@ pub enum Error {
         "a container cannot be both removed (--rm) and started again (--restart {policy}) when it ends"
     )]
     RemoveAndRestart { policy: RestartPolicy },
+    #[error(
+        "a container cannot be both removed (--rm) and started again (--health-on-failure restart) when it ends"
+    )]
+    RemoveAndHeal,
+    #[error(transparent)]
+    Healthcheck(#[from] InvalidHealthcheck),
+    #[error("nobody would tell that the container is not healthy: it has no health check")]
+    NoHealthcheck,
 }
 
 impl Hint for Error {
@@ -83,7 +94,13 @@ impl Hint for Error {
             Self::Signal(e) => e.hint(),
             Self::Volume(e) => e.hint(),
             Self::Name(e) => e.hint(),
-            Self::RemoveAndRestart { .. } => Some("leave one of the two out".into()),
+            Self::Healthcheck(e) => e.hint(),
+            Self::NoHealthcheck => {
+                Some("add --health-cmd, or leave --health-on-failure out".into())
+            }
+            Self::RemoveAndRestart { .. } | Self::RemoveAndHeal => {
+                Some("leave one of the two out".into())
+            }
             Self::MountedTwice { .. } => Some("leave one of the two out".into()),
             Self::RelativeWorkdir { path } => Some(format!("write /{path}")),
             Self::ExtraHost { .. } => Some("write NAME:ADDRESS, for example db:10.0.0.7".into()),
@@ -156,6 +173,7 @@ pub struct RunOptions {
     pub stop_signal: Option<String>,
     pub stop_timeout: Option<u32>,
     pub healthcheck: Option<Healthcheck>,
+    pub on_unhealthy: OnUnhealthy,
     pub wasm: WasmOptions,
 }
 
@@ -178,6 +196,9 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
     name.map_or(Ok(()), state::validate)?;
     if options.auto_remove && options.restart != RestartPolicy::No {
         return Err(Error::RemoveAndRestart { policy: options.restart });
+    }
+    if options.auto_remove && options.on_unhealthy == OnUnhealthy::Restart {
+        return Err(Error::RemoveAndHeal);
     }
     if let Some(name) = &options.hostname {
         check_hostname(name)?;
@@ -216,7 +237,9 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
             auto_remove: options.auto_remove,
             restart: options.restart,
             log: options.log.clone().unwrap_or_default(),
-            healthcheck: healthcheck(config, options),
+            healthcheck: healthcheck(config, options)?,
+            on_unhealthy: options.on_unhealthy,
+            shell: config.shell.clone().unwrap_or_default(),
             ..ContainerSpec::of(image.image.clone(), process(config, options)?)
         },
     })
@@ -364,23 +387,6 @@ fn extra_hosts(options: &RunOptions) -> Result<Vec<(String, String)>, Error> {
     let parse =
         |text: &String| extra_host(text).ok_or_else(|| Error::ExtraHost { text: text.clone() });
     options.extra_hosts.iter().map(parse).collect()
-}
-
-/// The user's; what it leaves open (0, empty) comes from the image.
-fn healthcheck(config: &ExecutionConfig, options: &RunOptions) -> Option<Healthcheck> {
-    let (Some(user), image) = (&options.healthcheck, config.healthcheck.as_ref()) else {
-        return config.healthcheck.clone();
-    };
-    let image = image.cloned().unwrap_or_default();
-    let or = |user: u64, image: u64| if user == 0 { image } else { user };
-    Some(Healthcheck {
-        test: if user.test.is_empty() { image.test } else { user.test.clone() },
-        interval: or(user.interval, image.interval),
-        timeout: or(user.timeout, image.timeout),
-        start_period: or(user.start_period, image.start_period),
-        start_interval: or(user.start_interval, image.start_interval),
-        retries: or(user.retries, image.retries),
-    })
 }
 
 /// RFC 1123, with underscores as Docker allows them; at most 64 bytes (Linux).

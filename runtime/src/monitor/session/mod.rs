@@ -4,10 +4,12 @@
 //! clients; it is read only as fast as the slowest of them takes it, as with any pipe.
 
 mod ids;
+mod probes;
 mod ready;
 
 use super::control::{Request, Response};
 use super::guest::Guarded;
+use super::health::Probes;
 use super::log::{Log, Stream};
 use super::networks::Networks;
 use super::report::Failure;
@@ -80,6 +82,10 @@ pub(super) struct Session<'a> {
     pub one_id: Option<OneId>,
     /// The published ports of the host.
     pub publication: Publication,
+    /// Looks whether it is healthy; `None` without a check.
+    pub probes: Option<Probes<'a>>,
+    /// It is to be started again, as it was not healthy.
+    pub starts_again: bool,
     /// An ordinary user's networks are there as long as somebody has this.
     pub _rootless: Option<rootless::Entered>,
 }
@@ -106,6 +112,7 @@ impl Session<'_> {
             {
                 names.tick();
             }
+            self.probe()?;
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
                 self.kill_at = None;
                 self.guest.signal(Signal::KILL)?;
@@ -128,7 +135,10 @@ impl Session<'_> {
                             Request::Stop { .. } if goes_on => {}
                             Request::Signal { signal }
                                 if goes_on && *signal == self.stop_signal => {}
-                            Request::Wait | Request::Stop { .. } => client.answer(&request, None),
+                            Request::Wait
+                            | Request::Stop { .. }
+                            | Request::AwaitHealth { .. }
+                            | Request::Probe => client.answer(&request, None),
                             // a signal to a guest that has ended was delivered in time
                             _ => client.answer(&request, Some(&Response::Done)),
                         }
@@ -187,6 +197,11 @@ impl Session<'_> {
             Source::Names(source) => {
                 if let Some(names) = &mut self.names {
                     names.ready(source);
+                }
+            }
+            Source::Health(source) => {
+                if let Some(probes) = &mut self.probes {
+                    probes.ready(source);
                 }
             }
         }
@@ -343,17 +358,14 @@ impl Session<'_> {
             }
             Request::Signal { signal } => {
                 self.was_stopped |= *signal == self.stop_signal;
-                done(self.guest.signal_number(*signal))
+                done(self.signal(*signal))
             }
             Request::Stop { signal, timeout } => {
                 self.was_stopped = true;
-                if let Err(failure) = self.guest.signal_number(*signal) {
+                if let Err(failure) = self.signal(*signal) {
                     return Some(Response::Failed(failure));
                 }
-                if let Ok(seconds) = u64::try_from(*timeout) {
-                    let at = Instant::now() + Duration::from_secs(seconds);
-                    self.kill_at = Some(self.kill_at.map_or(at, |other| other.min(at)));
-                }
+                self.kill_after(*timeout);
                 None
             }
             Request::Networks => {
@@ -365,8 +377,18 @@ impl Session<'_> {
                 });
                 done(refreshed.map_err(|e| e.to_failure()))
             }
-            Request::Pause => done(self.guest.pause()),
-            Request::Resume => done(self.guest.resume()),
+            Request::Pause => done(self.pause()),
+            Request::Resume => done(self.resume()),
+            Request::AwaitHealth { until } => self.await_health(until),
+            Request::Probe => self.hasten_probe(),
+        }
+    }
+
+    /// Not at all if negative; in seconds.
+    fn kill_after(&mut self, timeout: i64) {
+        if let Ok(seconds) = u64::try_from(timeout) {
+            let at = Instant::now() + Duration::from_secs(seconds);
+            self.kill_at = Some(self.kill_at.map_or(at, |other| other.min(at)));
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a session waits for.
 
 use super::Session;
+use crate::monitor::health;
 use crate::monitor::server::Client;
 use crate::monitor::sink::Sink;
 use crate::net::names;
@@ -26,6 +27,7 @@ pub(super) enum Source {
     /// The first client of a published port.
     Published,
     Names(names::Source),
+    Health(health::Source),
 }
 
 impl Session<'_> {
@@ -81,6 +83,11 @@ impl Session<'_> {
                 names.wanted().map(|(source, fd, flags)| (Source::Names(source), fd, flags)),
             );
         }
+        if let Some(probes) = &self.probes {
+            more.extend(
+                probes.wanted().map(|(source, fd, flags)| (Source::Health(source), fd, flags)),
+            );
+        }
         // one of them is enough
         more.extend(self.publication.wanted().map(|fd| (Source::Published, fd, PollFlags::IN)));
         for (source, fd, flags) in more {
@@ -88,7 +95,8 @@ impl Session<'_> {
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         }
         let answer_by = self.names.as_ref().and_then(names::Resolver::deadline);
-        let left = timeout(self.kill_at.into_iter().chain(answer_by).min());
+        let probe_by = self.probes.as_ref().and_then(health::Probes::deadline);
+        let left = timeout([self.kill_at, answer_by, probe_by].into_iter().flatten().min());
         match poll(&mut fds, left.as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(Vec::new()),

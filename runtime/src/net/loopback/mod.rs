@@ -103,11 +103,19 @@ impl Mappings {
 
     fn find(&self, protocol: Protocol, inside: SocketAddr, table: &Table) -> Option<SocketAddr> {
         let (network, endpoint) = table.find(inside.ip())?;
-        let path = ports(&self.root, &network, &endpoint.container);
-        let Ports { ports } = record::read(&path).ok()??;
-        let wanted = |m: &&Mapped| (m.protocol, m.port) == (protocol, inside.port());
-        ports.iter().find(wanted).map(|mapped| mapped.at)
+        reached_at(&self.root, &network, &endpoint.container, (protocol, inside.port()))
     }
+}
+
+/// Where a port of a container on a network is.
+pub(crate) fn reached_at(
+    root: &Root,
+    network: &str,
+    container: &ContainerId,
+    port: (Protocol, u16),
+) -> Option<SocketAddr> {
+    let Ports { ports } = record::read(&ports(root, network, container)).ok()??;
+    ports.iter().find(|m| (m.protocol, m.port) == port).map(|mapped| mapped.at)
 }
 
 fn ports(root: &Root, network: &str, container: &ContainerId) -> PathBuf {
