@@ -19,5 +19,6 @@ pub mod root;
 pub mod signal;
 pub mod spec;
 pub mod store;
+pub mod suggest;
 pub mod sys;
 pub mod undo;

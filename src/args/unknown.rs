@@ -4,7 +4,7 @@
 use super::Cli;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory};
-use knarr_packager::dockerfile::nearest;
+use knarr_core::suggest::nearest;
 
 /// What was said, where it is known better than by the parser, and what to do.
 pub struct Answer {

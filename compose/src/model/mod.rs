@@ -4,6 +4,7 @@
 //! What no file says is empty (`""`, `0`, `None`, an empty list), so that an engine can choose its own default.
 
 mod build;
+mod clash;
 mod deploy;
 mod invalid;
 mod mount;
@@ -34,5 +35,5 @@ pub use policy::{PullPolicy, Restart};
 pub use project::{NoSuchService, Project};
 pub use record::{Extensions, Field, Form, plain};
 pub use resource::{Config, FileObject, Model, ModelUse, Secret, Volume};
-pub use scalar::{Bytes, Command, Count, Duration, Mode, Test};
+pub use scalar::{Bytes, Command, Count, Duration, Mode, OptOut, Test};
 pub use service::{Dependency, EnvFile, Healthcheck, Hook, Logging, Provider, Service, Ulimit};

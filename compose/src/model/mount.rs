@@ -2,7 +2,7 @@
 
 use super::pairs::Pairs;
 use super::record::record;
-use super::scalar::{Bytes, Mode};
+use super::scalar::{Bytes, Mode, OptOut};
 
 record! {
     /// One of a service's `volumes`.
@@ -25,8 +25,8 @@ record! {
         /// `z` or `Z`.
         pub selinux: String => "selinux",
         pub propagation: String => "propagation",
-        /// Make the host's directory if it is absent. The short form says so; the long one must itself.
-        pub create_host_path: bool => "create_host_path",
+        /// Make the host's directory if it is absent.
+        pub create_host_path: OptOut => "create_host_path",
         /// `enabled`, `disabled`, `writable` or `readonly`.
         pub recursive: String => "recursive",
     }

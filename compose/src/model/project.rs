@@ -119,6 +119,12 @@ impl Project {
         Ok(())
     }
 
+    /// The profiles of all services, enabled or not.
+    pub fn profile_names(&self) -> BTreeSet<&str> {
+        let all = self.services.values().chain(self.disabled.values());
+        all.flat_map(|service| service.profiles.iter().map(String::as_str)).collect()
+    }
+
     /// The services that depend on this one, directly.
     pub fn dependents(&self, name: &str) -> Vec<&str> {
         let needs = self.services.values().filter(|service| service.depends_on.contains_key(name));

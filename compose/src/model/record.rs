@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::invalid::{Invalid, Problem};
 use crate::node::{Kind, Node, float};
+use crate::order::{natural, sorted};
 
 /// What `x-…` keys hold: kept as they are, in the order of their names.
 pub type Extensions = BTreeMap<String, Value>;
@@ -62,7 +63,10 @@ macro_rules! record {
             ) -> Result<Self, $crate::model::Invalid> {
                 let mut record = Self::default();
                 let Some(map) = node.as_map() else {
-                    return Err($crate::model::record::wrong_kind(node, "mapping"));
+                    return match node.is_null() {
+                        true => Ok(record),
+                        false => Err($crate::model::record::wrong_kind(node, "mapping")),
+                    };
                 };
                 for (key, entry) in map.iter() {
                     match key {
@@ -92,7 +96,7 @@ macro_rules! record {
                     concat!($(stringify!($always))?),
                 );)*
                 if form == $crate::model::Form::Yaml {
-                    map.extend(self.extensions.clone());
+                    map.extend($crate::model::record::inlined(&self.extensions));
                 }
                 serde_json::Value::Object(map)
             }
@@ -104,6 +108,15 @@ macro_rules! record {
     )*};
 }
 pub(crate) use record;
+
+/// The `x-…` keys as they follow the other ones.
+pub(crate) fn inlined(extensions: &Extensions) -> serde_json::Map<String, Value> {
+    let all = Value::Object(extensions.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
+    match sorted(all) {
+        Value::Object(map) => map,
+        _ => serde_json::Map::new(),
+    }
+}
 
 /// Writes one field of a record.
 pub(crate) fn put<T: Field>(
@@ -127,7 +140,7 @@ pub(crate) fn wrong_kind(node: &Node, expected: &'static str) -> Invalid {
     Invalid::new(node, Problem::Kind { expected, found: node.kind_name() })
 }
 
-/// A tree without its places.
+/// A tree without its places, with the keys of its mappings in order.
 pub fn plain(node: &Node) -> Value {
     match &node.kind {
         Kind::Null => Value::Null,
@@ -137,7 +150,10 @@ pub fn plain(node: &Node) -> Value {
         Kind::Time(text) | Kind::Text(text) => Value::String(text.clone()),
         Kind::List(list) => Value::Array(list.iter().map(plain).collect()),
         Kind::Map(map) => {
-            Value::Object(map.iter().map(|(key, e)| (key.to_owned(), plain(&e.node))).collect())
+            let mut entries: Vec<_> =
+                map.iter().map(|(k, e)| (k.to_owned(), plain(&e.node))).collect();
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(entries.into_iter().collect())
         }
     }
 }
@@ -295,7 +311,11 @@ impl<T: Field> Field for BTreeMap<String, T> {
     }
 
     fn write(&self, form: Form) -> Value {
-        Value::Object(self.iter().map(|(key, value)| (key.clone(), value.write(form))).collect())
+        let mut entries: Vec<_> = self.iter().map(|(k, v)| (k.clone(), v.write(form))).collect();
+        if form == Form::Yaml {
+            entries.sort_by(|(a, _), (b, _)| natural(a, b));
+        }
+        Value::Object(entries.into_iter().collect())
     }
 
     fn is_left_out(&self, _: Form) -> bool {

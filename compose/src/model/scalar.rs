@@ -32,6 +32,30 @@ pub struct Command(pub Option<Vec<String>>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Test(pub Vec<String>);
 
+/// A switch that is on unless the file says no. Written only where the file (or a short form) says yes, as Compose does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OptOut(pub Option<bool>);
+
+impl OptOut {
+    pub fn is_on(self) -> bool {
+        self.0.unwrap_or(true)
+    }
+}
+
+impl Field for OptOut {
+    fn read(node: &Node) -> Result<Self, Invalid> {
+        bool::read(node).map(|value| Self(Some(value)))
+    }
+
+    fn write(&self, _: Form) -> Value {
+        self.is_on().into()
+    }
+
+    fn is_left_out(&self, _: Form) -> bool {
+        self.0 != Some(true)
+    }
+}
+
 impl Duration {
     /// For clocks; nothing for negative lengths.
     pub fn to_std(self) -> Option<std::time::Duration> {

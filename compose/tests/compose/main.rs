@@ -1,1 +1,3 @@
 //! The loader of compose files.
+
+mod cases;

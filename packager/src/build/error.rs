@@ -145,7 +145,7 @@ impl Hint for Error {
             }
             Self::NoStage { name, stages } => {
                 let stages_text = stages.join(", ");
-                match dockerfile::nearest(name, stages.iter().map(String::as_str)) {
+                match knarr_core::suggest::nearest(name, stages.iter().map(String::as_str)) {
                     Some(nearest) => {
                         format!("did you mean {nearest}? the stages are {stages_text}")
                     }

@@ -22,7 +22,6 @@ pub mod lint;
 mod parse;
 pub mod predefined;
 mod source;
-mod suggest;
 mod tree;
 mod typed;
 mod words;
@@ -33,7 +32,6 @@ pub use excerpt::Excerpt;
 pub use expand::{Expansion, Scope, document, expand, split};
 pub use parse::{Trigger, parse, parse_trigger};
 pub use source::{Located, Source, Span, Word};
-pub use suggest::nearest;
 pub use typed::expose;
 pub use typed::mount::{Mount, Owner, Sharing};
 

@@ -3,10 +3,10 @@
 use super::super::expand::{Scope, expand};
 use super::super::predefined::PLATFORM_ARGS;
 use super::super::source::Word;
-use super::super::suggest::nearest;
 use super::super::typed::Statement;
 use super::{Entry, Report, Subject};
 use knarr_core::image::{Platform, Reference};
+use knarr_core::suggest::nearest;
 use std::collections::BTreeMap;
 
 /// The arguments that every `FROM` sees.

@@ -3,10 +3,10 @@
 use super::super::ast::{Command, CopySource, Healthcheck, Instruction};
 use super::super::expand::expand;
 use super::super::source::{Span, Word};
-use super::super::suggest::nearest;
 use super::super::typed::expose::{self, Exposed};
 use super::state::{State, walk};
 use super::{Entry, Report, Subject};
+use knarr_core::suggest::nearest;
 
 pub fn json_arguments(subject: &Subject<'_>, report: &mut Report<'_>) {
     walk(subject, |entry, instruction, state| {

@@ -2,8 +2,8 @@
 
 use super::super::error::{Error, Problem, Result};
 use super::super::source::{Source, Span, Word};
-use super::super::suggest::nearest;
 use super::super::tree::Node;
+use knarr_core::suggest::nearest;
 
 /// The flags that an instruction has, all of them ones that it may have.
 pub struct Flags<'a> {

@@ -10,9 +10,9 @@ mod run;
 use super::ast::{Arg, Command, Instruction, KeyValue, Onbuild, Stage};
 use super::error::{Error, Problem, Result};
 use super::source::{Located, Source, Span, Word};
-use super::suggest::nearest;
 use super::tree::{self, Arguments, Node};
 use flags::Flags;
+use knarr_core::suggest::nearest;
 
 /// What a node is.
 pub enum Statement {
