@@ -114,17 +114,17 @@ impl Node {
         self.get(key)?.as_str()
     }
 
-    /// The kind in the words of YAML.
+    /// The kind in words: `an integer`.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             Kind::Null => "null",
-            Kind::Bool(_) => "boolean",
-            Kind::Int(_) => "integer",
-            Kind::Float(_) => "number",
-            Kind::Time(_) => "date",
-            Kind::Text(_) => "string",
-            Kind::List(_) => "list",
-            Kind::Map(_) => "mapping",
+            Kind::Bool(_) => "a boolean",
+            Kind::Int(_) => "an integer",
+            Kind::Float(_) => "a number",
+            Kind::Time(_) => "a date",
+            Kind::Text(_) => "a string",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a mapping",
         }
     }
 
@@ -224,8 +224,9 @@ impl Map {
         self.insert(key, node.place.clone(), node);
     }
 
+    /// Removes a key, in constant time: the last one takes its position.
     pub fn remove(&mut self, key: &str) -> Option<Node> {
-        self.0.shift_remove(key).map(|entry| entry.node)
+        self.0.swap_remove(key).map(|entry| entry.node)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {

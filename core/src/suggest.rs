@@ -2,13 +2,21 @@
 
 /// As many edits make another word; so do edits to more than half of it.
 const FAR: usize = 3;
+/// Nobody means a word by one that is longer.
+const LONG: usize = 100;
 
 /// The candidate that somebody most likely meant, if one is near. Upper and lower case count as the same, and an
 /// exact match is no suggestion: then something else is wrong.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONG {
+        return None;
+    }
     let word = word.to_lowercase();
     let mut best = None;
     for candidate in candidates {
+        if candidate.len() > LONG {
+            continue;
+        }
         let lower = candidate.to_lowercase();
         // a transposition counts as one edit: FORM is FROM, not RUN
         let distance = strsim::osa_distance(&word, &lower);

@@ -1,6 +1,7 @@
 //! Short forms become long ones.
 
 use super::error::Error;
+use super::limits::Budget;
 use super::merge::{nothing, started};
 use super::short;
 use super::trail::Trail;
@@ -61,6 +62,7 @@ pub(crate) struct Canonical<'a> {
     /// Variables are still in the text: what cannot be read is left.
     pub lenient: bool,
     pub warnings: &'a mut Warnings,
+    pub budget: &'a mut Budget,
 }
 
 impl Canonical<'_> {
@@ -160,7 +162,7 @@ impl Canonical<'_> {
         Ok(())
     }
 
-    fn ports(&self, list: Vec<Node>, trail: &Trail) -> Result<Vec<Node>, Error> {
+    fn ports(&mut self, list: Vec<Node>, trail: &Trail) -> Result<Vec<Node>, Error> {
         if self.lenient
             && list.iter().any(|item| matches!(item.as_str().map(short::ports), Some(Err(_))))
         {
@@ -178,6 +180,8 @@ impl Canonical<'_> {
                 path: trail.to_string(),
                 problem,
             })?;
+            // a range is short, and what it stands for is long
+            self.budget.take(3 * (parts.len() - 1), 0, &item.place)?;
             ports.extend(parts.into_iter().map(|parts| port(parts, &item.place)));
         }
         Ok(ports)

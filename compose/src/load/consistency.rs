@@ -43,17 +43,18 @@ pub(crate) fn check(project: &mut Project) -> Result<(), Error> {
 }
 
 fn inconsistent(project: &Project, path: &str, problem: String) -> Error {
+    Error::Inconsistent { place: near(project, path), problem, nearest: None }
+}
+
+/// Where a key stands, or else what it is in.
+fn near(project: &Project, path: &str) -> Option<Place> {
     let mut at = path;
-    let place = loop {
-        if let Some(place) = project.place(at) {
-            break Some(place.clone());
+    loop {
+        match project.place(at) {
+            Some(place) => return Some(place.clone()),
+            None => at = at.rsplit_once('.')?.0,
         }
-        match at.rsplit_once('.') {
-            Some((above, _)) => at = above,
-            None => break None,
-        }
-    };
-    Error::Inconsistent { place, problem, nearest: None }
+    }
 }
 
 impl Check<'_> {
@@ -184,10 +185,7 @@ impl Check<'_> {
             None => Ok(()),
             Some(first) => {
                 let path = format!("services.{}.{first}", self.service.name);
-                let first = match self.project.place(&path) {
-                    Some(place) => place.to_string(),
-                    None => first,
-                };
+                let first = near(self.project, &path).map_or(first, |place| place.to_string());
                 self.fail(&key, format!("something is mounted on {target} already, at {first}"))
             }
         }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Error;
+use super::error::{Error, short};
 use super::template::{Failure, Variables, substitute};
 
 pub(crate) type Map = BTreeMap<String, String>;
+
+/// Bytes of all values of one file together: each may hold the ones before.
+const LENGTH: usize = 32 << 20;
 
 /// Looks variables up for a file that is being read: in one's own places, then in what the file has set so far.
 pub(crate) struct Scope<'a> {
@@ -31,6 +34,7 @@ impl Variables for Known<'_, '_> {
 
 /// Reads a file of `NAME=value` with quotes, comments, escapes and variables, as Compose does, and adds to `out`.
 pub(crate) fn read(text: &str, file: &str, out: &mut Map, scope: &mut Scope) -> Result<(), Error> {
+    let mut left = LENGTH;
     let mut reader = Reader { file, whole: text, rest: text.trim_start_matches('\u{feff}') };
     while reader.seek_statement() {
         let Some(name) = reader.name()? else { continue };
@@ -45,6 +49,12 @@ pub(crate) fn read(text: &str, file: &str, out: &mut Map, scope: &mut Scope) -> 
             continue;
         }
         let value = reader.value(out, scope)?;
+        left = match left.checked_sub(value.len()) {
+            Some(left) => left,
+            None => {
+                return Err(reader.error("the values are too long, with their variables".into()));
+            }
+        };
         out.insert(name, value);
     }
     Ok(())
@@ -134,7 +144,7 @@ impl Reader<'_> {
                 _ if is_blank(c) || c.is_alphanumeric() => {}
                 _ => {
                     let line = self.rest.lines().next().unwrap_or_default();
-                    return Err(self.error(format!("unexpected '{c}' in a name: {line}")));
+                    return Err(self.error(format!("unexpected '{c}' in a name: {}", short(line))));
                 }
             }
         }
@@ -169,7 +179,7 @@ impl Reader<'_> {
         }
         let Some(end) = end else {
             let line = self.rest.lines().next().unwrap_or_default();
-            return Err(self.error(format!("the quote is not closed: {line}")));
+            return Err(self.error(format!("the quote is not closed: {}", short(line))));
         };
         if quote == '"' {
             value = self.expand(&unescape(&value), set, scope)?;
@@ -181,7 +191,7 @@ impl Reader<'_> {
     fn expand(&self, value: &str, set: &Map, scope: &mut Scope) -> Result<String, Error> {
         substitute(value, &mut Known { scope, set }).map_err(|failure| match failure {
             Failure::Invalid => {
-                self.error(format!("'{value}' has a '${{' that begins no variable"))
+                self.error(format!("'{}' has a '${{' that begins no variable", short(value)))
             }
             Failure::TooMuch => self.error("the value is too long, with its variables".into()),
             Failure::Required { name, reason } => {

@@ -38,22 +38,22 @@ pub enum Error {
     TooMuch { place: Place },
     #[error("{place}: this alias is inside of what it stands for")]
     AliasCycle { place: Place },
-    #[error("{place}: the key '{key}' is there twice, at {first} as well")]
+    #[error("{place}: the key '{}' is there twice, at {first} as well", short(.key))]
     DuplicateKey { place: Place, key: String, first: Place },
-    #[error("{place}: keys must be text, this is a {found}")]
+    #[error("{place}: keys must be text, this is {found}")]
     KeyKind { place: Place, found: &'static str },
     #[error("{place}: '<<' takes a mapping or a list of mappings")]
     MergeKind { place: Place },
-    #[error("{place}: '{text}' is no {tag}")]
+    #[error("{place}: '{}' is no {tag}", short(.text))]
     Tag { place: Place, text: String, tag: String },
     #[error("{file} says nothing: there must be services")]
     Empty { file: String },
 
-    #[error("{place}: {path}: '{text}' has a '${{' that begins no variable")]
+    #[error("{place}: {path}: '{}' has a '${{' that begins no variable", short(.text))]
     Template { place: Place, path: String, text: String },
     #[error("{place}: {path}: the variable {name} is not set{}", because(.reason))]
     Required { place: Place, path: String, name: String, reason: String },
-    #[error("{place}: {path}: '{text}' is no {expected}")]
+    #[error("{place}: {path}: '{}' is no {expected}", short(.text))]
     Cast { place: Place, path: String, text: String, expected: &'static str },
     #[error("{file}, line {line}: {message}")]
     EnvFile { file: String, line: usize, message: String },
@@ -62,11 +62,11 @@ pub enum Error {
     #[error("{place}: unknown format of an env_file: '{format}'")]
     EnvFileFormat { place: Place, format: String },
 
-    #[error("{place}: unknown key '{key}' in {path}")]
+    #[error("{place}: unknown key '{}' in {path}", short(.key))]
     UnknownKey { place: Place, path: String, key: String, nearest: Option<&'static str> },
-    #[error("{place}: '{key}' is no name for {path}: letters, digits, '.', '_' and '-' only")]
+    #[error("{place}: '{}' is no name for {path}: letters, digits, '.', '_' and '-' only", short(.key))]
     KeyName { place: Place, path: String, key: String },
-    #[error("{place}: {path} is a {found}, must be a {expected}")]
+    #[error("{place}: {path} is {found}, must be {expected}")]
     Kind { place: Place, path: String, expected: String, found: &'static str },
     #[error("{place}: {path} must be one of: {allowed}")]
     Choice { place: Place, path: String, allowed: String, nearest: Option<&'static str> },
@@ -76,7 +76,7 @@ pub enum Error {
     MissingKey { place: Place, path: String },
     #[error("{place}: {path} has the same item twice, at {first} as well")]
     Repeated { place: Place, path: String, first: Place },
-    #[error("{place}: {path} is '{text}', which is no {expected}")]
+    #[error("{place}: {path} is '{}', which is no {expected}", short(.text))]
     Form { place: Place, path: String, text: String, expected: &'static str },
 
     #[error("{place}: {path} cannot take the place of what is at {base}, which is of another kind")]
@@ -106,6 +106,15 @@ pub enum Error {
     NoName,
     #[error("{variable} must be true or false, not '{text}'")]
     Switch { variable: &'static str, text: String },
+}
+
+/// What a file says, as much as belongs into a message.
+pub(super) fn short(text: &str) -> String {
+    const MOST: usize = 100;
+    match text.char_indices().nth(MOST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }
 
 fn from(place: &Option<Place>) -> String {

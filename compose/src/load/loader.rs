@@ -132,7 +132,7 @@ impl Loader {
             return Err(Error::Kind {
                 place: root.place.clone(),
                 path: "the file".into(),
-                expected: "mapping".into(),
+                expected: "a mapping".into(),
                 found: root.kind_name(),
             });
         }
@@ -162,7 +162,8 @@ impl Loader {
             }
         }
         let lenient = !self.interpolate;
-        Canonical { lenient, warnings: &mut self.warnings }.apply(&mut model, &mut trail)?;
+        let (warnings, budget) = (&mut self.warnings, &mut self.budget);
+        Canonical { lenient, warnings, budget }.apply(&mut model, &mut trail)?;
         omit_empty(&mut model);
         unique::enforce(&mut model, &mut trail)?;
         Ok(model)

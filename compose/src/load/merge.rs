@@ -1,5 +1,7 @@
 //! A file over another, and a service over the one that it extends.
 
+use std::collections::{HashMap, HashSet};
+
 use super::error::Error;
 use super::trail::Trail;
 use crate::node::{Kind, Map, Node};
@@ -95,7 +97,7 @@ fn sequences(base: Node, over: Node, _: &mut Trail) -> Result<Node, Error> {
 fn hosts(base: Node, over: Node, _: &mut Trail) -> Result<Node, Error> {
     let place = over.place.clone();
     let mut list = into_list(base);
-    let known: std::collections::HashSet<String> = list.iter().filter_map(Node::scalar).collect();
+    let known: HashSet<String> = list.iter().filter_map(Node::scalar).collect();
     let more = into_list(over).into_iter();
     list.extend(more.filter(|node| node.scalar().is_none_or(|text| !known.contains(&text))));
     Ok(Node::new(place, Kind::List(list)))
@@ -204,7 +206,7 @@ fn logging(base: Node, over: Node, trail: &mut Trail) -> Result<Node, Error> {
     }
 }
 
-/// Ranges of addresses, by subnet.
+/// Ranges of addresses: those of the upper file, each on top of the one with its subnet.
 fn pools(base: Node, over: Node, trail: &mut Trail) -> Result<Node, Error> {
     let (Kind::List(below), Kind::List(above)) = (&base.kind, &over.kind) else {
         return Err(Error::Override {
@@ -214,23 +216,17 @@ fn pools(base: Node, over: Node, trail: &mut Trail) -> Result<Node, Error> {
         });
     };
     let subnet = |node: &Node| node.get("subnet").and_then(Node::scalar);
-    let mut merged: Vec<Node> = Vec::new();
-    for original in below {
-        for pool in above {
-            if subnet(pool) != subnet(original)
-                && !merged.iter().any(|known| subnet(known) == subnet(pool))
-            {
-                merged.push(pool.clone());
-                continue;
+    let known: HashMap<_, _> = below.iter().map(|pool| (subnet(pool), pool)).collect();
+    let mut merged = Vec::new();
+    for pool in above {
+        let node = match (known.get(&subnet(pool)).map(|pool| &pool.kind), &pool.kind) {
+            (Some(Kind::Map(low)), Kind::Map(high)) => {
+                let map = mappings(low.clone(), high.clone(), trail)?;
+                Node::new(pool.place.clone(), Kind::Map(map))
             }
-            let (Kind::Map(low), Kind::Map(high)) = (&original.kind, &pool.kind) else { continue };
-            let map = mappings(low.clone(), high.clone(), trail)?;
-            let node = Node::new(pool.place.clone(), Kind::Map(map));
-            match merged.iter_mut().find(|known| subnet(known) == subnet(&node)) {
-                Some(known) => *known = node,
-                None => merged.push(node),
-            }
-        }
+            _ => pool.clone(),
+        };
+        merged.push(node);
     }
     Ok(Node::new(over.place.clone(), Kind::List(merged)))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::dotenv::{self, Map, Scope};
 use super::error::Error;
 use super::find::Found;
+use super::limits::Budget;
 use super::warning::{Warning, Warnings};
 use super::{Loaded, Options, consistency, file};
 use crate::model::record::plain;
@@ -73,6 +74,11 @@ fn section<T: Field>(root: &Node, key: &str) -> Result<BTreeMap<String, T>, Erro
 
 /// Where each key and item stands.
 fn places(node: &Node, path: &str, found: &mut BTreeMap<String, Place>) {
+    /// Longer ways are nobody's to ask for.
+    const LONGEST: usize = 500;
+    if path.len() > LONGEST {
+        return;
+    }
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match &node.kind {
         Kind::Map(map) => {
@@ -97,8 +103,9 @@ fn places(node: &Node, path: &str, found: &mut BTreeMap<String, Place>) {
 fn resolve(project: &mut Project, options: &Options, warnings: &mut Warnings) -> Result<(), Error> {
     let mut services = std::mem::take(&mut project.services);
     let mut result = Ok(());
+    let mut budget = Budget::default();
     for service in services.values_mut() {
-        let mut reader = Reader { project, warnings };
+        let mut reader = Reader { project, warnings, budget: &mut budget };
         result = match options.skip.environment {
             true => Ok(()),
             false => reader.variables(service),
@@ -115,6 +122,7 @@ fn resolve(project: &mut Project, options: &Options, warnings: &mut Warnings) ->
 struct Reader<'a> {
     project: &'a Project,
     warnings: &'a mut Warnings,
+    budget: &'a mut Budget,
 }
 
 impl Reader<'_> {
@@ -145,6 +153,7 @@ impl Reader<'_> {
                 format => return Err(Error::EnvFileFormat { place, format: format.to_owned() }),
             }
         }
+        self.take(&set, &format!("services.{}.env_file", service.name))?;
         service.env_file.clear();
         service.environment.0 = set.into_iter().map(|(name, value)| (name, Some(value))).collect();
         service.environment.0.extend(own);
@@ -165,10 +174,18 @@ impl Reader<'_> {
             dotenv::read(&text, path, &mut read, &mut scope)?;
             labels.append(&mut read);
         }
+        self.take(&labels, &format!("services.{}.label_file", service.name))?;
         service.label_file.clear();
         labels.append(&mut service.labels.0);
         service.labels.0 = labels;
         Ok(())
+    }
+
+    /// Counts what was read: one file may be named by all services.
+    fn take(&mut self, read: &Map, path: &str) -> Result<(), Error> {
+        let bytes = read.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let place = self.place(path);
+        self.budget.take(read.len(), bytes, &place)
     }
 
     fn place(&self, path: &str) -> Place {

@@ -52,7 +52,7 @@ pub struct SshKeys(pub BTreeMap<String, Option<String>>);
 
 impl Field for SshKeys {
     fn read(node: &Node) -> Result<Self, Invalid> {
-        let Some(map) = node.as_map() else { return Err(wrong_kind(node, "mapping")) };
+        let Some(map) = node.as_map() else { return Err(wrong_kind(node, "a mapping")) };
         let key = |(id, entry): (&str, &crate::node::Entry)| {
             let path = entry.node.scalar().filter(|path| !path.is_empty());
             (id.to_owned(), path)

@@ -15,7 +15,7 @@ pub struct Invalid {
 /// What is wrong with a value.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum Problem {
-    #[error("is a {found}, must be a {expected}")]
+    #[error("is {found}, must be {expected}")]
     Kind { expected: &'static str, found: &'static str },
     #[error("'{text}' is no boolean")]
     Boolean { text: String },

@@ -31,7 +31,7 @@ impl Pairs {
 }
 
 fn text(node: &Node) -> Result<String, Invalid> {
-    node.scalar().ok_or_else(|| wrong_kind(node, "string"))
+    node.scalar().ok_or_else(|| wrong_kind(node, "a string"))
 }
 
 impl Field for Pairs {
@@ -50,7 +50,7 @@ impl Field for Pairs {
                     pairs.insert(name.to_owned(), value.to_owned());
                 }
             }
-            _ => return Err(wrong_kind(node, "mapping")),
+            _ => return Err(wrong_kind(node, "a mapping")),
         }
         Ok(Self(pairs))
     }
@@ -91,7 +91,7 @@ impl Field for Environment {
                     variables.insert(name.to_owned(), value);
                 }
             }
-            _ => return Err(wrong_kind(node, "mapping")),
+            _ => return Err(wrong_kind(node, "a mapping")),
         }
         Ok(Self(variables))
     }
@@ -142,7 +142,7 @@ impl Field for Hosts {
                     add(item, host, addresses.split(',').map(str::to_owned).collect())?;
                 }
             }
-            _ => return Err(wrong_kind(node, "mapping")),
+            _ => return Err(wrong_kind(node, "a mapping")),
         }
         Ok(Self(hosts))
     }
@@ -164,7 +164,7 @@ impl Field for Hosts {
 
 impl Field for MultiOptions {
     fn read(node: &Node) -> Result<Self, Invalid> {
-        let Some(map) = node.as_map() else { return Err(wrong_kind(node, "mapping")) };
+        let Some(map) = node.as_map() else { return Err(wrong_kind(node, "a mapping")) };
         map.iter()
             .map(|(key, entry)| {
                 let values = match &entry.node.kind {

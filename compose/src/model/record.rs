@@ -65,7 +65,7 @@ macro_rules! record {
                 let Some(map) = node.as_map() else {
                     return match node.is_null() {
                         true => Ok(record),
-                        false => Err($crate::model::record::wrong_kind(node, "mapping")),
+                        false => Err($crate::model::record::wrong_kind(node, "a mapping")),
                     };
                 };
                 for (key, entry) in map.iter() {
@@ -179,7 +179,7 @@ impl Field for String {
         match &node.kind {
             Kind::Text(text) | Kind::Time(text) => Ok(text.clone()),
             Kind::Int(value) => Ok(value.to_string()),
-            _ => Err(wrong_kind(node, "string")),
+            _ => Err(wrong_kind(node, "a string")),
         }
     }
 
@@ -198,7 +198,7 @@ impl Field for bool {
             Kind::Bool(value) => Ok(*value),
             Kind::Text(text) => super::scalar::boolean(text)
                 .ok_or_else(|| Invalid::new(node, Problem::Boolean { text: text.clone() })),
-            _ => Err(wrong_kind(node, "boolean")),
+            _ => Err(wrong_kind(node, "a boolean")),
         }
     }
 
@@ -221,7 +221,7 @@ macro_rules! integers {
                     Kind::Text(text) => text.parse().map_err(|_| {
                         Invalid::new(node, Problem::Integer { text: text.clone() })
                     })?,
-                    _ => return Err(wrong_kind(node, "integer")),
+                    _ => return Err(wrong_kind(node, "an integer")),
                 };
                 value.try_into().map_err(|_| {
                     Invalid::new(node, Problem::Range { text: value.to_string() })
@@ -248,7 +248,7 @@ impl Field for f32 {
             Kind::Text(text) => super::scalar::decimal(text)
                 .map(|value| value as f32)
                 .ok_or_else(|| Invalid::new(node, Problem::Number { text: text.clone() })),
-            _ => Err(wrong_kind(node, "number")),
+            _ => Err(wrong_kind(node, "a number")),
         }
     }
 
@@ -286,7 +286,7 @@ impl<T: Field> Field for Vec<T> {
                 .collect(),
             // where a list may be one value
             Kind::Text(_) => Ok(vec![T::read(node)?]),
-            _ => Err(wrong_kind(node, "list")),
+            _ => Err(wrong_kind(node, "a list")),
         }
     }
 
@@ -301,7 +301,7 @@ impl<T: Field> Field for Vec<T> {
 
 impl<T: Field> Field for BTreeMap<String, T> {
     fn read(node: &Node) -> Result<Self, Invalid> {
-        let Some(map) = node.as_map() else { return Err(wrong_kind(node, "mapping")) };
+        let Some(map) = node.as_map() else { return Err(wrong_kind(node, "a mapping")) };
         map.iter()
             .map(|(key, entry)| match T::read(&entry.node) {
                 Ok(value) => Ok((key.to_owned(), value)),

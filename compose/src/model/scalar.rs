@@ -138,7 +138,7 @@ impl fmt::Display for Duration {
 
 impl Field for Duration {
     fn read(node: &Node) -> Result<Self, Invalid> {
-        let text = node.scalar().ok_or_else(|| wrong_kind(node, "string"))?;
+        let text = node.scalar().ok_or_else(|| wrong_kind(node, "a string"))?;
         Self::parse(&text).ok_or_else(|| Invalid::new(node, Problem::Duration { text }))
     }
 
@@ -185,7 +185,7 @@ impl Field for Bytes {
             Kind::Text(text) => Self::parse(text)
                 .ok_or_else(|| Invalid::new(node, Problem::Size { text: text.clone() })),
             Kind::Float(value) => Err(Invalid::new(node, Problem::Size { text: float(*value) })),
-            _ => Err(wrong_kind(node, "size")),
+            _ => Err(wrong_kind(node, "a size")),
         }
     }
 
@@ -207,7 +207,7 @@ impl Field for Mode {
             Kind::Text(text) => i64::from_str_radix(text, 8)
                 .map(Self)
                 .map_err(|_| Invalid::new(node, Problem::Mode { text: text.clone() })),
-            _ => Err(wrong_kind(node, "file mode")),
+            _ => Err(wrong_kind(node, "a file mode")),
         }
     }
 

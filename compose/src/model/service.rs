@@ -192,7 +192,7 @@ pub struct EnvFile {
 impl Field for EnvFile {
     fn read(node: &Node) -> Result<Self, Invalid> {
         if node.as_map().is_none() {
-            return Err(wrong_kind(node, "mapping"));
+            return Err(wrong_kind(node, "a mapping"));
         }
         let text = |key: &str| node.get(key).map_or(Ok(String::new()), String::read);
         let required = node.get("required").map_or(Ok(false), bool::read)?;

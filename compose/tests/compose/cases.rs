@@ -9,14 +9,14 @@ use knarr_compose::render::{self, Format};
 use serde_json::{Value, json};
 
 /// A folder of `tests/cases`, copied to where nothing else is.
-struct Case {
+pub struct Case {
     source: PathBuf,
-    folder: PathBuf,
+    pub folder: PathBuf,
     meta: Value,
     _kept: tempfile::TempDir,
 }
 
-fn folders() -> Vec<PathBuf> {
+pub fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let list = |folder: &Path| -> Vec<PathBuf> {
         let names = knarr_core::fsx::list(folder).unwrap();
@@ -38,7 +38,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 impl Case {
-    fn new(source: &Path) -> Self {
+    pub fn new(source: &Path) -> Self {
         let kept = tempfile::tempdir().unwrap();
         let folder = kept.path().canonicalize().unwrap().join("case");
         copy(source, &folder);
@@ -87,7 +87,7 @@ impl Case {
     }
 
     /// What the loader says, in the form of `expected.json`.
-    fn actual(&self) -> Result<Value, Error> {
+    pub fn actual(&self) -> Result<Value, Error> {
         let options = self.options();
         let mut result = BTreeMap::new();
         let up = self.folder.parent().unwrap().display().to_string();

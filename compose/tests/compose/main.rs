@@ -1,3 +1,4 @@
 //! The loader of compose files.
 
 mod cases;
+mod messages;

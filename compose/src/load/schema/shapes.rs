@@ -67,8 +67,8 @@ impl Kinds {
     }
 
     fn words(self, words: &mut Vec<&'static str>) {
-        let number = if self.0 & 8 != 0 { "number" } else { "integer" };
-        for (bit, word) in [(1, "null"), (2, "boolean"), (4, number), (16, "string")] {
+        let number = if self.0 & 8 != 0 { "a number" } else { "an integer" };
+        for (bit, word) in [(1, "null"), (2, "a boolean"), (4, number), (16, "a string")] {
             if self.0 & bit != 0 {
                 words.push(word);
             }
@@ -88,7 +88,7 @@ impl Shape {
         }
     }
 
-    /// `string, list or mapping`.
+    /// `a string, a list or a mapping`.
     pub fn words(&self) -> String {
         let mut words = Vec::new();
         self.collect(&mut words);
@@ -96,16 +96,16 @@ impl Shape {
         match words.split_last() {
             Some((last, [])) => (*last).to_owned(),
             Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-            None => "value".to_owned(),
+            None => "a value".to_owned(),
         }
     }
 
     fn collect(&self, words: &mut Vec<&'static str>) {
         match self {
             Self::Kinds(kinds) | Self::Range(kinds, ..) => kinds.words(words),
-            Self::Words(_) | Self::Form(..) => words.push("string"),
-            Self::List(..) => words.push("list"),
-            Self::Map(_) => words.push("mapping"),
+            Self::Words(_) | Self::Form(..) => words.push("a string"),
+            Self::List(..) => words.push("a list"),
+            Self::Map(_) => words.push("a mapping"),
             Self::Either(shapes) => shapes.iter().for_each(|shape| shape.collect(words)),
         }
     }
