@@ -16,6 +16,9 @@ pub struct Contents {
     pub foreign: Vec<PathBuf>,
 }
 
+/// Whether something in a folder, by its path and name, is Knarr's.
+type IsOwn<'a> = dyn Fn(&Path, &str) -> bool + 'a;
+
 impl Root {
     /// Looks into both directories, and into those of their folders whose entries have names that Knarr chooses.
     pub fn contents(&self) -> fsx::Result<Contents> {
@@ -60,7 +63,7 @@ impl Root {
             contents.foreign.extend(of_layout);
         }
         let is_id = |name: &str| name.parse::<ContainerId>().is_ok();
-        let lists: [(PathBuf, &dyn Fn(&Path, &str) -> bool); 6] = [
+        let lists: [(PathBuf, &IsOwn); 6] = [
             (self.containers(), &|_, name| is_id(name) || ["lock", "by-name"].contains(&name)),
             (self.containers_run(), &|_, name| is_id(&name.repeat(2))),
             (self.layers(), &|_, name| begins_with_digest(name)),
