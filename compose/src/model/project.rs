@@ -125,6 +125,38 @@ impl Project {
         all.flat_map(|service| service.profiles.iter().map(String::as_str)).collect()
     }
 
+    /// The names of the services, each after those that it depends on.
+    pub fn in_order(&self) -> Vec<&str> {
+        let mut order = Vec::new();
+        let mut seen = BTreeSet::new();
+        for start in self.services.keys() {
+            // a service and its needs that are still to be looked at; no recursion, as a chain may be long
+            let mut way: Vec<(&str, Vec<&str>)> = Vec::new();
+            let needs = |name: &str| -> Vec<&str> {
+                let service = self.services.get(name);
+                let names = service.into_iter().flat_map(|service| service.depends_on.keys());
+                names.map(String::as_str).rev().collect()
+            };
+            if seen.insert(start.as_str()) {
+                way.push((start, needs(start)));
+            }
+            while let Some((name, open)) = way.last_mut() {
+                match open.pop() {
+                    Some(next) => {
+                        if self.services.contains_key(next) && seen.insert(next) {
+                            way.push((next, needs(next)));
+                        }
+                    }
+                    None => {
+                        order.push(*name);
+                        way.pop();
+                    }
+                }
+            }
+        }
+        order
+    }
+
     /// The services that depend on this one, directly.
     pub fn dependents(&self, name: &str) -> Vec<&str> {
         let needs = self.services.values().filter(|service| service.depends_on.contains_key(name));
