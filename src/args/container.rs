@@ -233,7 +233,10 @@ impl Options {
         Ok(RunOptions {
             name: self.name.clone(),
             command: self.words.get(1..).unwrap_or_default().to_vec(),
-            entrypoint: self.entrypoint.clone(),
+            entrypoint: self.entrypoint.as_ref().map(|text| match text.as_str() {
+                "" => Vec::new(),
+                text => vec![text.to_owned()],
+            }),
             env: self.env.clone(),
             env_files: self.env_file.clone(),
             user: self.user.clone(),

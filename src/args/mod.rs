@@ -115,6 +115,8 @@ pub enum Verb {
     Import(commands::import::Args),
     /// Make an image of a Wasm module and of native programs, without a Dockerfile
     Package(Box<commands::package::Args>),
+    /// Run projects of several containers (compose files)
+    Compose(Box<commands::compose::Args>),
     /// Manage the cache of builds
     #[command(subcommand)]
     Builder(builder::Verb),

@@ -17,7 +17,6 @@ const VERBS: &[(&str, &str)] = &[
     ("bake", "use 'knarr build' for each target"),
     ("checkpoint", "use 'knarr pause' to let a container stand still"),
     ("commit", "use 'knarr export' and 'knarr import', or better a Dockerfile and 'knarr build'"),
-    ("compose", "use 'knarr network create' and 'knarr run --network', a line for each service"),
     ("config", "use a file and 'knarr run -v FILE:PATH:ro'"),
     ("context", "use --root or KNARR_ROOT for another place of images and containers"),
     ("debug", "use 'knarr exec', or a second container with --network container:NAME"),

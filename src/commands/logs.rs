@@ -31,10 +31,11 @@ pub struct Args {
     container: String,
 }
 
+/// How many of the last lines; `None`: all.
 #[derive(Debug, Clone, Copy)]
-struct Tail(Option<u64>);
+pub struct Tail(pub Option<u64>);
 
-fn tail(text: &str) -> Result<Tail, String> {
+pub fn tail(text: &str) -> Result<Tail, String> {
     match text {
         // a negative number means all, as in Docker
         "all" | "-1" => Ok(Tail(None)),

@@ -4,6 +4,7 @@ pub mod attach;
 pub mod build;
 pub mod builder;
 pub mod completion;
+pub mod compose;
 pub mod container;
 pub mod cp;
 pub mod create;
@@ -86,6 +87,7 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Builder(verb) => builder::run(verb, context),
         Verb::Buildx(verb) => builder::buildx(verb, context),
         Verb::Completion(args) => completion::run(&args),
+        Verb::Compose(args) => compose::run(&args, context),
         Verb::Container(verb) => container::run(verb, context),
         Verb::Cp(args) => cp::run(&args, context),
         Verb::Create(args) => create::run(&args, context),

@@ -1,6 +1,7 @@
 //! What people see: the only place that prints. Data goes to stdout, everything else to stderr.
 
 pub mod build;
+pub mod compose;
 pub mod listing;
 pub mod progress;
 mod safe;

@@ -10,7 +10,7 @@ use knarr_core::spec::{EngineKind, SpecImage};
 use knarr_core::store::Store;
 use knarr_packager::registry::{self, Config, Ensured, PullOptions, PullPolicy};
 use knarr_runtime::container;
-use knarr_runtime::container::options::{self, ImageOptions, resolve};
+use knarr_runtime::container::options::{self, ImageOptions, RunOptions, resolve};
 
 /// Makes the container that the options ask for.
 ///
@@ -20,8 +20,17 @@ pub fn create(
     context: &Context,
     for_run: bool,
 ) -> Result<(Store, ContainerId), Failure> {
+    make(given, given.run_options()?, context, for_run)
+}
+
+/// [`create`], with more than options can say: `asked` is what they say and more.
+pub fn make(
+    given: &Options,
+    mut asked: RunOptions,
+    context: &Context,
+    for_run: bool,
+) -> Result<(Store, ContainerId), Failure> {
     let wanted = given.wanted_platform()?;
-    let mut asked = given.run_options()?;
     let network = given.network.options()?;
     options::check_network(&network.parse()?, &asked)?;
     let cidfile = given.cidfile.as_deref();

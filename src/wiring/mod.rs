@@ -4,6 +4,7 @@ pub mod agent;
 pub mod build;
 pub mod builtin;
 pub mod compile;
+pub mod compose;
 pub mod create;
 pub mod step;
 pub mod variant;

@@ -134,8 +134,8 @@ pub struct RunOptions {
     pub name: Option<String>,
     /// What follows the image: replaces the image's `CMD`.
     pub command: Vec<String>,
-    /// Replaces the image's `ENTRYPOINT` and drops its `CMD`; an empty text leaves no entrypoint.
-    pub entrypoint: Option<String>,
+    /// Replaces the image's `ENTRYPOINT` and drops its `CMD`; an empty list leaves no entrypoint.
+    pub entrypoint: Option<Vec<String>>,
     /// `NAME=value`, or `NAME` for this process's own value (taken away where it has none).
     pub env: Vec<String>,
     pub env_files: Vec<PathBuf>,
@@ -249,8 +249,7 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
 /// is given replaces the image's.
 fn process(config: &ExecutionConfig, options: &RunOptions) -> Result<Process, Error> {
     let entrypoint = match &options.entrypoint {
-        Some(text) if text.is_empty() => Vec::new(),
-        Some(text) => vec![text.clone()],
+        Some(words) => words.clone(),
         None => config.entrypoint.clone().unwrap_or_default(),
     };
     let cmd = match (&options.command, &options.entrypoint) {

@@ -29,7 +29,7 @@ fn entrypoint_and_command() {
     let both = r#"{"Entrypoint":["/entry","e"],"Cmd":["c1","c2"]}"#;
     let args = |config, entrypoint: Option<&str>, command: &[&str]| {
         let options = RunOptions {
-            entrypoint: entrypoint.map(String::from),
+            entrypoint: entrypoint.map(|text| text.split_whitespace().map(String::from).collect()),
             command: strings(command),
             ..Default::default()
         };
