@@ -7,6 +7,7 @@ mod harness;
 
 mod build;
 mod builtin;
+mod compose;
 mod cp;
 mod crash;
 mod examples;

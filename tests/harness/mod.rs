@@ -107,6 +107,11 @@ impl Knarr {
         self.host.as_mut().unwrap()
     }
 
+    /// Whether somebody else runs it.
+    pub fn is_of_user(&self) -> bool {
+        self.user.is_some()
+    }
+
     /// Knarr's root directory.
     pub fn root(&self) -> &Path {
         &self.path
