@@ -190,8 +190,8 @@ pub fn exercise(bytes: &[u8], registry: &str) {
         Ok(registries) => registries,
         Err(error) => return assert!(error.hint().is_some()),
     };
-    let config =
-        Config { credentials: CredentialStore::new(None), registries, timing: Timing::default() };
+    let (credentials, timing) = (CredentialStore::new(None), Timing::default());
+    let config = Config { credentials, registries, file: None, timing };
     let own = config.endpoint(registry);
     // plain HTTP only where it was asked for, or on this machine
     assert!(!own.plain_http || own.loopback || config.registries.insecure.contains(&own.host));
