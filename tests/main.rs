@@ -33,6 +33,7 @@ mod reset;
 mod restart;
 mod run;
 mod serving;
+mod sharing;
 mod stats;
 mod store;
 mod terminal;

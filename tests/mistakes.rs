@@ -15,9 +15,9 @@ const MISTAKES: &[Mistake] = &[
     ("search redis", 1, "Knarr has no command search", "the registry's own website"),
     ("swarm init", 1, "Knarr has no command swarm", "there is no cluster"),
     ("commit made img", 1, "Knarr has no command commit", "use 'knarr export'"),
-    ("run --pid host busybox", 125, "Knarr has no option --pid", "'knarr top'"),
-    ("run --cpu-quota=1 busybox", 125, "Knarr has no option --cpu-quota", "use --cpus"),
-    ("create --isolation x busybox", 125, "Knarr has no option --isolation", "leave it out"),
+    ("run --pod x busybox", 125, "Knarr has no option --pod", "container:NAME"),
+    ("run --cpu-quota=1 busybox", 125, "--cpu-quota 1 is not between 1000", ""),
+    ("create --kernel-memory x busybox", 125, "Knarr has no option --kernel-memory", "--memory"),
     (
         "exec --rm made true",
         125,
@@ -123,7 +123,7 @@ const MISTAKES: &[Mistake] = &[
         "unexpected argument '--nope'",
         "see 'knarr network create --help'",
     ),
-    ("run --link db:database busybox", 125, "--link is not needed", "--network-alias database"),
+    ("run --link db:database busybox", 125, "no container \"db\"", "'knarr ps -a'"),
     ("run --allow-outbound http://x busybox", 125, "not a place to connect to", "HOST[:PORT]"),
     ("run --restart never busybox", 125, "not a restart policy", "unless-stopped"),
     (

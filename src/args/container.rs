@@ -1,6 +1,7 @@
 //! The options that make a container: shared by `run` and `create`.
 
 use super::health::HealthArgs;
+use super::isolation::IsolationArgs;
 use super::network::NetworkArgs;
 use super::usage;
 use super::value::{Runtime, capability, cpus, platform, runtime, size, swap, ulimit};
@@ -10,7 +11,7 @@ use knarr_core::image::Platform;
 use knarr_core::spec::limits::{Limits, Ulimit, parse_size};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::{
-    AppArmor, InstanceRequests, LogConfig, Mount, Port, Seccomp, Security, WasmOptions,
+    AppArmor, InstanceRequests, Isolation, LogConfig, Mount, Port, Seccomp, Security, WasmOptions,
 };
 use knarr_runtime::container::options::{self, RunOptions};
 use std::path::PathBuf;
@@ -72,6 +73,8 @@ pub struct Options {
     /// Run an init inside the container that forwards signals and reaps processes
     #[arg(long)]
     pub init: bool,
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
     /// Keep standard input open
     #[arg(short = 'i', long)]
     pub interactive: bool,
@@ -254,8 +257,11 @@ impl Options {
             read_only: self.read_only,
             limits: self.limits()?,
             security: self.security()?,
+            // known when the store is open
+            isolation: Isolation::default(),
             // known when the image is
             network: None,
+            links: Vec::new(),
             dns: self.network.dns(),
             outbound: self.network.outbound()?,
             ports: self.ports()?,
@@ -314,7 +320,7 @@ impl Options {
             return Err(conflict("--memory-swap without --memory has no effect".into())
                 .hint("add --memory"));
         }
-        Ok(Limits {
+        self.isolation.limits(Limits {
             memory: self.memory,
             memory_swap: self.memory_swap,
             memory_reservation: self.memory_reservation,
@@ -325,6 +331,7 @@ impl Options {
             pids: self.pids_limit.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
             ulimits: self.ulimit.clone(),
             shm_size: self.shm_size,
+            ..Limits::default()
         })
     }
 

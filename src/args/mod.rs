@@ -7,6 +7,7 @@ pub mod build;
 pub mod container;
 pub mod filter;
 pub mod health;
+pub mod isolation;
 pub mod network;
 pub mod time;
 mod unknown;

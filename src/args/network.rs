@@ -3,7 +3,7 @@
 use crate::error::Failure;
 use clap::Args;
 use knarr_core::spec::network::{Dns, Driver, Outbound};
-use knarr_runtime::container::options::{NetworkOptions, parse_outbound, refuse_link};
+use knarr_runtime::container::options::{NetworkOptions, parse_outbound};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[derive(Debug, Args)]
@@ -30,8 +30,15 @@ pub struct NetworkArgs {
     /// The same for IPv6
     #[arg(long, value_name = "ADDRESS")]
     ip6: Option<Ipv6Addr>,
-    #[arg(long, value_name = "CONTAINER[:ALIAS]", hide = true)]
+    /// A name of its own for another container on one of its networks
+    #[arg(long, value_name = "CONTAINER[:ALIAS]")]
     link: Vec<String>,
+    /// A further address on its first network, of 169.254.0.0/16 or fe80::/10
+    #[arg(long, value_name = "ADDRESS")]
+    link_local_ip: Vec<IpAddr>,
+    /// The address of its interface on its first network
+    #[arg(long, value_name = "ADDRESS")]
+    mac_address: Option<String>,
     /// A network (several times, also as name=NAME,alias=NAME,ip=ADDRESS), host, none, or container:NAME
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     network: Vec<String>,
@@ -45,14 +52,14 @@ pub struct NetworkArgs {
 
 impl NetworkArgs {
     pub fn options(&self) -> Result<NetworkOptions, Failure> {
-        if let Some(link) = self.link.first() {
-            return Err(refuse_link(link).into());
-        }
         Ok(NetworkOptions {
             networks: self.network.clone(),
             ipv4: self.ip,
             ipv6: self.ip6,
             aliases: self.network_alias.clone(),
+            mac: self.mac_address.as_deref().map(str::parse).transpose()?,
+            link_local: self.link_local_ip.clone(),
+            links: self.link.clone(),
             backend: self.network_backend,
         })
     }

@@ -46,39 +46,14 @@ const VERBS: &[(&str, &str)] = &[
 /// Options of others, whatever the command.
 const OPTIONS: &[(&str, &str)] = &[
     ("attach", "use -i, -t and -d"),
-    ("blkio-weight", "use --cpu-shares and --memory: disks are not shared out"),
     ("cgroup-parent", "use --memory, --cpus and --pids-limit"),
-    ("cgroupns", "leave it out: each container has a cgroup namespace of its own"),
-    ("cpu-period", "use --cpus"),
-    ("cpu-quota", "use --cpus"),
-    ("cpuset-mems", "use --cpuset-cpus"),
-    ("device", "use -v /dev/NAME:/dev/NAME with --privileged"),
-    ("device-cgroup-rule", "use --privileged"),
     ("disable-content-trust", "leave it out: signatures are not checked; digests are"),
     ("domainname", "use --hostname NAME.DOMAIN"),
     ("gpus", "use -v for the devices and libraries, with --privileged"),
     ("host", "use --root for another place of images and containers: there is no daemon"),
-    (
-        "ipc",
-        "leave it out: each container has an IPC namespace of its own; --shm-size sets its memory",
-    ),
-    ("isolation", "leave it out: it is for Windows"),
     ("kernel-memory", "use --memory"),
-    ("link-local-ip", "use --ip"),
-    ("mac-address", "leave it out: 'knarr inspect' shows the address that was chosen"),
-    ("memory-swappiness", "use --memory-swap"),
-    ("oom-kill-disable", "use --memory with a limit that suffices"),
-    ("oom-score-adj", "use --memory"),
-    (
-        "pid",
-        "leave it out: each container has a PID namespace of its own; 'knarr top' shows its processes",
-    ),
     ("pod", "use --network container:NAME"),
     ("replace", "use 'knarr rm -f NAME' first"),
-    ("storage-opt", "leave it out: 'knarr system df' shows what containers take"),
-    ("sysctl", "set it on this machine, or use --privileged and sysctl inside"),
-    ("userns", "leave it out: an ordinary user's containers are in a user namespace anyway"),
-    ("uts", "use --hostname"),
 ];
 
 /// What is said about a command or an option that does not exist; `commands` are those that were named, `knarr` left out.

@@ -33,12 +33,14 @@ pub fn make(
     let wanted = given.wanted_platform()?;
     let network = given.network.options()?;
     options::check_network(&network.parse()?, &asked)?;
+    let isolation = given.isolation.options()?;
     let cidfile = given.cidfile.as_deref();
     if let Some(path) = cidfile.filter(|path| path.exists()) {
         return Err(Failure::usage(format!("the file {} exists already", path.display()))
             .hint("remove it, or name another one with --cidfile"));
     }
     let store = context.store()?;
+    asked.isolation = isolation.resolve(&store)?;
     asked.inherited = container::volumes_from(&store, &given.volumes_from)?;
     // until the record is written nothing tells the collector that the image is needed
     let _hold = store.hold()?;
@@ -71,6 +73,7 @@ pub fn make(
     };
     let engine = EngineKind::of(&spec.platform);
     asked.network = Some(container::network_mode(&store, engine, &network)?);
+    asked.links = container::links(&store, &network, asked.network.as_ref())?;
     let mut new = resolve(ImageOptions { image: &spec, config: &config }, &asked)?;
     container::share_names(&store, &mut new.spec)?;
     for told in options::without_effect(&context.root, &new.spec, &asked) {

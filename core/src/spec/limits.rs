@@ -17,10 +17,81 @@ pub struct Limits {
     pub cpu_shares: Option<u64>,
     /// `0-2,7`
     pub cpuset_cpus: Option<String>,
+    /// Nodes of memory, in the same notation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpuset_mems: Option<String>,
+    /// µs; the kernel's default is 100000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_period: Option<u64>,
+    /// µs of processor time for each period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_quota: Option<u64>,
+    /// 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_swappiness: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oom_kill_disable: bool,
+    /// Relative weight of input and output, Docker's scale: 10 to 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blkio_weight: Option<u64>,
+    /// Of block devices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub block: Vec<BlockLimit>,
     pub pids: Option<u64>,
     pub ulimits: Vec<Ulimit>,
     /// Bytes of `/dev/shm`; Docker's default is 64 MiB.
     pub shm_size: Option<u64>,
+}
+
+/// One `--device-read-bps` or the like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockLimit {
+    /// The node of a block device of the host.
+    pub path: String,
+    pub what: BlockQuantity,
+    pub value: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockQuantity {
+    /// As [`Limits::blkio_weight`].
+    Weight,
+    /// Bytes a second.
+    ReadBps,
+    WriteBps,
+    /// Operations a second.
+    ReadIops,
+    WriteIops,
+}
+
+impl BlockQuantity {
+    /// The option that asks for it.
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Weight => "--blkio-weight-device",
+            Self::ReadBps => "--device-read-bps",
+            Self::WriteBps => "--device-write-bps",
+            Self::ReadIops => "--device-read-iops",
+            Self::WriteIops => "--device-write-iops",
+        }
+    }
+
+    /// `PATH:VALUE`; bytes in the notation of [`parse_size`].
+    pub fn parse(self, text: &str) -> Result<BlockLimit, InvalidLimit> {
+        let invalid = || InvalidLimit::Block { option: self.option(), text: text.to_owned() };
+        let (path, value) = text.rsplit_once(':').ok_or_else(invalid)?;
+        let value = match self {
+            Self::ReadBps | Self::WriteBps => parse_size(value).ok(),
+            _ => value.parse().ok(),
+        };
+        let value = value.filter(|value| *value > 0).ok_or_else(invalid)?;
+        let in_range = self != Self::Weight || (10..=1000).contains(&value);
+        match path.starts_with("/dev/") && in_range {
+            true => Ok(BlockLimit { path: path.to_owned(), what: self, value }),
+            false => Err(invalid()),
+        }
+    }
 }
 
 /// One `--ulimit`: `setrlimit` values, `None` is unlimited.
@@ -40,6 +111,8 @@ pub enum InvalidLimit {
     Cpus(String),
     #[error("{0:?} is not a ulimit")]
     Ulimit(String),
+    #[error("{text:?} is not a value of {option}")]
+    Block { option: &'static str, text: String },
     #[error("ulimit {name}: the soft limit {soft} is above the hard limit {hard}")]
     SoftAboveHard { name: String, soft: String, hard: String },
 }
@@ -48,6 +121,13 @@ impl crate::hint::Hint for InvalidLimit {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Size(_) => "write a number with an optional unit: 512m, 1g, 1073741824".into(),
+            Self::Block { option: "--blkio-weight-device", .. } => {
+                "write DEVICE:WEIGHT with a weight from 10 to 1000: /dev/sda:500".into()
+            }
+            Self::Block { option, .. } if option.ends_with("bps") => {
+                "write DEVICE:BYTES, a second: /dev/sda:10mb".into()
+            }
+            Self::Block { .. } => "write DEVICE:OPERATIONS, a second: /dev/sda:1000".into(),
             Self::Cpus(_) => "write a positive number such as 0.5 or 2".into(),
             Self::Ulimit(_) | Self::SoftAboveHard { .. } => {
                 format!("write NAME=SOFT[:HARD] with a name out of {}", ULIMITS.join(", "))

@@ -1,6 +1,7 @@
 //! What a container is asked to be: written once at create, never changed.
 
 pub mod health;
+pub mod isolation;
 pub mod limits;
 pub mod mode;
 pub mod mount;
@@ -11,9 +12,10 @@ pub mod security;
 pub mod wasm;
 
 pub use health::OnUnhealthy;
-pub use limits::{Limits, Ulimit};
+pub use isolation::{Ipc, Isolation, Sharing};
+pub use limits::{BlockLimit, Limits, Ulimit};
 pub use mount::{IdMap, IdRange, Mount, MountKind, Ownership, Submounts, VolumeMount};
-pub use network::{Attachment, Dns, NetworkMode, Outbound};
+pub use network::{Attachment, Dns, Link, Mac, NetworkMode, Outbound};
 pub use port::{Port, Protocol};
 pub use restart::RestartPolicy;
 pub use security::{AppArmor, Seccomp, Security};
@@ -64,7 +66,12 @@ pub struct ContainerSpec {
     pub read_only_rootfs: bool,
     pub limits: Limits,
     pub security: Security,
+    #[serde(default, skip_serializing_if = "Isolation::is_default")]
+    pub isolation: Isolation,
     pub network: NetworkMode,
+    /// `--link`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     #[serde(default)]
     pub dns: Dns,
     /// `--allow-outbound`: where to the guest may connect; `None`: wherever its networks lead.
@@ -118,7 +125,9 @@ impl ContainerSpec {
             read_only_rootfs: false,
             limits: Limits::default(),
             security: Security::default(),
+            isolation: Isolation::default(),
             network: NetworkMode::Host,
+            links: Vec::new(),
             dns: Dns::default(),
             outbound: None,
             ports: Vec::new(),

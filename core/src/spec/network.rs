@@ -40,6 +40,73 @@ pub struct Attachment {
     pub ipv4: Option<Ipv4Addr>,
     /// `--ip6`
     pub ipv6: Option<Ipv6Addr>,
+    /// `--mac-address`; `None`: one that goes with its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
+    /// `--link-local-ip`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_local: Vec<IpAddr>,
+}
+
+/// `--link CONTAINER:ALIAS`: a further name under which this container finds another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    pub container: ContainerId,
+    pub alias: String,
+}
+
+/// The address of one interface (EUI-48): neither a group's nor nobody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mac(pub [u8; 6]);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not the address of an interface")]
+pub struct InvalidMac {
+    text: String,
+}
+
+impl crate::hint::Hint for InvalidMac {
+    fn hint(&self) -> Option<String> {
+        Some("write six bytes, the first of them even: 02:42:ac:11:00:02".into())
+    }
+}
+
+impl std::str::FromStr for Mac {
+    type Err = InvalidMac;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMac> {
+        let invalid = || InvalidMac { text: text.to_owned() };
+        let byte = |part: &str| match part.len() {
+            2 => u8::from_str_radix(part, 16).ok().filter(|_| !part.starts_with('+')),
+            _ => None,
+        };
+        let bytes: Option<Vec<u8>> = text.split([':', '-']).map(byte).collect();
+        let bytes: [u8; 6] = bytes.and_then(|b| b.try_into().ok()).ok_or_else(invalid)?;
+        let is_group = bytes[0] & 1 == 1;
+        if is_group || bytes == [0; 6] { Err(invalid()) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl std::fmt::Display for Mac {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl TryFrom<String> for Mac {
+    type Error = InvalidMac;
+
+    fn try_from(text: String) -> Result<Self, InvalidMac> {
+        text.parse()
+    }
+}
+
+impl From<Mac> for String {
+    fn from(mac: Mac) -> Self {
+        mac.to_string()
+    }
 }
 
 /// `--dns`, `--dns-search`, `--dns-option`: what names are asked of that no network knows. Empty: the host's.

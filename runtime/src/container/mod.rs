@@ -39,7 +39,7 @@ pub use inspect::inspect;
 pub use kill::kill;
 pub use list::{list, usages};
 pub use logs::logs;
-pub use network::{network_mode, share_names};
+pub use network::{links, network_mode, share_names};
 pub use pause::{pause, unpause};
 pub use remove::remove;
 pub use rename::rename;

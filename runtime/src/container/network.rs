@@ -1,11 +1,11 @@
 //! From what a container asks of the network to what there is.
 
-use super::options::{NetworkOptions, NetworkWish};
+use super::options::{InvalidNetwork, NetworkOptions, NetworkWish};
 use super::{Result, find, options};
 use crate::engine::names::hostname;
 use crate::{net, state};
-use knarr_core::spec::network::{Attachment, Driver};
-use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode};
+use knarr_core::spec::network::{Attachment, Driver, is_host_name};
+use knarr_core::spec::{ContainerSpec, EngineKind, Link, NetworkMode};
 use knarr_core::store::Store;
 
 /// Looks up what is named. Networks are called by their full names afterwards.
@@ -35,6 +35,36 @@ pub fn network_mode(
         }
         NetworkWish::Default(wish) => default(store, engine, asked.backend, wish),
     }
+}
+
+/// The containers that are linked, which are on one of the container's networks.
+pub fn links(
+    store: &Store,
+    asked: &NetworkOptions,
+    network: Option<&NetworkMode>,
+) -> Result<Vec<Link>> {
+    let link = |text: &String| {
+        let (name, alias) = text.split_once(':').unwrap_or((text, text));
+        let alias = alias.strip_prefix('/').unwrap_or(alias).to_owned();
+        let invalid =
+            |error: fn(String) -> InvalidNetwork| options::Error::from(error(text.clone()));
+        if !is_host_name(&alias) {
+            return Err(invalid(|text| InvalidNetwork::Link { text }).into());
+        }
+        let container = find(store, name)?;
+        let its = net::memberships(store.root(), &container)?;
+        let shared = match network {
+            Some(NetworkMode::Networks(own)) => {
+                own.iter().any(|own| its.iter().any(|(other, _)| other.name == own.network))
+            }
+            _ => false,
+        };
+        match shared {
+            true => Ok(Link { container, alias }),
+            false => Err(invalid(|text| InvalidNetwork::LinkApart { text }).into()),
+        }
+    };
+    asked.links.iter().map(link).collect()
 }
 
 /// Whoever shares a container's network is called as that one, so that its own name resolves.

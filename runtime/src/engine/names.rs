@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 pub fn hostname(spec: &ContainerSpec) -> String {
     match (&spec.hostname, &spec.network) {
         (Some(name), _) => name.clone(),
-        (None, NetworkMode::Host) => {
+        (None, network) if spec.isolation.uts_host || *network == NetworkMode::Host => {
             rustix::system::uname().nodename().to_string_lossy().into_owned()
         }
         (None, _) => spec.id.short().to_owned(),

@@ -10,7 +10,7 @@ use super::outbound::{self, Denials, Gate};
 use super::ports::Held;
 use super::step::{Observe, Progress, Step, failed};
 use super::{lease, loopback, names, namespace, ports, reload, shared, store};
-use crate::state::{self, Placement};
+use crate::state::{self, Container, Placement};
 use ipnet::IpNet;
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;
@@ -90,14 +90,19 @@ pub fn memberships_in_order(
     Ok(all)
 }
 
+/// Another container with the number of its first process; `None` if it does not run.
+pub fn running(root: &Root, other: &ContainerId) -> Result<Option<(Container, u32)>> {
+    let Ok(container) = state::load(root, other) else { return Ok(None) };
+    match container.state.pid.filter(|_| container.state.is_alive()) {
+        Some(pid) if lease::is_alive(root, other)? => Ok(Some((container, pid))),
+        _ => Ok(None),
+    }
+}
+
 /// The place of another container, which runs.
 fn of_container(root: &Root, spec: &ContainerSpec, other: &ContainerId) -> Result<Attached> {
     let not_running = || Error::OtherNotRunning { container: other.clone() };
-    let container = state::load(root, other).map_err(|_| not_running())?;
-    let pid = container.state.pid.filter(|_| container.state.is_alive()).ok_or_else(not_running)?;
-    if !lease::is_alive(root, other)? {
-        return Err(not_running());
-    }
+    let (container, pid) = running(root, other)?.ok_or_else(not_running)?;
     let placement = container.state.placement;
     if placement != Placement::Alone && spec.engine == EngineKind::Native {
         // only what a Wasm guest has for sockets keeps its neighbours' addresses from it
@@ -267,7 +272,7 @@ impl Connecting<'_, '_, '_> {
                 shared::interface_of(network)
             }
             (EngineKind::Native, at) => {
-                endpoint.mac = addresses.first().map(|a| bridge::mac_of(*a));
+                endpoint.mac = endpoint.mac_of_interface();
                 let interface = format!("eth{at}");
                 let plug = plug_of(spec, network, &endpoint, namespace, &interface);
                 let (link, address) = (Step::Link, Step::Address);
@@ -367,8 +372,12 @@ pub(super) fn configure(
         let subnet = store::subnets(network).find(|s| s.contains(address))?;
         IpNet::new(*address, subnet.prefix_len()).ok()
     };
-    let addresses: Vec<IpNet> =
+    // as long as the networks of such addresses are
+    let link_local =
+        |address: &IpAddr| IpNet::new(*address, if address.is_ipv4() { 16 } else { 64 }).ok();
+    let mut addresses: Vec<IpNet> =
         endpoint.addresses().collect::<Vec<_>>().iter().filter_map(length).collect();
+    addresses.extend(endpoint.link_local.iter().filter_map(link_local));
     let gateways: Vec<IpAddr> =
         bridge::gateways(network).map(|g| g.addr()).filter(|_| has_default).collect();
     bridge::configure(&mut inside, interface, &addresses, &[], &gateways)

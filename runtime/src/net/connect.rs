@@ -109,7 +109,7 @@ fn plug(
                 }
             }
             EngineKind::Native => {
-                endpoint.mac = addresses.first().map(|a| bridge::mac_of(*a));
+                endpoint.mac = endpoint.mac_of_interface();
                 let mut inside =
                     bridge::inside(namespace).map_err(|e| failed(Step::Link, name, e))?;
                 let interface =

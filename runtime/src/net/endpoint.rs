@@ -8,7 +8,7 @@ use knarr_core::lock::Lock;
 use knarr_core::record::{self, Record};
 use knarr_core::root::Root;
 use knarr_core::spec::network::{NetworkSpec, is_host_name};
-use knarr_core::spec::{Attachment, Port};
+use knarr_core::spec::{Attachment, Mac, Port};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -33,6 +33,12 @@ pub struct Endpoint {
     pub wished_ipv4: Option<Ipv4Addr>,
     #[serde(default)]
     pub wished_ipv6: Option<Ipv6Addr>,
+    /// `--mac-address`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wished_mac: Option<Mac>,
+    /// `--link-local-ip`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_local: Vec<IpAddr>,
     /// The container is to come back after a power cut.
     #[serde(default)]
     pub lasting: bool,
@@ -50,13 +56,18 @@ impl Endpoint {
 
     /// `02:42:ac:11:00:02`; empty without an interface of its own.
     pub fn mac_text(&self) -> String {
-        let pairs = self.mac.iter().flatten().map(|byte| format!("{byte:02x}"));
-        pairs.collect::<Vec<_>>().join(":")
+        self.mac.map(|bytes| Mac(bytes).to_string()).unwrap_or_default()
     }
 
     /// Whether the container runs, as far as the record knows.
     pub fn is_up(&self) -> bool {
         self.addresses().next().is_some()
+    }
+
+    /// The address of its interface: the one it is to have, or one that goes with its first address.
+    pub(super) fn mac_of_interface(&self) -> Option<[u8; 6]> {
+        let by_address = || self.addresses().next().map(super::bridge::mac_of);
+        self.wished_mac.map(|mac| mac.0).or_else(by_address)
     }
 
     /// Whether it is to have a certain address: one that may have been somebody else's just now.
@@ -142,6 +153,8 @@ pub fn join(root: &Root, id: &ContainerId, name: &str, wish: &Attachment) -> Res
         ports: Vec::new(),
         wished_ipv4: wish.ipv4,
         wished_ipv6: wish.ipv6,
+        wished_mac: wish.mac,
+        link_local: wish.link_local.clone(),
         lasting: false,
     };
     write(root, &network.name, &endpoint)
@@ -153,6 +166,9 @@ pub(super) fn check(network: &NetworkSpec, wish: &Attachment) -> Result<()> {
         return Err(Error::InvalidAlias { alias: alias.clone() });
     }
     let no_family = |family| Error::NoFamily { network: network.name.clone(), family };
+    if let Some(address) = wish.link_local.iter().find(|address| !is_link_local(address)) {
+        return Err(Error::NotLinkLocal { address: *address });
+    }
     if let Some(address) = wish.ipv4 {
         let subnet = network.ipv4.as_ref().ok_or_else(|| no_family("IPv4"))?;
         lease::check(&network.name, address.into(), subnet.subnet.into(), subnet.gateway.into())?;
@@ -162,6 +178,14 @@ pub(super) fn check(network: &NetworkSpec, wish: &Attachment) -> Result<()> {
         lease::check(&network.name, address.into(), subnet.subnet.into(), subnet.gateway.into())?;
     }
     Ok(())
+}
+
+/// RFC 3927, RFC 4291 section 2.5.6
+fn is_link_local(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }
 
 /// Ends the membership of a container that does not run.

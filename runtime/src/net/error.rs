@@ -21,6 +21,8 @@ pub enum Error {
     InvalidName { name: String },
     #[error("{alias:?} is not a name that a container could have on a network")]
     InvalidAlias { alias: String },
+    #[error("{address} is not a link-local address")]
+    NotLinkLocal { address: IpAddr },
     #[error("containers neither join nor leave the network {name}: they are made with it")]
     Fixed { name: String },
     #[error("container {} belongs to network {network}, which has been removed", container.short())]
@@ -94,6 +96,7 @@ impl Hint for Error {
                  'host' and 'none' have a meaning of their own"
                     .into()
             }
+            Self::NotLinkLocal { .. } => "write one of 169.254.0.0/16 or of fe80::/10".into(),
             Self::InvalidAlias { .. } => "use letters, digits, '-' and '_', with dots between".into(),
             Self::NameTaken { name } => {
                 format!("take another name, or remove that one: knarr network rm {name}")

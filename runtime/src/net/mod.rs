@@ -39,7 +39,7 @@ mod surroundings;
 mod take_down;
 
 pub use attach::memberships_in_order;
-pub use attach::{Attached, attach};
+pub use attach::{Attached, attach, running};
 pub use connect::{connect, disconnect};
 pub use default::{Unrecorded, default_network, ensure_listed, unrecorded};
 pub use depart::{Links, depart, detach};

@@ -3,7 +3,7 @@
 use crate::commands::{Context, Outcome};
 use knarr_core::spec::network::Attachment;
 use knarr_runtime::container;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -16,6 +16,9 @@ pub struct Args {
     /// Its address of IPv6
     #[arg(long, value_name = "ADDRESS")]
     ip6: Option<Ipv6Addr>,
+    /// A further address there, of 169.254.0.0/16 or fe80::/10
+    #[arg(long, value_name = "ADDRESS")]
+    link_local_ip: Vec<IpAddr>,
     #[arg(value_name = "NETWORK")]
     network: String,
     #[arg(value_name = "CONTAINER")]
@@ -30,6 +33,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         aliases: args.alias.clone(),
         ipv4: args.ip,
         ipv6: args.ip6,
+        mac: None,
+        link_local: args.link_local_ip.clone(),
     };
     container::connect(&context.root, &id, &wish)?;
     Ok(0)

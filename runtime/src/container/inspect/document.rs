@@ -1,5 +1,6 @@
 //! The document that `inspect` gives, under Docker's names.
 
+use super::isolation::Isolation;
 use super::others::Others;
 use crate::state::{Health, Status};
 use knarr_core::image::config::Healthcheck;
@@ -112,6 +113,8 @@ pub struct HostConfig {
     pub tmpfs: BTreeMap<String, String>,
     /// The engine.
     pub runtime: EngineKind,
+    #[serde(flatten)]
+    pub isolation: Isolation,
     #[serde(flatten)]
     pub others: Others,
 }
@@ -262,13 +265,15 @@ pub struct Network {
     pub dns_names: Vec<String>,
 }
 
-/// What `--ip` and `--ip6` asked for.
+/// What `--ip`, `--ip6` and `--link-local-ip` asked for.
 #[derive(Debug, Clone, Serialize)]
 pub struct WishedAddresses {
     #[serde(rename = "IPv4Address", skip_serializing_if = "Option::is_none")]
     pub ipv4: Option<String>,
     #[serde(rename = "IPv6Address", skip_serializing_if = "Option::is_none")]
     pub ipv6: Option<String>,
+    #[serde(rename = "LinkLocalIPs", skip_serializing_if = "Vec::is_empty")]
+    pub link_local: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -2,6 +2,7 @@
 
 use super::Result;
 mod document;
+mod isolation;
 mod network;
 mod others;
 
@@ -65,7 +66,7 @@ fn describe(root: &Root, container: &Container) -> Result<Inspection> {
         app_armor_profile: "",
         exec_ids: nil::Slice,
         graph_driver: graph_driver(root, container),
-        host_config: host_config(container),
+        host_config: host_config(root, container),
         size_rw: None,
         size_root_fs: None,
         mounts: spec.mounts.iter().map(|mount| mount_point(root, mount)).collect(),
@@ -122,7 +123,7 @@ fn graph_driver(root: &Root, container: &Container) -> GraphDriver {
     GraphDriver { data: data.into(), name: "overlay" }
 }
 
-fn host_config(container: &Container) -> HostConfig {
+fn host_config(root: &Root, container: &Container) -> HostConfig {
     let spec = &container.spec;
     let (limits, security) = (&spec.limits, &spec.security);
     let mut security_opt = Vec::new();
@@ -186,7 +187,8 @@ fn host_config(container: &Container) -> HostConfig {
             .collect(),
         tmpfs: spec.mounts.iter().filter_map(tmpfs).collect(),
         runtime: spec.engine,
-        others: Others::default(),
+        isolation: isolation::Isolation::of(spec),
+        others: Others::with(network::links(root, container)),
     }
 }
 

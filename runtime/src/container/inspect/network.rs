@@ -4,11 +4,11 @@ use super::Result;
 use super::document::{Network, NetworkSettings, PortBinding, WishedAddresses};
 use crate::container::list::{host_address, network_name};
 use crate::net::{self, Endpoint};
-use crate::state::Container;
+use crate::state::{self, Container};
 use knarr_core::nil;
 use knarr_core::root::Root;
 use knarr_core::spec::network::{DEFAULT_NETWORK, NetworkSpec};
-use knarr_core::spec::{NetworkMode, Port};
+use knarr_core::spec::{Link, NetworkMode, Port};
 use std::collections::BTreeMap;
 
 pub(super) fn settings(root: &Root, container: &Container) -> Result<NetworkSettings> {
@@ -61,9 +61,11 @@ fn network(network: &NetworkSpec, endpoint: &Endpoint) -> Network {
     let wished = WishedAddresses {
         ipv4: wished4.map(|a| a.to_string()),
         ipv6: wished6.map(|a| a.to_string()),
+        link_local: endpoint.link_local.iter().map(ToString::to_string).collect(),
     };
+    let has_wish = endpoint.is_wished() || !endpoint.link_local.is_empty();
     Network {
-        ipam_config: (wished4.is_some() || wished6.is_some()).then_some(wished),
+        ipam_config: has_wish.then_some(wished),
         links: nil::Slice,
         driver_opts: nil::Map,
         gw_priority: 0,
@@ -82,6 +84,16 @@ fn network(network: &NetworkSpec, endpoint: &Endpoint) -> Network {
         global_ipv6_prefix_len: ipv6.map_or(0, |s| s.subnet.prefix_len()),
         dns_names: endpoint.names().map(str::to_owned).collect(),
     }
+}
+
+/// `/db:/web/alias`, as Docker writes them; one whose container is gone by its id.
+pub(super) fn links(root: &Root, container: &Container) -> Vec<String> {
+    let link = |link: &Link| {
+        let other = state::load(root, &link.container).map(|other| other.state.name);
+        let other = other.unwrap_or_else(|_| link.container.to_string());
+        format!("/{other}:/{}/{}", container.state.name, link.alias)
+    };
+    container.spec.links.iter().map(link).collect()
 }
 
 pub(super) fn port_key(port: &Port) -> String {

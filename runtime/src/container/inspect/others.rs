@@ -14,39 +14,16 @@ pub struct Others {
     volumes_from: nil::Slice,
     mounts: nil::Slice,
     console_size: [u32; 2],
-    annotations: nil::Map,
-    cgroupns_mode: Private,
-    ipc_mode: Private,
     cgroup: &'static str,
-    links: nil::Slice,
-    oom_score_adj: i32,
-    pid_mode: &'static str,
+    #[serde(serialize_with = "nil::slice")]
+    links: Vec<String>,
     publish_all_ports: bool,
     storage_opt: nil::Map,
-    #[serde(rename = "UTSMode")]
-    uts_mode: &'static str,
-    userns_mode: &'static str,
-    sysctls: nil::Map,
     isolation: &'static str,
     cgroup_parent: &'static str,
-    blkio_weight: u32,
-    blkio_weight_device: [u32; 0],
-    blkio_device_read_bps: [u32; 0],
-    blkio_device_write_bps: [u32; 0],
-    #[serde(rename = "BlkioDeviceReadIOps")]
-    blkio_device_read_iops: [u32; 0],
-    #[serde(rename = "BlkioDeviceWriteIOps")]
-    blkio_device_write_iops: [u32; 0],
-    cpu_period: u32,
-    cpu_quota: u32,
     cpu_realtime_period: u32,
     cpu_realtime_runtime: u32,
-    cpuset_mems: &'static str,
-    devices: [u32; 0],
-    device_cgroup_rules: nil::Slice,
     device_requests: nil::Slice,
-    memory_swappiness: Option<u32>,
-    oom_kill_disable: bool,
     cpu_count: u32,
     cpu_percent: u32,
     #[serde(rename = "IOMaximumIOps")]
@@ -55,10 +32,9 @@ pub struct Others {
     io_maximum_bandwidth: u32,
 }
 
-/// A namespace of its own.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Private {
-    #[default]
-    Private,
+impl Others {
+    /// `links`: `/other:/own/alias`
+    pub fn with(links: Vec<String>) -> Self {
+        Self { links, ..Self::default() }
+    }
 }

@@ -6,6 +6,7 @@ mod effects;
 mod environment;
 mod health;
 mod ids;
+mod isolation;
 mod mount;
 mod mounts;
 mod network;
@@ -14,9 +15,10 @@ pub use effects::{check_network, without_effect};
 pub use environment::{
     EnvironmentError, merge as merge_environment, resolve as resolve_environment,
 };
+pub use isolation::{InvalidIsolation, IsolationOptions};
 pub use mount::parse_mount;
 pub use mounts::{InvalidMount, parse_tmpfs, parse_volume, parse_volumes_from};
-pub use network::{InvalidNetwork, NetworkOptions, NetworkWish, parse_outbound, refuse_link};
+pub use network::{InvalidNetwork, NetworkOptions, NetworkWish, parse_outbound};
 
 use crate::state;
 use crate::sys::signal::{InvalidSignal, Signal};
@@ -30,8 +32,9 @@ use knarr_core::spec::network::{extra_host, is_host_name};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::wasm::InvalidInstanceRequests;
 use knarr_core::spec::{
-    ContainerSpec, Dns, InstanceRequests, Limits, LogConfig, Mount, NetworkMode, OnUnhealthy,
-    Outbound, Port, Process, Protocol, RestartPolicy, Security, SpecImage, WasmOptions,
+    ContainerSpec, Dns, InstanceRequests, Isolation, Limits, Link, LogConfig, Mount, NetworkMode,
+    OnUnhealthy, Outbound, Port, Process, Protocol, RestartPolicy, Security, SpecImage,
+    WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -42,6 +45,8 @@ pub enum Error {
     Mount(#[from] InvalidMount),
     #[error(transparent)]
     Network(#[from] InvalidNetwork),
+    #[error(transparent)]
+    Isolation(#[from] InvalidIsolation),
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     #[error(transparent)]
@@ -89,6 +94,7 @@ impl Hint for Error {
         match self {
             Self::Mount(e) => e.hint(),
             Self::Network(e) => e.hint(),
+            Self::Isolation(e) => e.hint(),
             Self::Environment(e) => e.hint(),
             Self::Port(e) => e.hint(),
             Self::Signal(e) => e.hint(),
@@ -156,7 +162,9 @@ pub struct RunOptions {
     pub read_only: bool,
     pub limits: Limits,
     pub security: Security,
+    pub isolation: Isolation,
     pub network: Option<NetworkMode>,
+    pub links: Vec<Link>,
     pub dns: Dns,
     pub outbound: Option<Vec<Outbound>>,
     pub ports: Vec<Port>,
@@ -227,7 +235,9 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
             read_only_rootfs: options.read_only,
             limits: options.limits.clone(),
             security: options.security.clone(),
+            isolation: options.isolation.clone(),
             network: options.network.clone().unwrap_or(NetworkMode::Host),
+            links: options.links.clone(),
             dns: options.dns.clone(),
             outbound: options.outbound.clone(),
             ports,

@@ -1,7 +1,7 @@
 //! `--network` and the options about names and ways out.
 
 use knarr_core::hint::Hint;
-use knarr_core::spec::network::{Attachment, Driver, Outbound, is_host_name};
+use knarr_core::spec::network::{Attachment, Driver, Mac, Outbound, is_host_name};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +24,10 @@ pub enum InvalidNetwork {
     Both { option: &'static str, network: String },
     #[error("{text:?} is not a place to connect to")]
     Outbound { text: String },
-    #[error("--link is not needed here")]
-    Link { container: String, alias: Option<String> },
+    #[error("{text:?} is not a link")]
+    Link { text: String },
+    #[error("--link {text}: the two containers share no network")]
+    LinkApart { text: String },
 }
 
 impl Hint for InvalidNetwork {
@@ -34,7 +36,9 @@ impl Hint for InvalidNetwork {
             Self::Network { .. } => {
                 "write host, none, container:NAME, or a network's name ('knarr network ls' lists them)".into()
             }
-            Self::Field { .. } => "its fields are name, alias, ip and ip6".into(),
+            Self::Field { .. } => {
+                "its fields are name, alias, ip, ip6, mac-address and link-local-ip".into()
+            }
             Self::Value { .. } => "for example: name=backend,alias=db,ip=172.20.0.10".into(),
             Self::Together { .. } => "a container has one of them, or networks of its own".into(),
             Self::Twice { .. } | Self::Both { .. } => "leave one of the two out".into(),
@@ -49,11 +53,9 @@ impl Hint for InvalidNetwork {
                  none forbids all"
                     .into()
             }
-            Self::Link { container, alias: None } => {
-                format!("put both on one network, where {container} is found by its name")
-            }
-            Self::Link { container, alias: Some(alias) } => {
-                format!("put both on one network, and give {container} the name there: --network-alias {alias}")
+            Self::Link { .. } => "write CONTAINER[:ALIAS], for example db:database".into(),
+            Self::LinkApart { .. } => {
+                "put both on one network, where containers find each other by name: --network NAME".into()
             }
         })
     }
@@ -68,6 +70,11 @@ pub struct NetworkOptions {
     pub ipv4: Option<Ipv4Addr>,
     pub ipv6: Option<Ipv6Addr>,
     pub aliases: Vec<String>,
+    /// `--mac-address` and `--link-local-ip`: for the first network.
+    pub mac: Option<Mac>,
+    pub link_local: Vec<IpAddr>,
+    /// `--link CONTAINER[:ALIAS]`
+    pub links: Vec<String>,
     /// `--network-backend`: what carries the default network.
     pub backend: Option<Driver>,
 }
@@ -129,6 +136,9 @@ impl NetworkOptions {
             ("--ip", self.ipv4.is_some()),
             ("--ip6", self.ipv6.is_some()),
             ("--network-alias", !self.aliases.is_empty()),
+            ("--mac-address", self.mac.is_some()),
+            ("--link-local-ip", !self.link_local.is_empty()),
+            ("--link", !self.links.is_empty()),
             ("--network-backend", self.backend.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
@@ -147,6 +157,11 @@ impl NetworkOptions {
         if self.ipv6.is_some() && first.ipv6.is_some() {
             return Err(both("--ip6"));
         }
+        if self.mac.is_some() && first.mac.is_some() {
+            return Err(both("--mac-address"));
+        }
+        first.mac = first.mac.or(self.mac);
+        first.link_local.extend(&self.link_local);
         first.ipv4 = first.ipv4.or(self.ipv4);
         first.ipv6 = first.ipv6.or(self.ipv6);
         first.aliases.extend(self.aliases.iter().cloned());
@@ -172,6 +187,8 @@ fn attachment(text: &str) -> Result<Attachment, InvalidNetwork> {
             "alias" if !value.is_empty() => wish.aliases.push(value.to_owned()),
             "ip" => wish.ipv4 = Some(value.parse().map_err(|_| invalid())?),
             "ip6" => wish.ipv6 = Some(value.parse().map_err(|_| invalid())?),
+            "mac-address" => wish.mac = Some(value.parse().map_err(|_| invalid())?),
+            "link-local-ip" => wish.link_local.push(value.parse().map_err(|_| invalid())?),
             "alias" => return Err(invalid()),
             _ => {
                 let (text, field) = (text.to_owned(), name.to_owned());
@@ -219,15 +236,6 @@ fn outbound(text: &str) -> Result<Outbound, InvalidNetwork> {
 fn is_name(host: &str) -> bool {
     let name = host.strip_prefix("*.").unwrap_or(host);
     is_host_name(name.strip_suffix('.').unwrap_or(name)) && name.is_ascii()
-}
-
-/// `--link CONTAINER[:ALIAS]` of old: says what does the same.
-pub fn refuse_link(text: &str) -> InvalidNetwork {
-    let (container, alias) = match text.split_once(':') {
-        Some((container, alias)) => (container, Some(alias.to_owned())),
-        None => (text, None),
-    };
-    InvalidNetwork::Link { container: container.to_owned(), alias }
 }
 
 #[cfg(test)]

@@ -6,39 +6,24 @@
 use super::Error;
 use crate::sys::bpf::{self, Instruction, Purpose, instruction};
 use knarr_core::fsx;
+use knarr_core::spec::isolation::{DeviceAccess, DeviceKind, DeviceRule};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::path::Path;
 
-/// `c` or `b`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Character,
-    Block,
+const MAKE_ONLY: DeviceAccess = DeviceAccess { read: false, write: false, make: true };
+
+const fn open(major: u32, minor: Option<u32>) -> DeviceRule {
+    DeviceRule { kind: DeviceKind::Character, major: Some(major), minor, access: DeviceAccess::ALL }
 }
 
-/// Something that is allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
-    pub kind: Kind,
-    /// `None`: any.
-    pub major: Option<u32>,
-    pub minor: Option<u32>,
-    /// Reading and writing; without it, only `mknod`.
-    pub open: bool,
-}
-
-const fn open(major: u32, minor: Option<u32>) -> Rule {
-    Rule { kind: Kind::Character, major: Some(major), minor, open: true }
-}
-
-const fn make(kind: Kind) -> Rule {
-    Rule { kind, major: None, minor: None, open: false }
+const fn make(kind: DeviceKind) -> DeviceRule {
+    DeviceRule { kind, major: None, minor: None, access: MAKE_ONLY }
 }
 
 /// What every container may use: the nodes of its own `/dev` and terminals. Making nodes is allowed, since
 /// archives contain them; opening them is not.
-pub const DEFAULT: &[Rule] = &[
+const DEFAULT: &[DeviceRule] = &[
     open(1, Some(3)), // null
     open(1, Some(5)), // zero
     open(1, Some(7)), // full
@@ -47,28 +32,34 @@ pub const DEFAULT: &[Rule] = &[
     open(5, Some(0)), // tty
     open(5, Some(2)), // ptmx
     open(136, None),  // pts
-    make(Kind::Character),
-    make(Kind::Block),
+    make(DeviceKind::Character),
+    make(DeviceKind::Block),
 ];
 
+/// The defaults and what is allowed besides. One about all kinds is two: version 1 takes `a` for everything there is.
+fn all(more: &[DeviceRule]) -> Vec<DeviceRule> {
+    let each = |rule: &DeviceRule| match rule.kind {
+        DeviceKind::All => vec![DeviceKind::Character, DeviceKind::Block],
+        kind => vec![kind],
+    };
+    let rules = DEFAULT.iter().chain(more);
+    rules.flat_map(|rule| each(rule).into_iter().map(|kind| DeviceRule { kind, ..*rule })).collect()
+}
+
 /// Writes the rules to the controller of version 1.
-pub fn apply_v1(cgroup: &Path) -> Result<(), Error> {
+pub fn apply_v1(cgroup: &Path, more: &[DeviceRule]) -> Result<(), Error> {
     super::write(&cgroup.join("devices.deny"), "a")?;
-    for rule in DEFAULT {
-        let number = |n: Option<u32>| n.map_or("*".to_owned(), |n| n.to_string());
-        let kind = if rule.kind == Kind::Block { 'b' } else { 'c' };
-        let access = if rule.open { "rwm" } else { "m" };
-        let line = format!("{kind} {}:{} {access}", number(rule.major), number(rule.minor));
-        super::write(&cgroup.join("devices.allow"), &line)?;
-    }
+    all(more)
+        .iter()
+        .try_for_each(|rule| super::write(&cgroup.join("devices.allow"), &rule.to_string()))?;
     Ok(())
 }
 
 /// Loads the program and attaches it to a cgroup of version 2. `false` where the kernel offers none of this.
-pub fn apply_v2(cgroup: &Path) -> Result<bool, Error> {
+pub fn apply_v2(cgroup: &Path, more: &[DeviceRule]) -> Result<bool, Error> {
     let failed =
         |source: Errno| Error::Devices { cgroup: cgroup.to_owned(), source: source.into() };
-    let program = match bpf::load(DEVICES, &compile(DEFAULT)) {
+    let program = match bpf::load(DEVICES, &compile(&all(more))) {
         Ok(program) => program,
         Err(Errno::NOSYS | Errno::INVAL) => return Ok(false),
         Err(error) => return Err(failed(error)),
@@ -100,9 +91,11 @@ const EXIT: u8 = 0x95;
 const BLOCK: i32 = 1;
 const CHARACTER: i32 = 2;
 const MAKE: i32 = 1;
+const READ: i32 = 2;
+const WRITE: i32 = 4;
 
 /// Registers: 2 type, 3 access, 4 major, 5 minor, 6 scratch; the result in 0 allows if it is not zero.
-fn compile(rules: &[Rule]) -> Vec<Instruction> {
+fn compile(rules: &[DeviceRule]) -> Vec<Instruction> {
     // struct bpf_cgroup_dev_ctx { access_type: access << 16 | type, major, minor }
     let mut program = vec![
         instruction(LOAD_WORD, 2, 1, 0, 0),
@@ -113,12 +106,15 @@ fn compile(rules: &[Rule]) -> Vec<Instruction> {
         instruction(LOAD_WORD, 5, 1, 8, 0),
     ];
     for rule in rules {
-        let kind = if rule.kind == Kind::Block { BLOCK } else { CHARACTER };
+        let kind = if rule.kind == DeviceKind::Block { BLOCK } else { CHARACTER };
         let mut tests = vec![instruction(JUMP_UNLESS_EQUAL, 2, 0, 0, kind)];
-        if !rule.open {
-            // what is asked beyond mknod is not allowed
+        if rule.access != DeviceAccess::ALL {
+            // what is asked beyond these is not allowed
+            let DeviceAccess { read, write, make } = rule.access;
+            let bits = [(read, READ), (write, WRITE), (make, MAKE)];
+            let bits = bits.into_iter().filter(|(has, _)| *has).map(|(_, bit)| bit).sum();
             tests.push(instruction(COPY, 6, 3, 0, 0));
-            tests.push(instruction(AND, 6, 0, 0, MAKE));
+            tests.push(instruction(AND, 6, 0, 0, bits));
             tests.push(instruction(JUMP_UNLESS_SAME, 6, 3, 0, 0));
         }
         for (register, number) in [(4, rule.major), (5, rule.minor)] {
@@ -147,7 +143,12 @@ mod tests {
 
     /// Runs a compiled program as the kernel would.
     fn allows(kind: i32, access: i32, major: u32, minor: u32) -> bool {
-        let program = compile(DEFAULT);
+        allowed(&[], kind, access, (major, minor))
+    }
+
+    fn allowed(more: &[DeviceRule], kind: i32, access: i32, number: (u32, u32)) -> bool {
+        let program = compile(&all(more));
+        let (major, minor) = number;
         let context = [(access << 16 | kind) as i64, major.into(), minor.into()];
         let mut registers = [0i64; 11];
         let mut at = 0usize;
@@ -174,8 +175,6 @@ mod tests {
 
     #[test]
     fn null_and_terminals_but_no_disks() {
-        const READ: i32 = 2;
-        const WRITE: i32 = 4;
         assert!(allows(CHARACTER, READ | WRITE, 1, 3));
         assert!(allows(CHARACTER, READ, 136, 7));
         assert!(!allows(CHARACTER, READ, 1, 1)); // /dev/mem
@@ -183,5 +182,17 @@ mod tests {
         assert!(allows(BLOCK, MAKE, 254, 0));
         assert!(!allows(BLOCK, MAKE | READ, 254, 0));
         assert!(!allows(BLOCK, READ, 1, 3));
+    }
+
+    #[test]
+    fn what_is_allowed_besides() {
+        let rules = ["c 10:229 r", "b 7:* rw", "a 9:1 rwm"].map(|r| DeviceRule::parse(r).unwrap());
+        let allows = |kind, access, number| allowed(&rules, kind, access, number);
+        assert!(allows(CHARACTER, READ, (10, 229)) && !allows(CHARACTER, WRITE, (10, 229)));
+        assert!(!allows(CHARACTER, READ | WRITE, (10, 229)));
+        assert!(!allows(BLOCK, READ, (10, 229)) && !allows(CHARACTER, READ, (10, 228)));
+        assert!(allows(BLOCK, READ | WRITE, (7, 3)) && !allows(BLOCK, READ, (8, 3)));
+        assert!(allows(BLOCK, WRITE, (9, 1)) && allows(CHARACTER, WRITE, (9, 1)));
+        assert!(allows(CHARACTER, READ, (1, 3)) && !allows(CHARACTER, READ, (1, 1)));
     }
 }

@@ -26,6 +26,16 @@ pub enum Error {
         show_size(*memory)
     )]
     SwapBelowMemory { swap: i64, memory: u64 },
+    #[error("--cpus conflicts with --cpu-period and --cpu-quota, which say the same")]
+    CpusTwice,
+    #[error("{option} {value} is not between {least} and {most}")]
+    OutOfRange { option: &'static str, value: u64, least: u64, most: u64 },
+    #[error(
+        "{option} cannot be enforced: version 2 of cgroups, which this host has, knows no such setting"
+    )]
+    OnlyVersion1 { option: &'static str },
+    #[error("{option}: {path} is not a block device of this host")]
+    BlockDevice { option: &'static str, path: String, source: io::Error },
     #[error("--memory-swap needs --memory")]
     SwapWithoutMemory,
     #[error("cannot restrict the devices of {}", cgroup.display())]
@@ -78,6 +88,14 @@ impl Hint for Error {
             Self::Limit { option: "--cpuset-cpus", .. } => {
                 Some("look at /sys/devices/system/cpu/online for the processors there are".into())
             }
+            Self::CpusTwice => Some("leave one of the two out".into()),
+            Self::OnlyVersion1 { option } => Some(format!("leave {option} out")),
+            Self::Limit { option: "--cpuset-mems", .. } => {
+                Some("look at /sys/devices/system/node/online for the nodes there are".into())
+            }
+            Self::Limit { option: "--blkio-weight" | "--blkio-weight-device", .. } => Some(
+                "the disk's scheduler has to know weights: echo bfq > /sys/block/DISK/queue/scheduler".into(),
+            ),
             Self::SwapWithoutMemory | Self::SwapBelowMemory { .. } => Some(
                 "give --memory as well, and --memory-swap at least as much (-1: unlimited)".into(),
             ),

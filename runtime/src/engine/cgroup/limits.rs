@@ -6,7 +6,7 @@
 use super::Error;
 use knarr_core::fsx;
 use knarr_core::spec::Limits;
-use knarr_core::spec::limits::{show_cpus, show_size};
+use knarr_core::spec::limits::{BlockQuantity, show_cpus, show_size};
 use std::path::Path;
 
 /// One file of a controller, and what is written to it.
@@ -18,6 +18,10 @@ pub struct Setting {
     pub controller: &'static str,
     pub file: &'static str,
     pub value: String,
+    /// Another name of the file, where the first is not there.
+    pub other_file: Option<&'static str>,
+    /// What stands before the value in the line of the file that has it.
+    pub key: &'static str,
     /// A default of ours rather than a wish: where the kernel lacks the file, do without.
     pub optional: bool,
 }
@@ -45,6 +49,11 @@ fn swap(limits: &Limits, memory: u64) -> Option<u64> {
     }
 }
 
+/// Docker's scale of weights of input and output (10 to 1000) on that of version 2 (1 to 10000).
+fn io_weight(weight: u64) -> u64 {
+    1 + (weight.clamp(10, 1000) - 10) * 9999 / 990
+}
+
 /// What `limits` ask of a cgroup of version 2.
 pub fn v2(limits: &Limits) -> Vec<Setting> {
     let mut settings = Settings::default();
@@ -63,6 +72,14 @@ pub fn v2(limits: &Limits) -> Vec<Setting> {
         let value = format!("{} {PERIOD}", quota(cpus));
         settings.add("--cpus", &show_cpus(cpus), "cpu", "cpu.max", value);
     }
+    if limits.cpu_period.is_some() || limits.cpu_quota.is_some() {
+        let quota = limits.cpu_quota.map_or("max".into(), |quota| quota.to_string());
+        let value = format!("{quota} {}", limits.cpu_period.unwrap_or(PERIOD));
+        match limits.cpu_quota {
+            Some(_) => settings.add("--cpu-quota", &quota, "cpu", "cpu.max", value.clone()),
+            None => settings.add("--cpu-period", &value, "cpu", "cpu.max", value.clone()),
+        };
+    }
     if let Some(shares) = limits.cpu_shares.filter(|shares| *shares > 0) {
         let value = weight(shares).to_string();
         settings.add("--cpu-shares", &shares.to_string(), "cpu", "cpu.weight", value);
@@ -70,8 +87,15 @@ pub fn v2(limits: &Limits) -> Vec<Setting> {
     if let Some(cpus) = &limits.cpuset_cpus {
         settings.add("--cpuset-cpus", cpus, "cpuset", "cpuset.cpus", cpus.clone());
     }
+    if let Some(nodes) = &limits.cpuset_mems {
+        settings.add("--cpuset-mems", nodes, "cpuset", "cpuset.mems", nodes.clone());
+    }
     if let Some(pids) = limits.pids {
         settings.add("--pids-limit", &pids.to_string(), "pids", "pids.max", pids.to_string());
+    }
+    if let Some(weight) = limits.blkio_weight {
+        let (asked, value) = (weight.to_string(), io_weight(weight).to_string());
+        settings.add("--blkio-weight", &asked, "io", "io.weight", value).key = "default";
     }
     settings.0
 }
@@ -97,6 +121,29 @@ pub fn v1(limits: &Limits) -> Vec<Setting> {
         settings.add("--cpus", &asked, "cpu", "cpu.cfs_period_us", PERIOD.to_string());
         settings.add("--cpus", &asked, "cpu", "cpu.cfs_quota_us", quota(cpus).to_string());
     }
+    let times = [
+        ("--cpu-period", "cpu.cfs_period_us", limits.cpu_period),
+        ("--cpu-quota", "cpu.cfs_quota_us", limits.cpu_quota),
+    ];
+    for (option, file, value) in times {
+        if let Some(value) = value.map(|value| value.to_string()) {
+            settings.add(option, &value, "cpu", file, value.clone());
+        }
+    }
+    if let Some(value) = limits.memory_swappiness.map(|value| value.to_string()) {
+        let file = "memory.swappiness";
+        settings.add("--memory-swappiness", &value, "memory", file, value.clone());
+    }
+    if limits.oom_kill_disable {
+        let file = "memory.oom_control";
+        let setting = settings.add("--oom-kill-disable", "true", "memory", file, "1".into());
+        setting.key = "oom_kill_disable";
+    }
+    if let Some(weight) = limits.blkio_weight.map(|weight| weight.to_string()) {
+        let file = "blkio.weight";
+        let setting = settings.add("--blkio-weight", &weight, "blkio", file, weight.clone());
+        setting.other_file = Some("blkio.bfq.weight");
+    }
     if let Some(shares) = limits.cpu_shares.filter(|shares| *shares > 0) {
         let value = shares.clamp(2, 262_144).to_string();
         settings.add("--cpu-shares", &shares.to_string(), "cpu", "cpu.shares", value);
@@ -104,10 +151,61 @@ pub fn v1(limits: &Limits) -> Vec<Setting> {
     if let Some(cpus) = &limits.cpuset_cpus {
         settings.add("--cpuset-cpus", cpus, "cpuset", "cpuset.cpus", cpus.clone());
     }
+    if let Some(nodes) = &limits.cpuset_mems {
+        settings.add("--cpuset-mems", nodes, "cpuset", "cpuset.mems", nodes.clone());
+    }
     if let Some(pids) = limits.pids {
         settings.add("--pids-limit", &pids.to_string(), "pids", "pids.max", pids.to_string());
     }
     settings.0
+}
+
+/// What limits of block devices ask, whose numbers are looked up now: they may be others after the machine has been
+/// switched off.
+pub fn block(limits: &Limits, v2: bool) -> Result<Vec<Setting>, Error> {
+    let mut settings = Settings::default();
+    for limit in &limits.block {
+        let option = limit.what.option();
+        let device = device(&limit.path).map_err(|source| Error::BlockDevice {
+            option,
+            path: limit.path.clone(),
+            source,
+        })?;
+        let (value, asked) = (limit.value, format!("{}:{}", limit.path, limit.value));
+        if v2 {
+            let file = if limit.what == BlockQuantity::Weight { "io.weight" } else { "io.max" };
+            let value = match limit.what {
+                BlockQuantity::Weight => format!("{device} {}", io_weight(value)),
+                BlockQuantity::ReadBps => format!("{device} rbps={value}"),
+                BlockQuantity::WriteBps => format!("{device} wbps={value}"),
+                BlockQuantity::ReadIops => format!("{device} riops={value}"),
+                BlockQuantity::WriteIops => format!("{device} wiops={value}"),
+            };
+            settings.add(option, &asked, "io", file, value);
+        } else {
+            let (file, other) = match limit.what {
+                BlockQuantity::Weight => ("blkio.weight_device", Some("blkio.bfq.weight_device")),
+                BlockQuantity::ReadBps => ("blkio.throttle.read_bps_device", None),
+                BlockQuantity::WriteBps => ("blkio.throttle.write_bps_device", None),
+                BlockQuantity::ReadIops => ("blkio.throttle.read_iops_device", None),
+                BlockQuantity::WriteIops => ("blkio.throttle.write_iops_device", None),
+            };
+            let value = format!("{device} {value}");
+            settings.add(option, &asked, "blkio", file, value).other_file = other;
+        }
+    }
+    Ok(settings.0)
+}
+
+/// `MAJOR:MINOR`
+fn device(path: &str) -> std::io::Result<String> {
+    let stat = rustix::fs::stat(path)?;
+    match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
+        rustix::fs::FileType::BlockDevice => {
+            Ok(format!("{}:{}", rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)))
+        }
+        _ => Err(rustix::io::Errno::NOTBLK.into()),
+    }
 }
 
 #[derive(Default)]
@@ -121,9 +219,11 @@ impl Settings {
         controller: &'static str,
         file: &'static str,
         value: String,
-    ) {
-        let asked = asked.to_owned();
-        self.0.push(Setting { option, asked, controller, file, value, optional: false });
+    ) -> &mut Setting {
+        let (asked, other_file, key, optional) = (asked.to_owned(), None, "", false);
+        let at = self.0.len();
+        self.0.push(Setting { option, asked, controller, file, other_file, key, value, optional });
+        &mut self.0[at]
     }
 
     /// Without a wish for swap this is a part of what `--memory` means.
@@ -132,15 +232,15 @@ impl Settings {
             None => ("--memory", memory.to_owned()),
             Some(swap) => ("--memory-swap", u64::try_from(swap).map_or("-1".into(), show_size)),
         };
-        let optional = limits.memory_swap.is_none();
-        self.0.push(Setting { option, asked, controller: "memory", file, value, optional });
+        self.add(option, &asked, "memory", file, value).optional = limits.memory_swap.is_none();
     }
 }
 
 impl Setting {
     /// Writes the file in `cgroup` and reads it back: what the kernel did not take is an error.
     pub fn apply(&self, cgroup: &Path) -> Result<(), Error> {
-        let path = cgroup.join(self.file);
+        let other = self.other_file.map(|file| cgroup.join(file));
+        let path = other.filter(|path| path.exists()).unwrap_or_else(|| cgroup.join(self.file));
         let failed = |source: fsx::Error| Error::Limit {
             option: self.option,
             value: self.asked.clone(),
@@ -155,7 +255,8 @@ impl Setting {
         }
         let found = fsx::read_to_string(&path).map_err(failed)?;
         let found = found.trim();
-        if same(&self.value, found) {
+        let mut lines = found.lines().filter_map(|line| line.strip_prefix(self.key));
+        if lines.any(|line| same(&self.value, line.trim())) {
             Ok(())
         } else {
             Err(Error::NotApplied {
@@ -171,7 +272,11 @@ impl Setting {
 /// Whether the kernel's answer means what was asked: numbers may be rounded down to a page, sets of processors
 /// written differently, "unlimited" be some huge number.
 fn same(asked: &str, found: &str) -> bool {
-    if asked == found {
+    let mut words = asked.split_whitespace();
+    // of a line about a device, no more than what was asked
+    let is_device = asked.contains(':');
+    if asked == found || is_device && words.all(|word| found.split_whitespace().any(|w| w == word))
+    {
         return true;
     }
     if let (Ok(asked), Ok(found)) = (asked.parse::<u64>(), found.parse::<u64>()) {

@@ -22,6 +22,7 @@ use knarr_core::fsx;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::spec::Limits;
+use knarr_core::spec::isolation::DeviceRule;
 use limits::Setting;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -68,9 +69,33 @@ pub fn check(host: &Host, limits: &Limits) -> Result<(), Error> {
         (Some(swap), None) if swap != 0 => return Err(Error::SwapWithoutMemory),
         _ => {}
     }
+    if limits.nano_cpus.is_some() && (limits.cpu_period.is_some() || limits.cpu_quota.is_some()) {
+        return Err(Error::CpusTwice);
+    }
+    let ranges = [
+        ("--cpu-period", limits.cpu_period, 1000, 1_000_000),
+        ("--cpu-quota", limits.cpu_quota, 1000, u64::MAX),
+        ("--memory-swappiness", limits.memory_swappiness, 0, 100),
+        ("--blkio-weight", limits.blkio_weight, 10, 1000),
+    ];
+    for (option, value, least, most) in ranges {
+        if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+            return Err(Error::OutOfRange { option, value, least, most });
+        }
+    }
     let unified = host.unified_controllers()?;
-    let v1 = limits::v1(limits);
-    for setting in &v1 {
+    let v2 = limits::v2(limits);
+    for setting in &limits::v1(limits) {
+        let placed = place(host, &unified, setting)?;
+        if placed.is_none() && !v2.iter().any(|other| other.option == setting.option) {
+            let option = setting.option;
+            // a period and a quota are one setting there
+            if !matches!(option, "--cpu-period" | "--cpu-quota") {
+                return Err(Error::OnlyVersion1 { option });
+            }
+        }
+    }
+    for setting in &limits::block(limits, false)? {
         place(host, &unified, setting)?;
     }
     Ok(())
@@ -82,7 +107,9 @@ fn place<'h>(
     unified: &[String],
     setting: &Setting,
 ) -> Result<Option<&'h V1>, Error> {
-    if unified.iter().any(|name| name == setting.controller) {
+    // the one that has another name in version 2
+    let name = if setting.controller == "blkio" { "io" } else { setting.controller };
+    if unified.iter().any(|controller| controller == name) {
         return Ok(None);
     }
     host.v1_of(setting.controller).map(Some).ok_or_else(|| Error::Unenforceable {
@@ -98,10 +125,10 @@ fn place<'h>(
 }
 
 /// What a container's cgroup is to do besides limits.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// Restrict device files to [`devices::DEFAULT`].
-    pub devices: bool,
+    /// Restrict device files to the defaults and these.
+    pub devices: Option<Vec<DeviceRule>>,
     /// Join every hierarchy of version 1. For containers that may mount them (`SYS_ADMIN`): the root of what they then
     /// see is their own cgroup, and where they have none it would be the host's.
     pub every_hierarchy: bool,
@@ -127,24 +154,28 @@ impl Cgroup {
         scope: Scope,
     ) -> Result<Self, Error> {
         check(host, limits)?;
+        let mut in_v1 = limits::v1(limits);
+        in_v1.extend(limits::block(limits, false)?);
+        let mut in_v2 = limits::v2(limits);
+        in_v2.extend(limits::block(limits, true)?);
         let controllers = host.unified_controllers()?;
         let mut cgroup = Self { unified: None, v1: Vec::new(), kept: false };
         if let Some(base) = &host.unified {
             let path = base.join(PARENT).join(id.as_str());
             if let Err(error) = make(&path) {
                 // an ordinary user's cgroup is a bonus; the superuser's is the means to kill
-                if host.superuser || !limits::v2(limits).is_empty() {
+                if host.superuser || !in_v2.is_empty() {
                     return Err(error);
                 }
             } else {
                 cgroup.unified = Some(path);
             }
         }
-        let mut restricted = !scope.devices;
-        if let (Some(path), false) = (&cgroup.unified, restricted) {
-            restricted = devices::apply_v2(path)?;
+        let mut restricted = scope.devices.is_none();
+        if let (Some(path), Some(more)) = (&cgroup.unified, &scope.devices) {
+            restricted = devices::apply_v2(path, more)?;
         }
-        let mut needed: Vec<&str> = limits::v1(limits).iter().map(|s| s.controller).collect();
+        let mut needed: Vec<&str> = in_v1.iter().map(|s| s.controller).collect();
         if !restricted {
             needed.push("devices");
         }
@@ -160,21 +191,21 @@ impl Cgroup {
                 if v1.has("cpuset") {
                     inherit_cpuset(&path)?;
                 }
-                if v1.has("devices") && !restricted {
-                    devices::apply_v1(&path)?;
+                if let (false, Some(more)) = (restricted || !v1.has("devices"), &scope.devices) {
+                    devices::apply_v1(&path, more)?;
                     restricted = true;
                 }
             }
         }
-        cgroup.enable(host, &controllers, limits)?;
-        for setting in limits::v2(limits) {
+        cgroup.enable(host, &controllers, &in_v2)?;
+        for setting in in_v2 {
             if controllers.iter().any(|name| name == setting.controller)
                 && let Some(path) = &cgroup.unified
             {
                 setting.apply(path)?;
             }
         }
-        for setting in limits::v1(limits) {
+        for setting in in_v1 {
             if let Some(v1) = cgroup.v1.iter().find(|v1| {
                 v1.has(setting.controller) && !controllers.iter().any(|c| c == setting.controller)
             }) {
@@ -185,9 +216,13 @@ impl Cgroup {
     }
 
     /// Switches controllers on for the container's cgroup: those of limits, and for accounting the others if possible.
-    fn enable(&self, host: &Host, controllers: &[String], limits: &Limits) -> Result<(), Error> {
+    fn enable(
+        &self,
+        host: &Host,
+        controllers: &[String],
+        settings: &[Setting],
+    ) -> Result<(), Error> {
         let (Some(base), Some(_)) = (&host.unified, &self.unified) else { return Ok(()) };
-        let settings = limits::v2(limits);
         for directory in [base.clone(), base.join(PARENT)] {
             let control = directory.join("cgroup.subtree_control");
             let enabled = fsx::read_to_string(&control)?;

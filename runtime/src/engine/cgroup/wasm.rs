@@ -17,7 +17,13 @@ pub fn limits_of_wasm(limits: &Limits) -> Option<Limits> {
     let needed = Limits {
         nano_cpus: limits.nano_cpus,
         cpu_shares: limits.cpu_shares,
+        cpu_period: limits.cpu_period,
+        cpu_quota: limits.cpu_quota,
         cpuset_cpus: limits.cpuset_cpus.clone(),
+        cpuset_mems: limits.cpuset_mems.clone(),
+        memory_swappiness: limits.memory_swappiness,
+        blkio_weight: limits.blkio_weight,
+        block: limits.block.clone(),
         ..Limits::default()
     };
     (needed != Limits::default()).then_some(needed)

@@ -1,5 +1,6 @@
 //! Why a native container could not start.
 
+use super::isolation::Refusal;
 use crate::engine::{BindError, UserNamespaces, cgroup};
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
@@ -64,6 +65,8 @@ pub enum Error {
     Setup { operation: String, subject: String, source: io::Error },
     #[error("the process that sets up the container ended before it was ready")]
     Vanished,
+    #[error(transparent)]
+    Isolation(#[from] Refusal),
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
     #[error(transparent)]
@@ -136,6 +139,7 @@ impl Hint for Error {
                 None => "give this user more ids in /etc/subuid and /etc/subgid, or run it as root inside (--user 0)".into(),
             }),
             Self::Setup { operation, source, .. } => setup_hint(operation, source),
+            Self::Isolation(refusal) => refusal.hint(),
             Self::Cgroup(error) => error.hint(),
             Self::Bind(error) => error.hint(),
             _ => None,
@@ -146,6 +150,18 @@ impl Hint for Error {
 fn setup_hint(operation: &str, source: &io::Error) -> Option<String> {
     match (operation, source.raw_os_error()?) {
         (_, libc::ENOSYS) => Some("native containers need Linux 5.12 or newer".into()),
+        ("set the OOM score of", libc::EACCES | libc::EPERM) => Some(
+            "a score below knarr's own takes the capability SYS_RESOURCE: give a higher one".into(),
+        ),
+        ("set", libc::EACCES | libc::EPERM | libc::EROFS) => {
+            Some("this kernel lets only the host's superuser set it; leave it out".into())
+        }
+        ("set", libc::ENOENT) => Some("this kernel, or this network, has no such setting".into()),
+        ("set", libc::EINVAL | libc::ERANGE) => Some("the kernel does not take that value".into()),
+        ("join", libc::EPERM | libc::EINVAL) => Some(
+            "the other container belongs to another user namespace: make both as the superuser"
+                .into(),
+        ),
         ("create the container's process in", libc::EPERM) => {
             Some("run knarr as the superuser, or allow user namespaces to this user".into())
         }

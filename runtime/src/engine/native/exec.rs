@@ -8,7 +8,7 @@ use super::program::{self, Program, Streams};
 use super::rootdir::RootDir;
 use super::seccomp::Filter;
 use super::terminal::Terminal;
-use super::{apparmor, spawn, start, sys, user};
+use super::{apparmor, isolation, spawn, start, sys, user};
 use crate::engine::cgroup::{self, Host};
 use crate::engine::{Guest, Stdio};
 use crate::net;
@@ -19,7 +19,7 @@ use knarr_core::spec::ContainerSpec;
 use knarr_core::sys::{is_superuser, join_user_namespace};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What `knarr exec` runs.
@@ -75,30 +75,30 @@ pub fn exec(
     let outbound = net::is_outbound_limited(root, spec);
     let program = describe(spec, wanted, (&tree, master.is_some()), outbound)?;
     let (birthplace, doors) = cgroup::of_process(&Host::detect(is_superuser()), init_pid)?;
-    // for this process's children; it stays outside itself
-    let own =
-        rustix::fs::open("/proc/self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .doing("open", "the namespace of this process")?;
-    sys::setns(init.as_fd(), libc::CLONE_NEWPID).doing("join", "the container's processes")?;
     let mut namespaces =
         libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
     if !same_namespace(&proc, "net")? {
         namespaces |= libc::CLONE_NEWNET;
     }
     let cgroup = birthplace.as_ref().map(AsFd::as_fd);
-    let spawned = spawn::spawn(0, cgroup, &program, Some(signals), |report| {
+    let child = |report: OwnedFd| {
         // those in the container see this process already
         let needed = [init.as_raw_fd(), null.as_raw_fd(), report.as_raw_fd()];
         let needed = needed.into_iter().chain(doors.iter().map(AsRawFd::as_raw_fd));
         process::keep_only(needed.chain(program.descriptors(&streams)));
-        match enter(init.as_fd(), namespaces, &doors) {
+        let entered = isolation::set_oom_score(spec.isolation.oom_score_adj)
+            .doing("set the OOM score of", "the process")
+            .and_then(|()| enter(init.as_fd(), namespaces, &doors));
+        match entered {
             Ok(()) => program.exec(&streams, null, report),
             Err(error) => (error, report),
         }
-    });
-    // later children are the host's again; from a user namespace there is no way back
-    let _ = sys::setns(own.as_fd(), libc::CLONE_NEWPID);
-    let pid = spawned?;
+    };
+    // its children; it stays outside itself
+    let pid = sys::among_processes_of(init.as_fd(), || {
+        spawn::spawn(0, cgroup, &program, Some(signals), child)
+    })
+    .doing("join", "the container's processes")??;
     Ok(Guest { pid, terminal: master, ..Guest::default() })
 }
 
@@ -107,7 +107,6 @@ fn gone() -> Error {
 }
 
 fn enter(init: BorrowedFd<'_>, namespaces: i32, doors: &[std::fs::File]) -> Result<(), Error> {
-    start::reset_oom_score();
     start::join(doors)?;
     sys::setns(init, namespaces).doing("join", "the container's namespaces")
 }

@@ -17,6 +17,7 @@ mod error;
 pub mod etc;
 mod exec;
 mod init;
+mod isolation;
 mod launcher;
 mod mounts;
 mod program;
@@ -33,6 +34,7 @@ mod user;
 use error::Doing;
 pub use error::Error;
 pub use exec::{ExecProcess, exec};
+pub(crate) use isolation::set_oom_score;
 pub(crate) use start::environment;
 pub use start::{check, start};
 

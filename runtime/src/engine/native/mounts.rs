@@ -6,7 +6,7 @@ use crate::engine::bind::{self, Detached};
 use crate::engine::cgroup::Cgroup;
 use crate::engine::{MountSource, ResolvedMount};
 use crate::sys::tmpfs;
-use knarr_core::spec::{ContainerSpec, NetworkMode};
+use knarr_core::spec::{ContainerSpec, Ipc, NetworkMode};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen,
@@ -34,6 +34,8 @@ pub enum What {
     Tree { tree: OwnedFd, directory: bool },
     /// The cgroups the container may see.
     Cgroups,
+    /// That of another container.
+    SharedMemory,
 }
 
 /// A file system to be made, with its options.
@@ -49,6 +51,9 @@ const NODEV: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV;
 const NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOEXEC;
 const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
 const INERT: MountAttrFlags = NOSUID.union(NODEV).union(NOEXEC);
+
+/// Where memory is shared.
+pub const SHM: &str = "/dev/shm";
 
 /// Docker's default for `/dev/shm`.
 const SHM_SIZE: u64 = 64 << 20;
@@ -111,22 +116,39 @@ pub fn defaults(
     };
     // sysfs shows the network namespace it is mounted from; one that the user namespace does not own may not be mounted
     let sys = if rootless && spec.network == NetworkMode::Host {
-        let tree = bind::copy_tree(Path::new("/sys"), true).doing("bind", "/sys")?;
-        sys::mount_setattr(tree.as_fd(), true, sys_attributes.bits().into(), 0, libc::MS_PRIVATE)
-            .doing("restrict", "/sys")?;
-        What::Tree { tree, directory: true }
+        of_host("/sys", sys_attributes)?
     } else {
         new("sysfs", &[])
     };
-    Ok(vec![
+    let ipc = &spec.isolation.ipc;
+    let queues = match ipc {
+        Ipc::Host if rootless => of_host("/dev/mqueue", INERT)?,
+        _ => new("mqueue", &[]),
+    };
+    let memory = match ipc {
+        Ipc::None => None,
+        Ipc::Host => Some(of_host(SHM, INERT)?),
+        Ipc::Container(_) => Some(What::SharedMemory),
+        Ipc::Private | Ipc::Shareable => Some(new("tmpfs", &[("mode", "1777"), ("size", &shm)])),
+    };
+    let mut mounts = vec![
         system(new("proc", &[]), INERT, "/proc"),
         system(new("tmpfs", &[("mode", "755"), ("size", "65536k")]), NOSUID, "/dev"),
         system(devpts, NOSUID | NOEXEC, "/dev/pts"),
-        system(new("mqueue", &[]), INERT, "/dev/mqueue"),
-        system(new("tmpfs", &[("mode", "1777"), ("size", &shm)]), INERT, "/dev/shm"),
-        system(sys, sys_attributes, "/sys"),
-        system(What::Cgroups, sys_attributes, "/sys/fs/cgroup"),
-    ])
+        system(queues, INERT, "/dev/mqueue"),
+    ];
+    mounts.extend(memory.map(|memory| system(memory, INERT, SHM)));
+    mounts.push(system(sys, sys_attributes, "/sys"));
+    mounts.push(system(What::Cgroups, sys_attributes, "/sys/fs/cgroup"));
+    Ok(mounts)
+}
+
+/// What the host has mounted at a path.
+fn of_host(path: &'static str, attributes: MountAttrFlags) -> Result<What, Error> {
+    let tree = bind::copy_tree(Path::new(path), true).doing("bind", path)?;
+    sys::mount_setattr(tree.as_fd(), true, attributes.bits().into(), 0, libc::MS_PRIVATE)
+        .doing("restrict", path)?;
+    Ok(What::Tree { tree, directory: true })
 }
 
 /// A file system of terminals of the container's own.

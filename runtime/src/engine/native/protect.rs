@@ -212,7 +212,11 @@ fn present(directory: BorrowedFd<'_>, path: &str) -> Result<Option<OwnedFd>, Err
     }
 }
 
-fn open(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open(
+    directory: BorrowedFd<'_>,
+    path: &str,
+    flags: OFlags,
+) -> rustix::io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     loop {
         match openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {

@@ -2,7 +2,8 @@
 
 use super::devices::Devices;
 use super::error::{Doing, Error};
-use super::mounts::{FileSystem, Mount, What};
+use super::isolation;
+use super::mounts::{FileSystem, Mount, SHM, What};
 use super::protect::{Guard, Top, may_be_mounted_over, set_up_network};
 use super::rootdir::RootDir;
 use super::sys;
@@ -12,6 +13,7 @@ use rustix::io::Errno;
 use rustix::mount::{
     MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, move_mount,
 };
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -28,13 +30,17 @@ pub struct Plan {
     pub protect: bool,
     /// Whether it has a network namespace of its own.
     pub own_network: bool,
+    /// Settings of the kernel for its namespaces.
+    pub sysctls: BTreeMap<String, String>,
     pub working_directory: String,
     pub read_only: bool,
 }
 
 impl Plan {
     /// Builds the root and enters it; returns its null device. This process is in its own mount namespace.
-    pub fn enter(&self) -> Result<OwnedFd, Error> {
+    ///
+    /// `shared_memory`: of the container whose IPC namespace it has joined.
+    pub fn enter(&self, mut shared_memory: Option<OwnedFd>) -> Result<OwnedFd, Error> {
         rustix::process::umask(Mode::empty());
         // nothing that happens here may reach the host
         rustix::mount::mount_change(
@@ -52,6 +58,11 @@ impl Plan {
         let mut null = None;
         for mount in system {
             let at = point(&root, mount)?;
+            if matches!(mount.what, What::SharedMemory) {
+                let tree = shared_memory.take().ok_or(Errno::NOENT).doing("join", SHM)?;
+                put(tree.as_fd(), at.as_fd(), SHM)?;
+                continue;
+            }
             let tree = self.attach(at.as_fd(), mount)?;
             if mount.target == "/dev" {
                 null = tree.map(|tree| self.devices.fill(&tree)).transpose()?;
@@ -76,6 +87,7 @@ impl Plan {
                 self.restrict(&root, top, &mut guard)?;
             }
         }
+        self.devices.place_outside(&root)?;
         let root = pivot(root)?;
         root.create_directories(&self.working_directory).map_err(|error| {
             Error::WorkingDirectory { path: self.working_directory.clone(), source: error.into() }
@@ -103,6 +115,9 @@ impl Plan {
         if top == Top::Proc && self.own_network {
             set_up_network(directory.as_fd());
         }
+        if top == Top::Proc {
+            isolation::set_sysctls(directory.as_fd(), &self.sysctls)?;
+        }
         if self.protect { guard.protect(top, directory.as_fd()) } else { Ok(()) }
     }
 
@@ -117,6 +132,8 @@ impl Plan {
                 Ok(Some(tree))
             }
             What::Cgroups => self.attach_cgroups(at, mount).map(|()| None),
+            // put in place where it is known
+            What::SharedMemory => Ok(None),
         }
     }
 

@@ -9,14 +9,14 @@ use super::rootdir::RootDir;
 use super::rootfs::Plan;
 use super::seccomp::Filter;
 use super::terminal::Terminal;
-use super::{apparmor, etc, mounts, protect, spawn, sys, user};
+use super::{apparmor, etc, isolation, mounts, protect, spawn, sys, user};
 use crate::engine::cgroup::{self, Cgroup, Host, Scope, Version};
 use crate::engine::names::hostname;
 use crate::engine::{Guest, Launch, Stdio, UserNamespaces};
 use crate::net;
-use knarr_core::spec::{ContainerSpec, NetworkMode};
+use knarr_core::spec::{ContainerSpec, Ipc, Isolation, NetworkMode, Sharing};
 use knarr_core::sys::is_superuser;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, StatxFlags};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -40,6 +40,7 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Error> {
         return Err(Error::MountInProc { target: mount.target.clone() });
     }
     program::resource_limits(&spec.limits.ulimits)?;
+    isolation::check(spec, is_superuser())?;
     Ok(cgroup::check(&Host::detect(is_superuser()), &spec.limits)?)
 }
 
@@ -61,8 +62,13 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     let program = program(spec, &tree, (capabilities, filters), terminal)?;
     drop(tree);
     let privileged = spec.security.privileged;
+    let asked = &spec.isolation;
+    isolation::check(spec, superuser)?;
+    let joined = isolation::Joined::open(root, spec)?;
+    let devices = devices::of_user(&asked.devices)?;
+    let allowed = || devices.iter().map(|device| device.rule()).chain(asked.device_rules.clone());
     let scope = Scope {
-        devices: superuser && !privileged,
+        devices: (superuser && !privileged).then(|| allowed().collect()),
         every_hierarchy: superuser && (privileged || capabilities.has("SYS_ADMIN")),
     };
     let cgroup = Cgroup::create(&host, &spec.id, &spec.limits, scope)?;
@@ -73,8 +79,8 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
     let files = etc::FILES
         .iter()
         .map(|(name, target)| mounts::of_file(&etc::path(root, spec, name), target, read_only));
-    // joined: made and set up already
-    let joined = network.namespace.as_ref().map(AsFd::as_fd);
+    // made and set up already
+    let own_net = network.namespace.as_ref().map(AsFd::as_fd);
     let new_network = spec.network == NetworkMode::None;
     let own_network = new_network || matches!(spec.network, NetworkMode::Networks(_));
     let plan = Plan {
@@ -88,9 +94,12 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
         cgroup_views: mounts::cgroup_views(&cgroup, host.version == Version::V2),
         devices: Devices {
             nodes: if privileged { devices::of_host()? } else { devices::defaults() },
+            asked: devices,
             bind: !superuser,
             console,
+            shared_memory: asked.ipc != Ipc::None,
         },
+        sysctls: asked.sysctls.clone(),
         protect: !privileged,
         own_network,
         working_directory: program.directory.clone(),
@@ -102,19 +111,31 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
         gate.attach(cgroup.as_fd());
     }
     let doors = cgroup.v1_doors()?;
-    let mut namespaces =
-        libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
-    if new_network {
-        namespaces |= libc::CLONE_NEWNET;
+    let mut namespaces = libc::CLONE_NEWNS;
+    for (own, namespace) in [
+        (asked.pid == Sharing::Own, libc::CLONE_NEWPID),
+        (!matches!(asked.ipc, Ipc::Host | Ipc::Container(_)), libc::CLONE_NEWIPC),
+        (!asked.uts_host, libc::CLONE_NEWUTS),
+        (new_network, libc::CLONE_NEWNET),
+    ] {
+        namespaces |= if own { namespace } else { 0 };
     }
     let cgroup_fd = birthplace.as_ref().map(AsFd::as_fd);
     let names = (hostname.as_str(), spec.domainname.as_deref());
-    let pid = spawn::spawn(namespaces, cgroup_fd, &program, None, |report| {
-        match enter(&plan, &doors, names, (new_network, joined)) {
-            Ok(null) => program.exec(&streams, null, report),
-            Err(error) => (error, report),
-        }
-    })?;
+    let ipc = joined.ipc.as_ref().map(AsFd::as_fd);
+    let spawn = || {
+        spawn::spawn(namespaces, cgroup_fd, &program, None, |report| {
+            match enter(&plan, asked, &doors, names, (new_network, own_net), ipc) {
+                Ok(null) => program.exec(&streams, null, report),
+                Err(error) => (error, report),
+            }
+        })
+    };
+    let pid = match &joined.pid {
+        Some(other) => sys::among_processes_of(other.as_fd(), spawn)
+            .doing("join", "the other container's processes")??,
+        None => spawn()?,
+    };
     cgroup.keep();
     Ok(Guest { pid, terminal: master, ..Guest::default() })
 }
@@ -122,19 +143,30 @@ pub fn start(launch: Launch<'_>) -> Result<Guest, Error> {
 /// The child: from its new namespaces into the container.
 fn enter(
     plan: &Plan,
+    asked: &Isolation,
     doors: &[File],
     (hostname, domainname): (&str, Option<&str>),
     (new_network, joined): (bool, Option<BorrowedFd<'_>>),
+    ipc: Option<BorrowedFd<'_>>,
 ) -> Result<OwnedFd, Error> {
+    isolation::set_oom_score(asked.oom_score_adj).doing("set the OOM score of", "the container")?;
     // the monitor's memory and program are none of the container's business
-    reset_oom_score();
     sys::set_dumpable(false).doing("protect", "the container's process")?;
     join(doors)?;
-    // its root is the cgroup the process is in now; made by clone3, it would be the parent's
-    sys::unshare(libc::CLONE_NEWCGROUP).doing("create", "a cgroup namespace")?;
-    rustix::system::sethostname(hostname.as_bytes()).doing("set the host name", hostname)?;
-    if let Some(name) = domainname {
-        rustix::system::setdomainname(name.as_bytes()).doing("set the domain name", name)?;
+    if !asked.cgroupns_host {
+        // its root is the cgroup the process is in now; made by clone3, it would be the parent's
+        sys::unshare(libc::CLONE_NEWCGROUP).doing("create", "a cgroup namespace")?;
+    }
+    if !asked.uts_host {
+        rustix::system::sethostname(hostname.as_bytes()).doing("set the host name", hostname)?;
+        if let Some(name) = domainname {
+            rustix::system::setdomainname(name.as_bytes()).doing("set the domain name", name)?;
+        }
+    }
+    let mut shared_memory = None;
+    if let Some(other) = ipc {
+        sys::setns(other, libc::CLONE_NEWIPC).doing("join", "the other container's IPC")?;
+        shared_memory = Some(isolation::shared_memory(other)?);
     }
     if let Some(network) = joined {
         sys::setns(network, libc::CLONE_NEWNET).doing("join", "the container's network")?;
@@ -142,18 +174,7 @@ fn enter(
     if new_network {
         sys::loopback_up().doing("switch on", "the loopback interface")?;
     }
-    plan.enter()
-}
-
-/// A container does not inherit protection from the out-of-memory killer that knarr may have been given. Best effort:
-/// giving up a penalty would take `SYS_RESOURCE`.
-pub(super) fn reset_oom_score() {
-    let file = rustix::fs::open(
-        "/proc/self/oom_score_adj",
-        OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    );
-    let _ = file.map(|file| rustix::io::write(file, b"0"));
+    plan.enter(shared_memory)
 }
 
 /// Moves this process into its cgroups of version 1.

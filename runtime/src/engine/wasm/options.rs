@@ -1,14 +1,29 @@
 //! Options of a container that mean nothing to Wasm: refused by name, never ignored.
 
 use super::error::Error;
-use knarr_core::spec::{ContainerSpec, Protocol, Seccomp};
+use knarr_core::spec::{Attachment, ContainerSpec, Ipc, NetworkMode, Protocol, Seccomp, Sharing};
 
 /// The options of this spec that have no meaning for a Wasm guest; empty if it can be run as asked.
 pub fn check_options(spec: &ContainerSpec) -> Vec<Error> {
     let security = &spec.security;
     let no_processes = "a Wasm guest is one process and starts no others";
+    let asked = &spec.isolation;
+    let no_namespaces =
+        "a Wasm guest sees neither processes nor namespaces: there is nothing to share";
+    let no_kernel = "a Wasm guest makes no system calls: no setting of the kernel is its own";
+    let no_devices = "WASI has no devices";
     let no_capabilities = "a Wasm guest makes no system calls and has no capabilities";
+    let of_interface = |wish: &Attachment| wish.mac.is_some() || !wish.link_local.is_empty();
+    let has_interface = match &spec.network {
+        NetworkMode::Networks(wishes) => wishes.iter().any(of_interface),
+        _ => false,
+    };
     let refused = [
+        (
+            has_interface,
+            "--mac-address and --link-local-ip",
+            "the Wasm containers of a network share one interface",
+        ),
         (security.privileged, "--privileged", no_capabilities),
         (!security.cap_add.is_empty(), "--cap-add", no_capabilities),
         (
@@ -17,6 +32,19 @@ pub fn check_options(spec: &ContainerSpec) -> Vec<Error> {
             "a Wasm guest makes no system calls; its process keeps Knarr's own filter",
         ),
         (spec.init, "--init", no_processes),
+        (asked.pid != Sharing::Own, "--pid", no_namespaces),
+        (asked.ipc != Ipc::Private, "--ipc", no_namespaces),
+        (asked.uts_host, "--uts", no_namespaces),
+        (asked.userns_host, "--userns", no_namespaces),
+        (asked.cgroupns_host, "--cgroupns", no_namespaces),
+        (!asked.sysctls.is_empty(), "--sysctl", no_kernel),
+        (!asked.devices.is_empty(), "--device", no_devices),
+        (!asked.device_rules.is_empty(), "--device-cgroup-rule", no_devices),
+        (
+            spec.limits.oom_kill_disable,
+            "--oom-kill-disable",
+            "the engine refuses a Wasm guest more memory than its limit, and nothing is killed",
+        ),
         (
             spec.limits.shm_size.is_some(),
             "--shm-size",

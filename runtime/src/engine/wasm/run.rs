@@ -15,7 +15,7 @@ use super::network::{self, Channels, Network};
 use super::serve;
 use super::start::report;
 use super::stop::{self, Stop};
-use crate::engine::Launch;
+use crate::engine::{Launch, native};
 use crate::net::Attached;
 use crate::sys::process;
 use knarr_core::spec::{ContainerSpec, NetworkMode};
@@ -44,6 +44,9 @@ pub(super) fn child(
     let Ok((pipe, channels)) = descriptors else { return 125 };
     let mut pipe = Sender::new(pipe);
     let run = std::panic::AssertUnwindSafe(|| {
+        let score = launch.spec.isolation.oom_score_adj;
+        let scored = score.map_or(Ok(()), |_| native::set_oom_score(score));
+        scored.map_err(|e| Error::system("set the OOM score", e))?;
         entered.and_then(|()| prepare(launch, loaded, parent, channels))
     });
     let result = match std::panic::catch_unwind(run) {

@@ -35,7 +35,8 @@ pub fn serve(
         return Ok(None);
     }
     let networks: Vec<_> = attached.endpoints.iter().map(|(network, _)| network.clone()).collect();
-    let mut resolver = Resolver::new(Table::open(root, &networks), upstream(root, spec, &networks))
+    let table = Table::open(root, &networks).linking(&spec.links);
+    let mut resolver = Resolver::new(table, upstream(root, spec, &networks))
         .mapping(Mappings::of(root, &spec.id, &networks));
     if let Some(sockets) = attached.sockets.take() {
         resolver = resolver.on(sockets);

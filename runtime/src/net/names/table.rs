@@ -4,6 +4,7 @@ use super::allowed::canonical;
 use crate::net::{self, Endpoint};
 use ipnet::IpNet;
 use knarr_core::root::Root;
+use knarr_core::spec::Link;
 use knarr_core::spec::network::NetworkSpec;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,6 +20,8 @@ const GRAIN: Duration = Duration::from_millis(20);
 pub struct Table {
     root: Root,
     networks: Vec<Network>,
+    /// Names that only this container has for others, and their short ids.
+    links: HashMap<String, String>,
     /// Several containers of one name take turns in being the first.
     turn: Cell<usize>,
 }
@@ -51,13 +54,23 @@ impl Table {
             known: RefCell::default(),
         };
         let networks = networks.iter().map(network).collect();
-        Self { root: root.clone(), networks, turn: Cell::new(0) }
+        let (root, links) = (root.clone(), HashMap::new());
+        Self { root, networks, links, turn: Cell::new(0) }
+    }
+
+    /// Knows other containers under further names.
+    #[must_use]
+    pub fn linking(mut self, links: &[Link]) -> Self {
+        let pair = |link: &Link| (canonical(&link.alias), link.container.short().to_owned());
+        self.links = links.iter().map(pair).collect();
+        self
     }
 
     /// The addresses of all running containers that have this name, in a new order each time; `None`: there is no such
     /// container. Upper and lower case are the same; a dot may follow, or the network's name after a dot.
     pub fn lookup(&self, name: &str) -> Option<Vec<IpAddr>> {
         let name = canonical(name);
+        let name = self.links.get(&name).cloned().unwrap_or(name);
         let mut found = Vec::new();
         for network in &self.networks {
             let known = network.known(&self.root);
@@ -158,6 +171,8 @@ mod tests {
             ports: Vec::new(),
             wished_ipv4: None,
             wished_ipv6: None,
+            wished_mac: None,
+            link_local: Vec::new(),
             lasting: false,
         };
         let path = root.network(network).endpoint(&container);

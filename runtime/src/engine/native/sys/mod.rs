@@ -100,6 +100,18 @@ pub fn setns(from: BorrowedFd<'_>, namespaces: c_int) -> Result<()> {
     check(unsafe { libc::setns(from.as_raw_fd(), namespaces) }.into()).map(drop)
 }
 
+/// Does something that makes children, which will be in the PID namespace of another process; later ones are in this
+/// process's again.
+pub fn among_processes_of<T>(process: BorrowedFd<'_>, act: impl FnOnce() -> T) -> Result<T> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    let own = rustix::fs::open("/proc/self/ns/pid", flags, rustix::fs::Mode::empty())?;
+    setns(process, libc::CLONE_NEWPID)?;
+    let done = act();
+    // from a user namespace there is no way back
+    let _ = setns(own.as_fd(), libc::CLONE_NEWPID);
+    Ok(done)
+}
+
 /// The user namespace that a namespace belongs to; one further out than this process's cannot be had (ioctl_ns(2)).
 pub fn owner_of(namespace: impl AsFd) -> Result<OwnedFd> {
     const NS_GET_USERNS: libc::c_ulong = 0xb701;

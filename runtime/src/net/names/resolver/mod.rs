@@ -129,7 +129,7 @@ impl Resolver {
 
     /// Knows the names of these networks from now on.
     pub(crate) fn follow(&mut self, root: &Root, spec: &ContainerSpec, networks: &[NetworkSpec]) {
-        self.table = Table::open(root, networks);
+        self.table = Table::open(root, networks).linking(&spec.links);
         self.upstream = super::upstream(root, spec, networks);
         let mappings = Mappings::of(root, &spec.id, networks);
         self.mappings = mappings.map(|new| new.with_ports_of(self.mappings.take()));

@@ -60,6 +60,8 @@ fn asking(upstream: Vec<SocketAddr>) -> (Resolver, SocketAddr, tempfile::TempDir
         ports: Vec::new(),
         wished_ipv4: None,
         wished_ipv6: None,
+        wished_mac: None,
+        link_local: Vec::new(),
         lasting: false,
     };
     let path = root.network("net").endpoint(&endpoint.container);
