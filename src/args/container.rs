@@ -3,16 +3,14 @@
 use super::health::HealthArgs;
 use super::isolation::IsolationArgs;
 use super::network::NetworkArgs;
-use super::usage;
-use super::value::{Runtime, capability, cpus, platform, runtime, size, swap, ulimit};
+use super::security::security;
+use super::value::{Runtime, cpus, platform, runtime, size, swap, ulimit};
 use crate::error::Failure;
 use clap::{ArgAction, Args, ValueEnum};
 use knarr_core::image::Platform;
 use knarr_core::spec::limits::{Limits, Ulimit, parse_size};
 use knarr_core::spec::port::{self, InvalidPort};
-use knarr_core::spec::{
-    AppArmor, InstanceRequests, Isolation, LogConfig, Mount, Port, Seccomp, Security, WasmOptions,
-};
+use knarr_core::spec::{InstanceRequests, Isolation, LogConfig, Mount, Port, WasmOptions};
 use knarr_runtime::container::options::{self, RunOptions};
 use std::path::PathBuf;
 
@@ -256,7 +254,7 @@ impl Options {
             inherited: Vec::new(),
             read_only: self.read_only,
             limits: self.limits()?,
-            security: self.security()?,
+            security: security(self)?,
             // known when the store is open
             isolation: Isolation::default(),
             // known when the image is
@@ -335,51 +333,6 @@ impl Options {
         })
     }
 
-    fn security(&self) -> Result<Security, Failure> {
-        let mut security = Security {
-            cap_add: self.cap_add.iter().map(|c| capability(c)).collect(),
-            cap_drop: self.cap_drop.iter().map(|c| capability(c)).collect(),
-            privileged: self.privileged,
-            ..Security::default()
-        };
-        for option in &self.security_opt {
-            let (name, value) = option
-                .split_once('=')
-                .or_else(|| option.split_once(':'))
-                .map_or((option.as_str(), None), |(name, value)| (name, Some(value)));
-            match (name, value) {
-                ("no-new-privileges", None) => security.no_new_privileges = true,
-                ("no-new-privileges", Some(value)) => {
-                    security.no_new_privileges = usage::switch_value(value)
-                        .ok_or_else(|| invalid_security_option(option))?;
-                }
-                ("seccomp", Some("unconfined")) => security.seccomp = Seccomp::Unconfined,
-                ("seccomp", Some("builtin" | "default")) => security.seccomp = Seccomp::Default,
-                ("seccomp", Some(file)) => {
-                    let text = knarr_core::fsx::read_to_string(file.as_ref())?;
-                    security.seccomp = Seccomp::Profile(text);
-                }
-                ("apparmor", Some("unconfined")) => security.apparmor = AppArmor::Unconfined,
-                ("apparmor", Some("knarr-default" | "docker-default")) => {
-                    security.apparmor = AppArmor::Default;
-                }
-                ("apparmor", Some(name))
-                    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()) =>
-                {
-                    security.apparmor = AppArmor::Profile(name.to_owned());
-                }
-                // containers get no label, as by Docker's default
-                ("label", Some("disable")) => {}
-                ("label", Some(_)) => {
-                    return Err(Failure::usage(format!("{option:?}: containers get no label"))
-                        .hint("leave it out; label=disable is what holds"));
-                }
-                _ => return Err(invalid_security_option(option)),
-            }
-        }
-        Ok(security)
-    }
-
     fn log(&self) -> Result<LogConfig, Failure> {
         let mut log = LogConfig::default();
         for option in &self.log_opt {
@@ -402,12 +355,4 @@ impl Options {
 
 fn conflict(message: String) -> Failure {
     Failure::usage(message)
-}
-
-fn invalid_security_option(option: &str) -> Failure {
-    Failure::usage(format!("{option:?} is not a security option"))
-        .hint(
-            "write seccomp=FILE, seccomp=unconfined, apparmor=PROFILE, apparmor=unconfined, label=disable or \
-             no-new-privileges",
-        )
 }

@@ -9,6 +9,7 @@ pub mod filter;
 pub mod health;
 pub mod isolation;
 pub mod network;
+mod security;
 pub mod time;
 mod unknown;
 pub mod usage;

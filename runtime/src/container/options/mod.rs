@@ -10,6 +10,7 @@ mod isolation;
 mod mount;
 mod mounts;
 mod network;
+mod ports;
 
 pub use effects::{check_network, without_effect};
 pub use environment::{
@@ -29,12 +30,11 @@ use knarr_core::hint::Hint;
 use knarr_core::image::config::{ExecutionConfig, Healthcheck, ImageConfig};
 use knarr_core::spec::health::InvalidHealthcheck;
 use knarr_core::spec::network::{extra_host, is_host_name};
-use knarr_core::spec::port::{self, InvalidPort};
+use knarr_core::spec::port::InvalidPort;
 use knarr_core::spec::wasm::InvalidInstanceRequests;
 use knarr_core::spec::{
     ContainerSpec, Dns, InstanceRequests, Isolation, Limits, Link, LogConfig, Mount, NetworkMode,
-    OnUnhealthy, Outbound, Port, Process, Protocol, RestartPolicy, Security, SpecImage,
-    WasmOptions,
+    OnUnhealthy, Outbound, Port, Process, RestartPolicy, Security, SpecImage, WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -218,10 +218,10 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
         return Err(Error::Dns { option, value: value.to_owned() });
     }
     let labels = labels(config, options)?;
-    let exposed = exposed(config, options)?;
+    let exposed = ports::exposed(config, options)?;
     let mut ports = options.ports.clone();
     if options.publish_all {
-        publish_all(&mut ports, &exposed);
+        ports::publish_all(&mut ports, &exposed);
     }
     Ok(NewContainer {
         for_run: false,
@@ -369,27 +369,6 @@ fn all_mounts(config: &ExecutionConfig, options: &RunOptions) -> Result<Vec<Moun
     }
     mounts.sort_by_key(|m| m.target.matches('/').count());
     Ok(mounts)
-}
-
-/// The image's, the user's, and those that are published.
-fn exposed(config: &ExecutionConfig, options: &RunOptions) -> Result<Vec<(u16, Protocol)>, Error> {
-    let mut exposed = Vec::new();
-    for text in config.exposed_ports.iter().chain(&options.expose) {
-        exposed.extend(port::parse_exposed(text)?);
-    }
-    exposed.extend(options.ports.iter().map(|p| (p.container_port, p.protocol)));
-    let mut seen = BTreeSet::new();
-    exposed.retain(|port| seen.insert(*port));
-    Ok(exposed)
-}
-
-fn publish_all(ports: &mut Vec<Port>, exposed: &[(u16, Protocol)]) {
-    for (container_port, protocol) in exposed.iter().copied() {
-        if !ports.iter().any(|p| p.container_port == container_port && p.protocol == protocol) {
-            let (host_ip, host_port, host_last) = (None, None, None);
-            ports.push(Port { host_ip, host_port, host_last, container_port, protocol });
-        }
-    }
 }
 
 fn extra_hosts(options: &RunOptions) -> Result<Vec<(String, String)>, Error> {
