@@ -74,7 +74,7 @@ const MISTAKES: &[Mistake] = &[
         "run --network name=a,color=red busybox",
         125,
         "\"color\" is not a field",
-        "alias, ip and ip6",
+        "alias, ip, ip6, mac-address",
     ),
     (
         "run --network container:made -p 80:80 busybox",
