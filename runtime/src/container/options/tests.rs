@@ -1,5 +1,5 @@
 use super::*;
-use knarr_core::spec::{MountKind, Submounts, VolumeMount};
+use knarr_core::spec::{MountKind, Protocol, Submounts, VolumeMount, port};
 use std::path::Path;
 
 fn image() -> SpecImage {
