@@ -55,6 +55,7 @@ fn namespaces_of_the_host_on_request() {
         }
         assert_eq!(knarr.inspect(&id, &format!("{{{{.HostConfig.{field}}}}}")), value);
         knarr.ok(&["exec", &id, "true"]);
+        assert_eq!(knarr.ok(&["top", &id]).lines().count(), 2, "{options:?}");
         knarr.ok(&["rm", "-f", &id]);
         knarr.assert_nothing_left(&[id].into());
     }
@@ -91,6 +92,10 @@ fn namespaces_of_another_container_on_request() {
     // each sees the other's processes, and stopping one leaves the other alone
     let seen = knarr.ok(&["exec", "first", "ps", "-o", "args"]);
     assert_eq!(seen.lines().filter(|line| line.contains("sleep 1000")).count(), 2, "{seen}");
+    // but each is told its own
+    for container in ["first", &second] {
+        assert_eq!(knarr.ok(&["top", container]).lines().count(), 2);
+    }
     knarr.ok(&["rm", "-f", &second]);
     assert_eq!(knarr.inspect("first", "{{.State.Running}}"), "true");
     assert!(proc::cgroups_of(&[second].into()).is_empty());

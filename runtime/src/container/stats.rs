@@ -56,7 +56,7 @@ pub fn sample(root: &Root, container: &Container) -> Result<Option<Sample>> {
         }
     }
     // what no cgroup counts, the processes themselves tell
-    let folders: Vec<PathBuf> = engine::processes(spec.engine, guest)
+    let folders: Vec<PathBuf> = engine::processes(spec, guest)
         .iter()
         .map(|pid| PathBuf::from(format!("/proc/{pid}")))
         .collect();

@@ -30,7 +30,7 @@ pub fn top(store: &Store, id: &ContainerId, options: &[String]) -> Result<Proces
     let Some(guest) = state.pid.filter(|_| state.is_alive()) else {
         return Err(Error::not_running(state));
     };
-    let pids = engine::processes(container.spec.engine, guest);
+    let pids = engine::processes(&container.spec, guest);
     let mut processes = if options.is_empty() {
         let titles = TITLES.map(str::to_owned).to_vec();
         let boot = boot_time();

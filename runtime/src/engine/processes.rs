@@ -1,20 +1,27 @@
 //! Which processes of the host a container consists of.
 
 use knarr_core::fsx;
-use knarr_core::spec::EngineKind;
+use knarr_core::spec::{ContainerSpec, EngineKind};
 use std::path::{Path, PathBuf};
 
-/// The process ids of a running container, its first process first: for a native one, all in its pid namespace; a Wasm
-/// guest is one process.
-pub fn processes(engine: EngineKind, guest: u32) -> Vec<u32> {
+/// The process ids of a running container, its first process first: for a native one, all in its pid namespace, which
+/// are in its cgroup where it has one: others may share the namespace. A Wasm guest is one process.
+pub fn processes(spec: &ContainerSpec, guest: u32) -> Vec<u32> {
     let mut pids = vec![guest];
-    if engine == EngineKind::Native
+    let is_in_cgroup = |pid: u32| {
+        let cgroups = fsx::read_to_string(Path::new(&format!("/proc/{pid}/cgroup")));
+        cgroups.is_ok_and(|cgroups| cgroups.contains(spec.id.as_str()))
+    };
+    let has_cgroup = is_in_cgroup(guest);
+    if spec.engine == EngineKind::Native
         && let Some(namespace) = namespace_of(guest)
     {
         let others = fsx::list(Path::new("/proc")).unwrap_or_default();
         let others = others.iter().filter_map(|name| name.parse().ok());
         pids.extend(
-            others.filter(|p| *p != guest && namespace_of(*p).as_ref() == Some(&namespace)),
+            others
+                .filter(|p| *p != guest && namespace_of(*p).as_ref() == Some(&namespace))
+                .filter(|p| !has_cgroup || is_in_cgroup(*p)),
         );
         pids[1..].sort_unstable();
     }
