@@ -211,14 +211,14 @@ mod tests {
             ),
             (
                 "knarr --root run network --root image create --opt",
-                "a value is required for '--opt <KEY=VALUE>' but none was supplied",
+                "a value is required for '--opt <NAME=VALUE>' but none was supplied",
                 "see 'knarr network create --help'",
                 KNARR_FAILED,
             ),
             (
                 "knarr --root container image rnu",
                 "unrecognized subcommand 'rnu'",
-                "did you mean 'rm'? see 'knarr image --help'",
+                "see 'knarr image --help'",
                 FAILED,
             ),
             (
