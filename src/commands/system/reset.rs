@@ -41,13 +41,13 @@ fn show(found: &Found, context: &Context) {
     let images = context.store().and_then(|store| Ok(store.images()?)).unwrap_or_default();
     let images: Vec<String> = images.iter().map(knarr_core::store::Image::display_name).collect();
     for (kind, names) in [
-        ("containers, also those that run", &found.containers),
+        ("containers, also those that run,", &found.containers),
         ("networks", &found.networks),
-        ("volumes, with all that is in them", &found.volumes),
+        ("volumes, with all that is in them,", &found.volumes),
         ("images", &images),
     ] {
         if !names.is_empty() {
-            ui::note(format_args!("These {kind}, will be removed:\n  {}", names.join("\n  ")));
+            ui::note(format_args!("These {kind} will be removed:\n  {}", names.join("\n  ")));
         }
     }
     ui::note(format_args!(
