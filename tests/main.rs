@@ -8,6 +8,7 @@ mod harness;
 mod build;
 mod builtin;
 mod compose;
+mod config;
 mod cp;
 mod crash;
 mod examples;

@@ -11,7 +11,7 @@ const MISTAKES: &[Mistake] = &[
     ("run", 1, "required arguments were not provided", "see 'knarr run --help'"),
     ("rnu busybox", 1, "unrecognized subcommand 'rnu'", "did you mean 'run'?"),
     ("container lst", 1, "unrecognized subcommand 'lst'", "did you mean 'ls'?"),
-    ("compose up", 1, "Knarr has no command compose", "use 'knarr network create'"),
+    ("compose confg", 1, "unrecognized subcommand 'confg'", "did you mean 'config'?"),
     ("search redis", 1, "Knarr has no command search", "the registry's own website"),
     ("swarm init", 1, "Knarr has no command swarm", "there is no cluster"),
     ("commit made img", 1, "Knarr has no command commit", "use 'knarr export'"),

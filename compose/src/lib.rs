@@ -5,6 +5,8 @@
 //! [`execute`] does it. Nothing here knows containers, registries or the terminal.
 
 pub mod execute;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod load;
 pub mod model;
 pub mod node;

@@ -169,15 +169,20 @@ impl Found {
         Some(taken)
     }
 
-    /// Reads the files into one tree, and settles the name.
-    pub fn tree(&mut self, options: &Options) -> Result<(Node, Warnings), Error> {
-        let mut loader = Loader {
+    /// What reads the files.
+    pub fn loader(&mut self, options: &Options) -> Loader {
+        Loader {
             interpolate: !options.skip.interpolation,
             home: self.environment.get("HOME").cloned(),
             current: options.current.clone(),
             budget: Budget::default(),
             warnings: std::mem::take(&mut self.warnings),
-        };
+        }
+    }
+
+    /// Reads the files into one tree, and settles the name.
+    pub fn tree(&mut self, options: &Options) -> Result<(Node, Warnings), Error> {
+        let mut loader = self.loader(options);
         let mut sources = Vec::new();
         for path in &self.files {
             sources.push(loader.read(path.clone(), None)?);

@@ -126,6 +126,21 @@ pub fn tree(options: &Options) -> Result<Tree, Error> {
     Ok(Tree { root, warnings: warnings.0 })
 }
 
+#[cfg(fuzzing)]
+pub(crate) fn text(text: &str, options: &Options) -> Result<Loaded, Error> {
+    let mut found = find::find(options)?;
+    let mut loader = found.loader(options);
+    let source = loader.parse(found.files[0].clone(), text)?;
+    let (root, warnings) = found.assemble(vec![source], loader, options)?;
+    project::build(root, found, warnings, options)
+}
+
+#[cfg(fuzzing)]
+pub(crate) fn document(text: &str) -> Option<Node> {
+    let documents = yaml::read(text, &"text".into(), &mut limits::Budget::default()).ok()?;
+    documents.into_iter().next().map(|document| document.root)
+}
+
 /// The name that a project has without being loaded, by `-p` or `COMPOSE_PROJECT_NAME`, if there is one.
 pub fn given_name(options: &Options) -> Option<&str> {
     let variable = || options.environment.get("COMPOSE_PROJECT_NAME").map(String::as_str);

@@ -98,6 +98,9 @@ impl<'a> Reader<'a> {
         let mark = error.marker();
         let place = self.at(mark.line(), mark.col());
         let mut message = error.info().to_owned();
+        if message.contains("recursion limit") {
+            return Error::TooDeep { place };
+        }
         if message.contains("unknown anchor") {
             message = "this alias has no anchor".into();
         }

@@ -198,8 +198,13 @@ impl Facts {
     }
 }
 
-/// What stands in YAML as it is; not what is beyond the basic plane, as the writer has it.
+/// What stands in YAML as it is; not what is beyond the basic plane, as the writer has it, nor what turns the direction of
+/// a text on a terminal.
 fn is_printable(c: char) -> bool {
+    if matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    {
+        return false;
+    }
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
         && c != '\u{feff}'
 }

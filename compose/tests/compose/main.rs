@@ -1,4 +1,6 @@
 //! The loader of compose files.
 
 mod cases;
+mod hostile;
 mod messages;
+mod mutated;

@@ -82,6 +82,9 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
     let text = text(args, global)?;
     match &args.output {
         _ if args.quiet => {}
+        Some(path) if global.dry_run => {
+            ui::note(format_args!("would write {}", path.display()));
+        }
         Some(path) => fsx::write(path, text)?,
         None => ui::data(ui::safe(&text).as_bytes())?,
     }
@@ -177,9 +180,8 @@ fn hashes(project: &Project, wanted: &str) -> Result<String, Failure> {
     for name in names {
         let mut service = project.service(name)?.clone();
         let default = project.environment.get("DOCKER_DEFAULT_PLATFORM");
-        if let Some(default) = default.filter(|_| service.platform.is_empty())
-            && service.build.is_some()
-        {
+        let lacks_one = service.build.is_some() && service.platform.is_empty();
+        if let Some(default) = default.filter(|_| lacks_one) {
             service.platform.clone_from(default);
         }
         text.push_str(&format!("{name} {}\n", render::service_hash(&service)));
@@ -212,10 +214,11 @@ fn variables(args: &Args, options: &Options) -> Result<String, Failure> {
                 })
             };
             let all = variables.iter().map(|(name, v)| (name.clone(), keys(v)));
-            Ok(render::value(&all.collect()))
+            // Docker has four spaces here
+            Ok(render::value(&all.collect()).replace("\n  ", "\n    "))
         }
         None | Some(Shape::Table) => {
-            let mut table = tabwriter::TabWriter::new(Vec::new()).padding(3);
+            let mut table = tabwriter::TabWriter::new(Vec::new()).minwidth(20).padding(3);
             let mut rows = vec!["NAME\tREQUIRED\tDEFAULT VALUE\tALTERNATE VALUE".to_owned()];
             rows.extend(
                 variables
