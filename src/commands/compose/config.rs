@@ -218,7 +218,7 @@ fn variables(args: &Args, options: &Options) -> Result<String, Failure> {
             Ok(render::value(&all.collect()).replace("\n  ", "\n    "))
         }
         None | Some(Shape::Table) => {
-            let mut table = tabwriter::TabWriter::new(Vec::new()).minwidth(20).padding(3);
+            let mut table = tabwriter::TabWriter::new(Vec::new()).minwidth(17).padding(3);
             let mut rows = vec!["NAME\tREQUIRED\tDEFAULT VALUE\tALTERNATE VALUE".to_owned()];
             rows.extend(
                 variables
