@@ -8,16 +8,18 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Fills the empty directory `target` with what an overlay of `layers` (top first) would show.
-pub fn copy_merged(layers: &[PathBuf], target: &Path) -> Result<()> {
+/// Fills the empty directory `target` with what an overlay of `layers` (top first) would show. With `time` (seconds) that
+/// is the time of all of it.
+pub fn copy_merged(layers: &[PathBuf], target: &Path, time: Option<i64>) -> Result<()> {
     let tree = Tree::open(target, sys::is_superuser())
         .map_err(|source| Error::Copy { path: target.to_owned(), source })?;
-    let mut copier = Copier { tree, links: HashMap::new() };
+    let mut copier = Copier { tree, time, links: HashMap::new() };
     copier.directory(&merged::root(layers), &mut Vec::new())
 }
 
 struct Copier {
     tree: Tree,
+    time: Option<i64>,
     /// Where files with several names were copied to, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
 }
@@ -45,10 +47,16 @@ impl Copier {
             path.truncate(length);
         }
         // last, as making files in it changes its time
-        let attributes = sys::attributes_of(top).map_err(failed)?;
+        let attributes = self.attributes_of(top).map_err(failed)?;
         self.tree.set_attributes(&into, &attributes.borrow()).map_err(failed)?;
         // an ordinary user's layers have modes that let their owner read, and this one may be read-only
         into.set_mode(attributes.mode).map_err(failed)
+    }
+
+    fn attributes_of(&self, path: &Path) -> io::Result<sys::OwnedAttributes> {
+        let attributes = sys::attributes_of(path)?;
+        let mtime = self.time.map_or(attributes.mtime, |seconds| (seconds, 0));
+        Ok(sys::OwnedAttributes { mtime, ..attributes })
     }
 
     fn node(
@@ -58,7 +66,7 @@ impl Copier {
         found: &merged::Found,
         path: &[u8],
     ) -> io::Result<()> {
-        let attributes = sys::attributes_of(&found.path)?;
+        let attributes = self.attributes_of(&found.path)?;
         if let Some(identity) = attributes.shared {
             if let Some(first) = self.links.get(&identity) {
                 let (parent, first_name) = super::unpack::split(first);

@@ -103,7 +103,7 @@ pub fn copy(snapshot: &Snapshot) -> Result<Mounted> {
     sys::remove_tree(&snapshot.target)?;
     create(&snapshot.work, snapshot)?;
     create(&snapshot.target, snapshot)?;
-    copy_merged(&snapshot.lower, &snapshot.target)?;
+    copy_merged(&snapshot.lower, &snapshot.target, None)?;
     fsx::create_new(&mark(snapshot), b"")?;
     Ok(Mounted::Copy)
 }

@@ -125,7 +125,11 @@ pub fn build(store: &Store, options: &Options, services: &Services) -> Result<Bu
         context: &context,
         contexts: &contexts,
         imports: &imports,
-        clock: Clock { epoch: options.source_date_epoch, now: started.as_second() },
+        clock: Clock {
+            epoch: options.source_date_epoch,
+            now: started.as_second(),
+            rewrites: false,
+        },
         started,
         dockerfile_name,
     };

@@ -5,7 +5,7 @@ use crate::build::Error;
 use crate::build::execute::Build;
 use crate::build::files::Files;
 use crate::build::options::Destination;
-use crate::build::steps::copy::Copying;
+use crate::build::steps::copy::{Clock, Copying};
 use crate::build::steps::target::Target;
 use crate::build::walk::{Match, Source};
 use knarr_core::fsx;
@@ -45,7 +45,7 @@ fn copy(build: &Build, variant: &Variant, into: &Path) -> Result<(), Error> {
         owner: Some((user, group)),
         mode: None,
         exclude: None,
-        clock: build.clock,
+        clock: Clock { rewrites: true, ..build.clock },
         unpacked: 0,
     };
     let all = Match::root();
@@ -69,7 +69,7 @@ pub fn tar(build: &Build, variants: &[Variant], to: &Destination) -> Result<(), 
             fsx::create_dir_all(&folder)?;
             let trees = build.trees(variant.finished.target())?;
             if !trees.is_empty() {
-                store::copy_merged(&trees, &folder)?;
+                store::copy_merged(&trees, &folder, build.clock.epoch)?;
             }
         }
         into(to, &mut |out| Ok(store::export(&tree, out)?))

@@ -26,8 +26,9 @@ pub fn build_platform(options: &Options) -> Platform {
     options.runnable.native.first().cloned().unwrap_or_else(Platform::host)
 }
 
-/// `TARGETPLATFORM` and its like. In scope of every `FROM`, and of a stage that declares them.
-pub fn platform_args(options: &Options, target: &Platform) -> Vec<(String, String)> {
+/// `TARGETPLATFORM` and its like. In scope of every `FROM`, and of a stage that declares them. `stage` is the name of the
+/// one that is built.
+pub fn platform_args(options: &Options, target: &Platform, stage: &str) -> Vec<(String, String)> {
     let build = build_platform(options);
     let mut args = Vec::new();
     for (prefix, platform) in [("BUILD", &build), ("TARGET", target)] {
@@ -36,6 +37,6 @@ pub fn platform_args(options: &Options, target: &Platform) -> Vec<(String, Strin
         args.push((format!("{prefix}ARCH"), platform.architecture.clone()));
         args.push((format!("{prefix}VARIANT"), platform.variant.clone().unwrap_or_default()));
     }
-    args.push(("TARGETSTAGE".into(), options.target.clone().unwrap_or_else(|| "default".into())));
+    args.push(("TARGETSTAGE".into(), stage.to_owned()));
     args
 }

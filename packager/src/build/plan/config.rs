@@ -60,7 +60,8 @@ pub fn label(config: &mut ExecutionConfig, pairs: &[KeyValue]) -> String {
     text
 }
 
-pub fn expose(config: &mut ExecutionConfig, ports: Vec<String>) -> String {
+pub fn expose(config: &mut ExecutionConfig, mut ports: Vec<String>) -> String {
+    ports.sort();
     let text = format!("EXPOSE [{}]", ports.join(" "));
     config.exposed_ports.extend(ports);
     config.exposed_ports.sort();

@@ -18,7 +18,7 @@ impl Stager<'_, '_> {
         let flags = copy.from.as_ref().map(|from| format!("--from={}", from.value));
         let planned = self.planned_copy(sources, origin, &copy.destination, &copy.options)?;
         let planned = Copy { parents: copy.parents, ..planned };
-        self.copy_step("COPY", flags, planned, &copy.destination, span);
+        self.copy_step("COPY", flags, planned, &copy.destination, &copy.options, span);
         Ok(())
     }
 
@@ -50,7 +50,7 @@ impl Stager<'_, '_> {
             unpack_downloads: add.unpack.unwrap_or(false),
             ..planned
         };
-        self.copy_step("ADD", None, planned, &add.destination, span);
+        self.copy_step("ADD", None, planned, &add.destination, &add.options, span);
         Ok(())
     }
 
@@ -70,7 +70,8 @@ impl Stager<'_, '_> {
             unpack_downloads: false,
         };
         let text = format!("COPY --from={name} / /");
-        self.step(text.clone(), span, text, Operation::Copy(Box::new(copy)));
+        let created_by = format!("{text} # buildkit");
+        self.step(text, span, created_by, Operation::Copy(Box::new(copy)));
     }
 
     fn planned_copy(
@@ -109,31 +110,40 @@ impl Stager<'_, '_> {
         flags: Option<String>,
         copy: Copy,
         destination: &str,
+        options: &CopyOptions,
         span: Span,
     ) {
-        let mut words: Vec<String> = vec![keyword.to_owned()];
-        let mut shown = words.clone();
-        shown.extend(flags);
+        // the history has what changes the files, and not where they come from or how the layer is made
+        let mut changes = Vec::new();
+        if copy.parents {
+            changes.push("--parents".to_owned());
+        }
         if let Some(owner) = &copy.chown {
-            words.push(format!("--chown={owner}"));
-            shown.push(format!("--chown={owner}"));
+            changes.push(format!("--chown={owner}"));
         }
-        if copy.link {
-            words.push("--link".into());
-            shown.push("--link".into());
+        if let Some(mode) = options.chmod.as_ref().filter(|_| copy.chmod.is_some()) {
+            changes.push(format!("--chmod={}", mode.value));
         }
-        for source in &copy.sources {
-            let text = match source {
+        let mut paths: Vec<String> = copy
+            .sources
+            .iter()
+            .map(|source| match source {
                 CopySource::Path(text) => text.clone(),
-                CopySource::Document { name, .. } => name.clone(),
+                CopySource::Document { name, .. } => format!("<<{name}"),
                 CopySource::Url { url, .. } | CopySource::Git { url, .. } => url.clone(),
-            };
-            words.push(text.clone());
-            shown.push(text);
-        }
-        words.push(destination.to_owned());
-        shown.push(destination.to_owned());
-        self.step(shown.join(" "), span, words.join(" "), Operation::Copy(Box::new(copy)));
+            })
+            .collect();
+        paths.push(destination.to_owned());
+        let (changes, paths) = (changes.join(" "), paths.join(" "));
+        let flags = flags.unwrap_or_default();
+        let link = if copy.link { "--link" } else { "" };
+        let line = |words: &[&str]| {
+            let words: Vec<&str> = words.iter().copied().filter(|word| !word.is_empty()).collect();
+            words.join(" ")
+        };
+        let created_by = line(&[keyword, &changes, &paths, "# buildkit"]);
+        let shown = line(&[keyword, &flags, &changes, link, &paths]);
+        self.step(shown, span, created_by, Operation::Copy(Box::new(copy)));
     }
 }
 

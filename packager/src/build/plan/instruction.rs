@@ -121,8 +121,9 @@ impl<'a, 'b> Stager<'a, 'b> {
                         format!("MAINTAINER {}", name.value)
                     }
                     Instruction::Onbuild(onbuild) => {
+                        // no line of the history, as with BuildKit
                         config.config.on_build.push(onbuild.trigger.clone());
-                        format!("ONBUILD {}", onbuild.trigger)
+                        return Ok(());
                     }
                     Instruction::Shell(shell) => {
                         valid::shell(shell)?;
@@ -166,7 +167,7 @@ impl<'a, 'b> Stager<'a, 'b> {
         let source = self.source.clone();
         self.plan.steps.push(Step { name, source, span, operation });
         let step = Some(self.plan.steps.len() - 1);
-        self.plan.history.push(PlannedHistory { created_by: created_by + " # buildkit", step });
+        self.plan.history.push(PlannedHistory { created_by, step });
     }
 
     fn args(&mut self, args: &[Arg], scope: &Scope) -> Result<(), Error> {
@@ -196,11 +197,6 @@ impl<'a, 'b> Stager<'a, 'b> {
         }
         self.note(format!("ARG {}", shown.join(" ")));
         Ok(())
-    }
-
-    /// Whether a build argument is given from outside.
-    pub(super) fn is_given(&self, name: &str) -> bool {
-        self.planner.options.args.keys().any(|own| own.eq_ignore_ascii_case(name))
     }
 
     fn workdir(&mut self, path: &str, span: Span) {

@@ -133,10 +133,16 @@ impl Planner<'_> {
         Ok(())
     }
 
+    fn platform_args(&self) -> Vec<(String, String)> {
+        let last = || self.dockerfile.stages.last()?.name.as_ref().map(|name| name.value.as_str());
+        let stage = self.options.target.as_deref().or_else(last).unwrap_or("default");
+        platform_args(self.options, &self.platform, stage)
+    }
+
     /// What a `FROM` may name.
     fn base_scope(&self) -> Scope {
         let mut scope = Scope::new(self.dockerfile);
-        for (name, value) in platform_args(self.options, &self.platform) {
+        for (name, value) in self.platform_args() {
             let value = self.options.args.get(&name).cloned().unwrap_or(value);
             scope.set(name, value);
         }
@@ -153,7 +159,7 @@ impl Planner<'_> {
         let global = self.globals.iter().rev().find(|(own, _)| own == name);
         let global = global.and_then(|(_, value)| value.clone());
         global.or_else(|| {
-            let args = platform_args(self.options, &self.platform);
+            let args = self.platform_args();
             args.into_iter().find(|(own, _)| own == name).map(|(_, value)| value)
         })
     }

@@ -8,7 +8,6 @@ use crate::build::Error;
 use crate::build::files::clean;
 use crate::build::options::StepNetwork;
 use crate::dockerfile::ast::{self, Program, RunNetwork, Security};
-use crate::dockerfile::predefined::is_proxy_arg;
 use crate::dockerfile::{Mount, Scope, Span};
 
 impl Stager<'_, '_> {
@@ -78,7 +77,7 @@ impl Stager<'_, '_> {
         let shown = if script.is_some() { written } else { args.join(" ") };
         let proxies = proxies(self.planner.options);
         let run = Run { args, shown, script, env, proxies, cwd, user, mounts, network };
-        self.step(name, span, format!("RUN {history}"), Operation::Run(Box::new(run)));
+        self.step(name, span, format!("RUN {history} # buildkit"), Operation::Run(Box::new(run)));
         Ok(())
     }
 
@@ -89,15 +88,10 @@ impl Stager<'_, '_> {
         for (name, value) in self.variables() {
             env.insert(name.to_owned(), value.to_owned());
         }
-        // those that are given are set, but change nothing
-        let is_proxy = |name: &String| is_proxy_arg(name) && self.is_given(name);
         for (name, _) in &self.declared {
-            if !is_proxy(name) {
-                let value = env.get(name).map(String::as_str).unwrap_or_default();
-                shown.push(format!("{name}={value}"));
-            }
+            let value = env.get(name).map(String::as_str).unwrap_or_default();
+            shown.push(format!("{name}={value}"));
         }
-        env.retain(|name, _| !is_proxy(name));
         if !is_wasm {
             env.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
         }

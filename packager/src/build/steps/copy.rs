@@ -1,7 +1,8 @@
 //! `COPY` and `ADD`: which file goes where, as BuildKit has it.
 //!
 //! The content of a directory is copied, not the directory; a file goes into the destination if that ends with a slash or
-//! is a directory. The destination keeps its attributes, or is made with mode 755; directories below it get the source's.
+//! is a directory. The destination of a directory gets its time; it keeps its other attributes, or is made with mode 755
+//! (or what `--chmod` says). Directories below it get the source's.
 
 use super::archive::{self, Unpacking};
 use super::mode::ChangeMode;
@@ -21,6 +22,8 @@ pub struct Clock {
     pub epoch: Option<i64>,
     /// Of things that have no time of their own.
     pub now: i64,
+    /// The epoch is the time of all that is copied, and not only of what comes from a context.
+    pub rewrites: bool,
 }
 
 impl Clock {
@@ -209,11 +212,17 @@ impl Copying<'_> {
             source: e,
         };
         let there = self.target.view().resolve(destination, true).map_err(failed)?;
-        let (base, is_new) = match there {
-            Some(there) if there.is_directory => (there.path, false),
+        let base = match there {
+            Some(there) if there.is_directory => there.path,
             Some(_) => return Err(failed(std::io::ErrorKind::NotADirectory.into())),
-            None if as_itself => (join(&self.target.directory(parent, &missing)?.0, name), true),
-            None => (self.target.directory(destination, &missing)?.0, false),
+            None if as_itself => join(&self.target.directory(parent, &missing)?.0, name),
+            None => {
+                let (base, _) = self.target.directory(destination, &missing)?;
+                if self.mode.is_some() {
+                    self.target.make_directory(&base, &self.with_options(missing), true)?;
+                }
+                base
+            }
         };
         let (owner, mode, clock, exclude) = (self.owner, self.mode, self.clock, self.exclude);
         let target = &mut *self.target;
@@ -224,9 +233,9 @@ impl Copying<'_> {
             if item.attributes.kind != NodeKind::Directory {
                 return target.make_node(&path, Content::At(item.real), &attributes);
             }
-            let is_top = item.path.is_empty();
-            target.make_directory(&path, &attributes, !is_top)?;
-            if !is_top || is_new {
+            target.make_directory(&path, &attributes, !item.path.is_empty())?;
+            // the root has no time in an image
+            if !path.is_empty() {
                 times.push((path, attributes.mtime));
             }
             Ok(())
@@ -258,7 +267,7 @@ impl Copying<'_> {
             (attributes.uid, attributes.gid) = (uid, gid);
         }
         if let Some(mode) = self.mode {
-            attributes.mode = mode.apply(attributes.mode, false);
+            attributes.mode = mode.apply(attributes.mode, attributes.kind == NodeKind::Directory);
         }
         attributes
     }
@@ -275,12 +284,14 @@ fn changed(
     let mut attributes = attributes.clone();
     if source.is_context {
         (attributes.uid, attributes.gid) = (0, 0);
-        // when a file was checked out is no property of the source
-        if let Some(epoch) = clock.epoch {
-            attributes.mtime = (epoch, 0);
-        }
         // names of one file outside are names of one file by accident
         attributes.shared = None;
+    }
+    // when a file was checked out is no property of the source
+    if let Some(epoch) = clock.epoch
+        && (source.is_context || clock.rewrites)
+    {
+        attributes.mtime = (epoch, 0);
     }
     if let Some((uid, gid)) = owner {
         (attributes.uid, attributes.gid) = (uid, gid);

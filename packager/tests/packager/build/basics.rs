@@ -39,7 +39,7 @@ fn a_project_from_the_walkthrough() {
     assert_eq!(
         history,
         [
-            "WORKDIR /app # buildkit",
+            "WORKDIR /app",
             "COPY requirements.txt . # buildkit",
             "RUN /bin/sh -c write /pip installed # buildkit",
             "COPY . . # buildkit",

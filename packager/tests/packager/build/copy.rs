@@ -37,7 +37,13 @@ fn files_and_directories() {
     );
     assert_eq!(
         copied("RUN mkdir /seven\nCOPY --chmod=700 b/d /n"),
-        ["n/ 755 0:0", "n/e 700 0:0 \"E\"", "seven/ 755 0:0"]
+        ["n/ 700 0:0", "n/e 700 0:0 \"E\"", "seven/ 755 0:0"],
+        "what is made is what is copied"
+    );
+    assert_eq!(
+        copied("RUN mkdir /n\nCOPY --chmod=700 b/d /n"),
+        ["n/ 755 0:0", "n/e 700 0:0 \"E\""],
+        "what is there stays as it is"
     );
     assert_eq!(copied("COPY [\"a\", \"/with blank\"]"), ["with blank 644 0:0 \"A\""]);
     assert_eq!(copied("COPY ../../a /x"), ["x 644 0:0 \"A\""], "'..' ends at the context");

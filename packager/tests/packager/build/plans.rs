@@ -178,11 +178,10 @@ fn metadata_as_buildkit_tells_it() {
     - STOPSIGNAL SIGINT
     - USER 1:2
     - VOLUME [/v /w]
-    - EXPOSE [80/tcp 53/udp]
+    - EXPOSE [53/udp 80/tcp]
     - MAINTAINER me
-    - ONBUILD RUN x
-    + WORKDIR /sub # buildkit
-    + WORKDIR /sub/deep # buildkit
+    + WORKDIR /sub
+    + WORKDIR /sub/deep
 ",
     );
 }

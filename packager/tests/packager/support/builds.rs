@@ -248,7 +248,7 @@ impl Project {
             chains.iter().rev().map(|chain| self.store().layer_path(chain)).collect();
         let merged = tempfile::tempdir().unwrap();
         if !layers.is_empty() {
-            knarr_core::store::copy_merged(&layers, merged.path()).unwrap();
+            knarr_core::store::copy_merged(&layers, merged.path(), None).unwrap();
         }
         let mut lines = Vec::new();
         list(merged.path(), Path::new(""), &mut lines);
