@@ -12,6 +12,9 @@ pub const FAILED: u8 = 1;
 /// not found (docs/exit-codes.md).
 pub const KNARR_FAILED: u8 = 125;
 
+/// The exit code of `inspect`, `version` and `info` with a template that cannot be read.
+pub const BAD_TEMPLATE: u8 = 64;
+
 /// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 /// The names under which whoever serializes a document can tell them from other nothings.
 pub const SLICE: &str = "nil slice";
 pub const MAP: &str = "nil map";
+pub const OMITEMPTY: &str = "omitempty";
 
 /// A slice that is never made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,11 +28,27 @@ impl Serialize for Map {
     }
 }
 
+/// Go's `omitempty`, for `serialize_with`: a field that templates have, and JSON only while there is something in it.
+pub fn omitempty<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_newtype_struct(OMITEMPTY, value)
+}
+
 /// A list that is `null` while it is empty; for `serialize_with`.
 pub fn slice<T: Serialize, S: Serializer>(list: &[T], serializer: S) -> Result<S::Ok, S::Error> {
     match list {
         [] => Slice.serialize(serializer),
         list => list.serialize(serializer),
+    }
+}
+
+/// [`slice`] and [`omitempty`].
+pub fn omitempty_slice<T: Serialize, S: Serializer>(
+    list: &[T],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match list {
+        [] => omitempty(&Slice, serializer),
+        list => omitempty(&list, serializer),
     }
 }
 
@@ -43,5 +60,16 @@ pub fn map<K: Serialize, V: Serialize, S: Serializer>(
     match map.is_empty() {
         true => Map.serialize(serializer),
         false => map.serialize(serializer),
+    }
+}
+
+/// [`map`] and [`omitempty`].
+pub fn omitempty_map<K: Serialize, V: Serialize, S: Serializer>(
+    map: &std::collections::BTreeMap<K, V>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match map.is_empty() {
+        true => omitempty(&Map, serializer),
+        false => omitempty(map, serializer),
     }
 }

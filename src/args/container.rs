@@ -12,6 +12,7 @@ use knarr_core::spec::limits::{Limits, Ulimit, parse_size};
 use knarr_core::spec::port::{self, InvalidPort};
 use knarr_core::spec::{InstanceRequests, Isolation, LogConfig, Mount, Port, WasmOptions};
 use knarr_runtime::container::options::{self, RunOptions};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -292,7 +293,9 @@ impl Options {
         for text in &self.mount {
             mounts.push(options::parse_mount(text, &directory)?);
         }
-        for text in &self.volume {
+        // the same text again is the same mount, as in Docker
+        let mut seen = HashSet::new();
+        for text in self.volume.iter().filter(|text| seen.insert(text.as_str())) {
             mounts.push(options::parse_volume(text, &directory)?);
         }
         for text in &self.tmpfs {

@@ -13,7 +13,7 @@ pub struct Args {
     /// Read from a file or a directory instead of standard input
     #[arg(short, long, value_name = "PATH")]
     input: Option<PathBuf>,
-    /// Print nothing
+    /// Show no progress
     #[arg(short, long)]
     quiet: bool,
 }
@@ -31,13 +31,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     };
     for image in &images {
         compile::image(&store, image, args.quiet);
-        if !args.quiet {
-            match &image.reference {
-                Some(reference) => {
-                    ui::line(format_args!("Loaded image: {}", reference.familiar()))?
-                }
-                None => ui::line(format_args!("Loaded image ID: {}", image.id()))?,
-            }
+        match &image.reference {
+            Some(reference) => ui::line(format_args!("Loaded image: {}", reference.familiar()))?,
+            None => ui::line(format_args!("Loaded image ID: {}", image.id()))?,
         }
     }
     Ok(0)

@@ -20,7 +20,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let id = container::find(&store, &args.container)?;
     let found = reconcile::container(&context.root, &id)?;
-    let ports = found.filter(|c| c.state.is_alive()).map(|c| c.state.ports).unwrap_or_default();
+    let mut ports = found.filter(|c| c.state.is_alive()).map(|c| c.state.ports).unwrap_or_default();
+    ports.sort_by_key(|port| port.container_port);
     let Some(wanted) = &args.port else {
         for port in &ports {
             ui::line(format_args!("{}/{} -> {}", port.container_port, port.protocol, host(port)))?;

@@ -2,13 +2,14 @@
 
 use super::{Context, Outcome, tell};
 use crate::error::Failure;
+use crate::ui;
 use knarr_runtime::container;
 use knarr_runtime::container::remove::{Remove, remove_all};
 use knarr_runtime::state;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Kill it first if it runs, and do not complain if there is none
+    /// Kill it first if it runs, and do not fail if there is none
     #[arg(short, long)]
     force: bool,
     /// Its anonymous volumes as well
@@ -29,7 +30,10 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
                 names.push(name);
                 ids.push(id);
             }
-            Err(container::Error::State(state::Error::NotFound { .. })) if args.force => {}
+            // said all the same, as it may be a slip
+            Err(container::Error::State(error @ state::Error::NotFound { .. })) if args.force => {
+                ui::failure(&error.into());
+            }
             Err(error) => tell(Err(error.into()), &mut status)?,
         }
     }

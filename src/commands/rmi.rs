@@ -8,7 +8,7 @@ use knarr_core::store::{self, Removed};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Remove even if a stopped container uses it, and all names of an id
+    /// Remove even if a stopped container uses it, and all names of an id; do not fail if there is none
     #[arg(short, long)]
     force: bool,
     /// Accepted for Docker's sake: an image has no untagged parents
@@ -22,13 +22,18 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let usages = usages(&context.root);
     super::each(&args.images, |name| {
-        let removed = store.remove(name, args.force, &usages).map_err(|error| match error {
+        let removed = match store.remove(name, args.force, &usages) {
             // to pull it would not help here
-            store::Error::NotFound { .. } => {
-                Failure::from(error).hint("'knarr images' lists all images")
+            Err(error @ store::Error::NotFound { .. }) => {
+                let failure = Failure::from(error).hint("'knarr images' lists all images");
+                if !args.force {
+                    return Err(failure);
+                }
+                ui::failure(&failure);
+                return Ok(None);
             }
-            error => error.into(),
-        })?;
+            removed => removed?,
+        };
         for removed in removed {
             match removed {
                 Removed::Untagged(reference) => {

@@ -55,12 +55,13 @@ fn attempt(args: &Args, context: &Context) -> Outcome {
         true => container::start(&store, &id).map(|()| None),
         false => run::run(&store, &id, &attach).map(Some),
     };
+    if args.detach {
+        // also of one that did not start: it is there to be looked at
+        ui::line(&id)?;
+    }
     match ended {
         Ok(Some(end)) => Ok(super::attach::status(&end)),
-        Ok(None) => {
-            ui::line(&id)?;
-            Ok(0)
-        }
+        Ok(None) => Ok(0),
         Err(error) => {
             let status = error.exit_code();
             let failure = Failure::from(error).status(status);

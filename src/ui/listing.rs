@@ -2,7 +2,7 @@
 
 use super::template::{Template, Value};
 use super::{safe, safe_line};
-use crate::error::Failure;
+use crate::error::{BAD_TEMPLATE, Failure};
 use serde::Serialize;
 use std::io::Write;
 use tabwriter::TabWriter;
@@ -87,14 +87,17 @@ impl Listing<'_> {
 
 /// Renders documents for `inspect`: all of them as one indented JSON list, or a template for each.
 pub fn documents(format: Option<&str>, documents: &[impl Serialize]) -> Result<String, Failure> {
+    let values = documents.iter().map(Value::of).collect::<Result<Vec<_>, _>>();
+    let values = values.map_err(super::template::Error::from)?;
     match format {
-        None => Ok(pretty(&documents) + "\n"),
+        None => Ok(pretty(&values) + "\n"),
         Some("json") => {
-            Ok(safe(&serde_json::to_string(documents).unwrap_or_default()).into_owned() + "\n")
+            Ok(safe(&serde_json::to_string(&values).unwrap_or_default()).into_owned() + "\n")
         }
         Some(format) => {
-            let values = documents.iter().map(Value::of).collect::<Result<Vec<_>, _>>();
-            render_lines(format, values.map_err(super::template::Error::from)?.into_iter())
+            // Docker's code for a template of a document, and not of a listing
+            parse(format).map_err(|failure| failure.status(BAD_TEMPLATE))?;
+            render_lines(format, values.into_iter())
         }
     }
 }
@@ -108,7 +111,7 @@ pub fn document(format: &str, document: &impl Serialize) -> Result<String, Failu
 }
 
 /// Four spaces of indentation, as `docker inspect` prints.
-fn pretty(value: &impl Serialize) -> String {
+fn pretty(value: &[Value]) -> String {
     let mut bytes = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);

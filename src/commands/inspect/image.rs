@@ -6,7 +6,7 @@ use knarr_core::image::{ImageConfig, Platform};
 use knarr_core::nil;
 use knarr_core::store::{Image, Store};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -17,13 +17,15 @@ pub struct Document {
     parent: &'static str,
     comment: String,
     docker_version: &'static str,
+    #[serde(serialize_with = "nil::omitempty")]
     os_version: &'static str,
     graph_driver: GraphDriver,
     metadata: Metadata,
     created: Option<String>,
     author: String,
-    config: Value,
+    config: Execution,
     architecture: String,
+    #[serde(serialize_with = "nil::omitempty")]
     variant: String,
     os: String,
     /// Bytes of the shown variant's blobs.
@@ -152,26 +154,47 @@ fn names(store: &Store, image: &Image) -> Result<(Vec<String>, Vec<String>), Fai
 }
 
 /// The configuration with every field of Docker's, also those that the image leaves out: templates name them.
-fn execution(config: &ImageConfig) -> Result<Value, Failure> {
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Execution {
+    user: Value,
+    #[serde(serialize_with = "nil::omitempty")]
+    exposed_ports: Value,
+    env: Value,
+    entrypoint: Value,
+    cmd: Value,
+    volumes: Value,
+    working_dir: Value,
+    labels: Value,
+    #[serde(serialize_with = "nil::omitempty")]
+    stop_signal: Value,
+    #[serde(serialize_with = "nil::omitempty")]
+    healthcheck: Value,
+    #[serde(serialize_with = "nil::omitempty")]
+    args_escaped: bool,
+    #[serde(serialize_with = "nil::omitempty")]
+    shell: Value,
+    on_build: Value,
+}
+
+fn execution(config: &ImageConfig) -> Result<Execution, Failure> {
     let given = serde_json::to_value(&config.config)
         .map_err(|error| Failure::new(format!("cannot show the configuration: {error}")))?;
-    let mut all = Map::new();
-    for (field, absent) in [
-        ("User", Value::String(String::new())),
-        ("ExposedPorts", Value::Null),
-        ("Env", Value::Null),
-        ("Entrypoint", Value::Null),
-        ("Cmd", Value::Null),
-        ("Volumes", Value::Null),
-        ("WorkingDir", Value::String(String::new())),
-        ("Labels", Value::Null),
-        ("StopSignal", Value::String(String::new())),
-        ("Healthcheck", Value::Null),
-        ("ArgsEscaped", Value::Bool(false)),
-        ("Shell", Value::Null),
-        ("OnBuild", Value::Null),
-    ] {
-        all.insert(field.to_owned(), given.get(field).cloned().unwrap_or(absent));
-    }
-    Ok(Value::Object(all))
+    let or = |field: &str, absent: Value| given.get(field).cloned().unwrap_or(absent);
+    let [text, nothing] = [Value::String(String::new()), Value::Null];
+    Ok(Execution {
+        user: or("User", text.clone()),
+        exposed_ports: or("ExposedPorts", nothing.clone()),
+        env: or("Env", nothing.clone()),
+        entrypoint: or("Entrypoint", nothing.clone()),
+        cmd: or("Cmd", nothing.clone()),
+        volumes: or("Volumes", nothing.clone()),
+        working_dir: or("WorkingDir", text.clone()),
+        labels: or("Labels", nothing.clone()),
+        stop_signal: or("StopSignal", text),
+        healthcheck: or("Healthcheck", nothing.clone()),
+        args_escaped: false,
+        shell: or("Shell", nothing.clone()),
+        on_build: or("OnBuild", nothing),
+    })
 }

@@ -4,7 +4,6 @@ use crate::commands::inspect::show;
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use ipnet::IpNet;
-use knarr_core::nil;
 use knarr_core::root::Root;
 use knarr_core::spec::network::{Driver, NetworkSpec};
 use knarr_runtime::net::{self, Endpoint};
@@ -60,7 +59,7 @@ struct ConfigFrom {
 #[serde(rename_all = "PascalCase")]
 struct Ipam {
     driver: &'static str,
-    options: nil::Map,
+    options: BTreeMap<String, String>,
     config: Vec<Subnet>,
 }
 
@@ -123,7 +122,7 @@ pub fn find(root: &Root, text: &str) -> Result<Document, Failure> {
         enable_ipv6: network.ipv6.is_some(),
         ipam: Ipam {
             driver: "default",
-            options: nil::Map,
+            options: BTreeMap::new(),
             config: ipv4.into_iter().chain(ipv6).collect(),
         },
         internal: network.internal,
@@ -160,7 +159,7 @@ fn unrecorded(root: &Root, network: net::Unrecorded) -> Result<Document, Failure
         driver: network.driver,
         enable_ipv4: true,
         enable_ipv6: false,
-        ipam: Ipam { driver: "default", options: nil::Map, config: Vec::new() },
+        ipam: Ipam { driver: "default", options: BTreeMap::new(), config: Vec::new() },
         internal: false,
         attachable: false,
         ingress: false,

@@ -30,8 +30,11 @@ pub struct Document {
     #[serde(serialize_with = "nil::map")]
     options: BTreeMap<String, String>,
     scope: &'static str,
+    #[serde(serialize_with = "nil::omitempty")]
     status: nil::Map,
+    #[serde(serialize_with = "nil::omitempty")]
     usage_data: Option<()>,
+    #[serde(serialize_with = "nil::omitempty")]
     cluster_volume: Option<()>,
 }
 

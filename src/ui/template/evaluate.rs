@@ -277,6 +277,7 @@ fn field(value: &Value, fields: &[String]) -> Result<Value, Error> {
             _ => exact,
         };
         value = match (found, value) {
+            (Some((_, Value::Hidden(found))), _) => found,
             (Some((_, found)), _) => found,
             (None, Value::Map(_)) => return Ok(Value::Missing),
             (None, _) => {

@@ -322,6 +322,7 @@ fn is_nil(value: &Value) -> bool {
 fn go_type(value: &Value) -> &'static str {
     match value {
         Value::Missing | Value::Omitted | Value::Nil => "<nil>",
+        Value::Hidden(value) => go_type(value),
         Value::Bool(_) => "bool",
         Value::Int(_) => "int",
         Value::Float(_) => "float64",

@@ -17,6 +17,8 @@ pub enum Value {
     /// A slice or a map that was never made: empty, and `null` in JSON.
     NilList,
     NilMap,
+    /// The same, where it has a value all the same for templates ([`nil::omitempty`]).
+    Hidden(Box<Value>),
     Bool(bool),
     Int(i64),
     Float(f64),
@@ -42,6 +44,7 @@ impl Value {
     pub fn is_true(&self) -> bool {
         match self {
             Self::Missing | Self::Omitted | Self::Nil | Self::NilList | Self::NilMap => false,
+            Self::Hidden(_) => false,
             Self::Bool(value) => *value,
             Self::Int(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
@@ -57,6 +60,7 @@ impl Value {
         match self {
             Self::Missing => "no value",
             Self::Omitted | Self::Nil => "nil",
+            Self::Hidden(value) => value.kind(),
             Self::Bool(_) => "a bool",
             Self::Int(_) => "a number",
             Self::Float(_) => "a float",
@@ -78,6 +82,7 @@ impl fmt::Display for Value {
             Self::Nil => f.write_str("<nil>"),
             Self::NilList => f.write_str("[]"),
             Self::NilMap => f.write_str("map[]"),
+            Self::Hidden(value) => value.fmt(f),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value}"),
@@ -108,7 +113,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// For the function `json`.
+/// As JSON.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -118,6 +123,7 @@ impl Serialize for Value {
             | Self::NilList
             | Self::NilMap
             | Self::Lookup(_) => serializer.serialize_unit(),
+            Self::Hidden(value) => value.serialize(serializer),
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Int(value) => serializer.serialize_i64(*value),
             Self::Float(value) => serializer.serialize_f64(*value),
@@ -126,7 +132,9 @@ impl Serialize for Value {
             Self::Map(entries) | Self::Struct(entries) => serializer.collect_map(
                 entries
                     .iter()
-                    .filter(|(_, v)| !matches!(v, Self::Lookup(_) | Self::Omitted))
+                    .filter(|(_, v)| {
+                        !matches!(v, Self::Lookup(_) | Self::Omitted | Self::Hidden(_))
+                    })
                     .map(|(k, v)| (k, v)),
             ),
         }
@@ -259,10 +267,14 @@ impl Serializer for Builder {
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         v: &T,
     ) -> Result<Value, Unsupported> {
-        v.serialize(self)
+        let value = v.serialize(self)?;
+        Ok(match name == nil::OMITEMPTY && !value.is_true() {
+            true => Value::Hidden(value.into()),
+            false => value,
+        })
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,

@@ -95,12 +95,17 @@ pub struct HostConfig {
     pub extra_hosts: Vec<String>,
     #[serde(serialize_with = "nil::slice")]
     pub group_add: Vec<String>,
+    #[serde(serialize_with = "nil::omitempty")]
     pub init: bool,
     pub privileged: bool,
     pub readonly_rootfs: bool,
     #[serde(serialize_with = "nil::slice")]
     pub security_opt: Vec<String>,
     pub shm_size: u64,
+    #[serde(serialize_with = "nil::slice")]
+    pub masked_paths: Vec<String>,
+    #[serde(serialize_with = "nil::slice")]
+    pub readonly_paths: Vec<String>,
     pub cpu_shares: u64,
     pub memory: u64,
     pub memory_reservation: u64,
@@ -109,7 +114,7 @@ pub struct HostConfig {
     pub cpuset_cpus: String,
     pub pids_limit: Option<u64>,
     pub ulimits: Vec<Ulimit>,
-    #[serde(serialize_with = "nil::map")]
+    #[serde(serialize_with = "nil::omitempty_map")]
     pub tmpfs: BTreeMap<String, String>,
     /// The engine.
     pub runtime: EngineKind,
@@ -168,12 +173,14 @@ pub struct Config {
     pub attach_stdin: bool,
     pub attach_stdout: bool,
     pub attach_stderr: bool,
+    #[serde(serialize_with = "nil::omitempty_map")]
     pub exposed_ports: BTreeMap<String, Empty>,
     pub tty: bool,
     pub open_stdin: bool,
     pub env: Vec<String>,
     #[serde(serialize_with = "nil::slice")]
     pub cmd: Vec<String>,
+    #[serde(serialize_with = "nil::omitempty")]
     pub healthcheck: Option<Healthcheck>,
     /// As the user wrote it.
     pub image: String,
@@ -181,16 +188,22 @@ pub struct Config {
     #[serde(serialize_with = "nil::slice")]
     pub entrypoint: Vec<String>,
     pub labels: BTreeMap<String, String>,
+    #[serde(serialize_with = "nil::omitempty")]
     pub stop_signal: Option<String>,
+    #[serde(serialize_with = "nil::omitempty")]
     pub stop_timeout: Option<u32>,
     pub stdin_once: bool,
     /// The places of anonymous volumes.
     #[serde(serialize_with = "nil::map")]
     pub volumes: BTreeMap<String, Empty>,
     pub on_build: nil::Slice,
+    #[serde(serialize_with = "nil::omitempty")]
     pub shell: nil::Slice,
+    #[serde(serialize_with = "nil::omitempty")]
     pub args_escaped: bool,
+    #[serde(serialize_with = "nil::omitempty")]
     pub network_disabled: bool,
+    #[serde(serialize_with = "nil::omitempty")]
     pub mac_address: &'static str,
 }
 
@@ -261,7 +274,7 @@ pub struct Network {
     #[serde(rename = "GlobalIPv6PrefixLen")]
     pub global_ipv6_prefix_len: u8,
     /// The names under which others find it there.
-    #[serde(rename = "DNSNames")]
+    #[serde(rename = "DNSNames", serialize_with = "nil::slice")]
     pub dns_names: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Isolation {
-    #[serde(serialize_with = "nil::map")]
+    #[serde(serialize_with = "nil::omitempty_map")]
     annotations: BTreeMap<String, String>,
     cgroupns_mode: &'static str,
     ipc_mode: String,
@@ -20,7 +20,7 @@ pub struct Isolation {
     uts_mode: &'static str,
     userns_mode: &'static str,
     oom_score_adj: i32,
-    #[serde(serialize_with = "nil::map")]
+    #[serde(serialize_with = "nil::omitempty_map")]
     sysctls: BTreeMap<String, String>,
     devices: Vec<Device>,
     #[serde(serialize_with = "nil::slice")]

@@ -17,7 +17,7 @@ use knarr_core::id::ContainerId;
 use knarr_core::nil;
 use knarr_core::root::Root;
 use knarr_core::spec::{
-    AppArmor, EngineKind, Mount, MountKind, NetworkMode, Port, Seccomp, VolumeMount,
+    AppArmor, EngineKind, Limits, Mount, MountKind, NetworkMode, Port, Seccomp, VolumeMount,
 };
 use knarr_core::store::Store;
 use std::collections::BTreeMap;
@@ -148,6 +148,8 @@ fn host_config(root: &Root, container: &Container) -> HostConfig {
     }
     let rotation =
         [("max-size", spec.log.max_size.to_string()), ("max-file", spec.log.max_files.to_string())];
+    let is_protected = spec.engine == EngineKind::Native && !security.privileged;
+    let protected = |paths: fn() -> Vec<String>| if is_protected { paths() } else { Vec::new() };
     HostConfig {
         binds: spec.mounts.iter().filter_map(bind).collect(),
         log_config: LogConfig {
@@ -161,8 +163,8 @@ fn host_config(root: &Root, container: &Container) -> HostConfig {
             maximum_retry_count: spec.restart.retries(),
         },
         auto_remove: spec.auto_remove,
-        cap_add: security.cap_add.clone(),
-        cap_drop: security.cap_drop.clone(),
+        cap_add: capabilities(&security.cap_add),
+        cap_drop: capabilities(&security.cap_drop),
         dns: spec.dns.servers.iter().map(ToString::to_string).collect(),
         dns_options: spec.dns.options.clone(),
         dns_search: spec.dns.search.clone(),
@@ -172,11 +174,13 @@ fn host_config(root: &Root, container: &Container) -> HostConfig {
         privileged: security.privileged,
         readonly_rootfs: spec.read_only_rootfs,
         security_opt,
+        masked_paths: protected(native::protect::masked_paths),
+        readonly_paths: protected(native::protect::read_only_paths),
         shm_size: limits.shm_size.unwrap_or(64 << 20),
         cpu_shares: limits.cpu_shares.unwrap_or(0),
         memory: limits.memory.unwrap_or(0),
         memory_reservation: limits.memory_reservation.unwrap_or(0),
-        memory_swap: limits.memory_swap.unwrap_or(0),
+        memory_swap: memory_swap(limits),
         nano_cpus: limits.nano_cpus.unwrap_or(0),
         cpuset_cpus: limits.cpuset_cpus.clone().unwrap_or_default(),
         pids_limit: limits.pids,
@@ -189,6 +193,25 @@ fn host_config(root: &Root, container: &Container) -> HostConfig {
         runtime: spec.engine,
         isolation: isolation::Isolation::of(spec),
         others: Others::with(network::links(root, container)),
+    }
+}
+
+/// Under the kernel's names, as Docker has them.
+fn capabilities(names: &[String]) -> Vec<String> {
+    let full = |name: &String| match name.as_str() {
+        "ALL" => name.clone(),
+        _ => format!("CAP_{}", name.trim_start_matches("CAP_")),
+    };
+    names.iter().map(full).collect()
+}
+
+/// Memory and swap together: twice the memory unless something was said.
+fn memory_swap(limits: &Limits) -> i64 {
+    match (limits.memory_swap, limits.memory) {
+        (None | Some(0), Some(memory)) => {
+            i64::try_from(memory.saturating_mul(2)).unwrap_or(i64::MAX)
+        }
+        (swap, _) => swap.unwrap_or(0),
     }
 }
 
@@ -242,7 +265,7 @@ fn config(container: &Container) -> Config {
     let process = &spec.process;
     Config {
         hostname: spec.hostname.clone().unwrap_or_else(|| match spec.network {
-            NetworkMode::Host => String::new(),
+            NetworkMode::Host => rustix::system::uname().nodename().to_string_lossy().into_owned(),
             _ => spec.id.short().to_owned(),
         }),
         domainname: spec.domainname.clone().unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -25,18 +26,26 @@ impl Hint for EnvironmentError {
     }
 }
 
-/// The image's variables, then those of the files, then the given ones.
+/// The variables of the files, the given ones, and then those of the image's that are not among them: Docker's order.
 pub fn resolve(
     image: &[String],
     files: &[PathBuf],
     given: &[String],
 ) -> Result<Vec<String>, EnvironmentError> {
-    let mut env = image.to_vec();
+    let mut asked = Vec::new();
     for path in files {
-        merge(&mut env, &read_file(path)?, own_value)?;
+        asked.extend(read_file(path)?);
     }
-    merge(&mut env, given, own_value)?;
+    asked.extend_from_slice(given);
+    let mut env = Vec::new();
+    merge(&mut env, &asked, own_value)?;
+    let asked: HashSet<&str> = asked.iter().map(|variable| name_of(variable)).collect();
+    env.extend(image.iter().filter(|variable| !asked.contains(name_of(variable))).cloned());
     Ok(env)
+}
+
+fn name_of(variable: &str) -> &str {
+    variable.split_once('=').map_or(variable, |(name, _)| name)
 }
 
 fn own_value(name: &str) -> Option<String> {
@@ -58,7 +67,7 @@ pub fn merge(
         if name.is_empty() {
             return Err(EnvironmentError::NoName { text: text.clone() });
         }
-        let at = env.iter().position(|v| v.split_once('=').map_or(v.as_str(), |(n, _)| n) == name);
+        let at = env.iter().position(|v| name_of(v) == name);
         match (value, at) {
             (Some(value), Some(at)) => env[at] = format!("{name}={value}"),
             (Some(value), None) => env.push(format!("{name}={value}")),

@@ -58,7 +58,7 @@ fn the_rest_of_the_image() {
         ..Default::default()
     };
     let spec = resolved(config, options).unwrap();
-    assert_eq!(spec.process.env, ["PATH=/bin", "A=2"]);
+    assert_eq!(spec.process.env, ["A=2", "PATH=/bin"], "the image's come last, as in Docker");
     assert_eq!((spec.process.user.as_str(), spec.process.cwd.as_str()), ("www", "/srv"));
     assert_eq!(spec.process.stop_signal.as_deref(), Some("SIGQUIT"));
     let labels: Vec<String> = spec.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();

@@ -21,7 +21,7 @@ mod isolation;
 mod launcher;
 mod mounts;
 mod program;
-mod protect;
+pub(crate) mod protect;
 mod rootdir;
 mod rootfs;
 mod seccomp;

@@ -18,23 +18,36 @@ const MASKED: &[(Top, &[&str])] = &[
     (
         Top::Proc,
         &[
-            "acpi",
             "asound",
+            "acpi",
             "interrupts",
             "kcore",
             "keys",
             "latency_stats",
-            "sched_debug",
-            "scsi",
             "timer_list",
             "timer_stats",
+            "sched_debug",
+            "scsi",
         ],
     ),
-    (Top::Sys, &["devices/virtual/powercap", "firmware"]),
+    (Top::Sys, &["firmware", "devices/virtual/powercap"]),
 ];
 
 /// Docker's read-only paths, in `/proc`.
 const READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// Paths that show nothing in a container without privileges.
+pub fn masked_paths() -> Vec<String> {
+    let of = |(top, paths): &(Top, &[&str])| -> Vec<String> {
+        paths.iter().map(|path| format!("{}/{path}", top.path())).collect()
+    };
+    MASKED.iter().flat_map(of).collect()
+}
+
+/// Paths that nobody writes to in a container without privileges.
+pub fn read_only_paths() -> Vec<String> {
+    READ_ONLY.iter().map(|path| format!("{}/{path}", Top::Proc.path())).collect()
+}
 
 /// Docker's settings for a network of its own: any user may serve any port, and ping.
 const NETWORK_SETTINGS: &[(&str, &str)] = &[
