@@ -4,7 +4,7 @@ import fnmatch
 import json
 import re
 
-HEX = re.compile(r"(?:sha256:)?\b[0-9a-f]{64}\b")
+HEX = re.compile(r"(?:sha256:)?\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
 SHORT = re.compile(r"\b[0-9a-f]{12}\b")
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[+-]\d\d:?\d\d(?: [A-Z]{3})?)?")
 ADDRESS = re.compile(r"\b(?:172|192|10)\.\d+\.\d+\.\d+\b")
@@ -30,8 +30,8 @@ def stream(data, how=None):
 
 
 def steps(said):
-    """The lines that the steps of a build printed, in their order for each step."""
-    return STEP.findall(said.decode(errors="surrogateescape"))
+    """The lines that the steps of a build printed. Sorted: which of its two streams a step is heard on first is chance."""
+    return sorted(STEP.findall(said.decode(errors="surrogateescape")))
 
 
 def image(document):
@@ -48,8 +48,14 @@ def history(lines):
 
 
 def document(value):
+    """Process ids are any, and mounts come in the order of their places: Docker's comes from a hash table."""
     if isinstance(value, dict):
-        return {text(key): document(one) for key, one in value.items()}
+        value = {text(key): document(one) for key, one in value.items()}
+        if value.get("Pid"):
+            value["Pid"] = "<pid>"
+        if value.get("Mounts"):
+            value["Mounts"].sort(key=lambda mount: mount.get("Destination") or mount.get("Target"))
+        return value
     if isinstance(value, list):
         return [document(one) for one in value]
     return text(value) if isinstance(value, str) else value

@@ -32,7 +32,7 @@ def read(path):
             if entry.isdev() and not entry.isfifo():
                 found["device"] = f"{entry.devmajor}:{entry.devminor}"
             if entry.mtime < STARTED:
-                found["time"] = int(entry.mtime)
+                found["directory time" if entry.isdir() else "time"] = int(entry.mtime)
             attributes = {key.removeprefix("SCHILY.xattr."): value for key, value in entry.pax_headers.items()
                           if key.startswith("SCHILY.xattr.")}
             if attributes:
