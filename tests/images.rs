@@ -28,6 +28,12 @@ fn rmi_untags_then_deletes_and_refuses_what_is_in_use() {
     knarr.ok(&["rm", "user"]);
     let said = knarr.ok(&["rmi", "busybox"]);
     assert!(said.starts_with("Untagged: busybox:latest\nDeleted: sha256:"), "{said}");
+    for (words, told) in
+        [(["rmi", "-f", "nothere"], "no image"), (["rm", "-f", "nothere"], "no container")]
+    {
+        let said = knarr.run(&words).code(0).stderr;
+        assert!(said.contains(told), "a slip is said all the same: {said}");
+    }
     assert_eq!(knarr.ok(&["images", "-q"]), "");
     assert_eq!(std::fs::read_dir(knarr.root().join("blobs/sha256")).unwrap().count(), 0);
     assert_eq!(std::fs::read_dir(knarr.root().join("layers")).unwrap().count(), 0);
@@ -60,7 +66,7 @@ fn save_and_load_keep_the_image_whatever_the_format() {
     let path = docker.to_str().unwrap();
     knarr.ok(&["save", "--format", "docker-archive", "-o", path, "busybox"]);
     let third = Knarr::new();
-    assert_eq!(third.ok(&["load", "-q", "-i", path]), "");
+    assert_eq!(third.ok(&["load", "-q", "-i", path]), "Loaded image: busybox:latest");
     assert_eq!(third.ok(&["run", "--rm", "busybox", "echo", "there"]), "there");
 }
 

@@ -146,7 +146,10 @@ fn inspect_has_dockers_fields() {
         ("{{range .Config.Env}}{{println .}}{{end}}", "A=1\n"),
         ("{{index .Config.Labels \"x\"}}", "y"),
         ("{{json .Config.Cmd}}", "[\"sleep\",\"1000\"]"),
-        ("{{.HostConfig.Memory}} {{.HostConfig.CapDrop}}", "67108864 [NET_RAW]"),
+        ("{{.HostConfig.Memory}} {{.HostConfig.CapDrop}}", "67108864 [CAP_NET_RAW]"),
+        ("{{.HostConfig.MemorySwap}} {{index .HostConfig.ReadonlyPaths 0}}", "134217728 /proc/bus"),
+        ("{{index .Config.Env 0}}", "A=1"),
+        ("{{.Config.StopTimeout}} {{.Config.Shell}} {{.HostConfig.Sysctls}}", "<nil> [] map[]"),
         (
             "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}}{{end}}",
             "volume data /data false",
@@ -164,6 +167,22 @@ fn inspect_has_dockers_fields() {
     assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
     let whole: serde_json::Value = serde_json::from_str(&knarr.ok(&["inspect", "web"])).unwrap();
     assert_eq!(whole[0]["Name"], "/web");
+    // templates have them, JSON does not where they are empty
+    for (of, field) in [
+        ("Config", "Healthcheck"),
+        ("Config", "Shell"),
+        ("Config", "StopTimeout"),
+        ("Config", "ExposedPorts"),
+        ("HostConfig", "Sysctls"),
+        ("HostConfig", "Tmpfs"),
+        ("State", "Health"),
+    ] {
+        assert!(whole[0][of].get(field).is_none(), "{field}: {}", whole[0][of]);
+        assert!(
+            !knarr.ok(&["inspect", "-f", "{{json .}}", "web"]).contains(&format!("\"{field}\""))
+        );
+    }
+    knarr.fails(64, &["inspect", "-f", "{{nope .}}", "web"]);
     let said = knarr.fails(1, &["inspect", "-f", "{{.Nme}}", "web"]);
     assert!(
         said.contains("there is no field .Nme") && said.contains("hint: the fields here are .Id"),

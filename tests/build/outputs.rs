@@ -35,6 +35,23 @@ fn each_kind_of_output() {
 }
 
 #[test]
+fn exported_files_have_the_time_that_was_said() {
+    let knarr = Knarr::new().with_busybox();
+    let folder = knarr.files().join("dated");
+    let to = folder.to_str().unwrap();
+    knarr.built(DOCKERFILE, &["--build-arg", "SOURCE_DATE_EPOCH=1600000000", "-o", to]);
+    let tar = knarr.files().join("dated.tar");
+    let to = format!("type=tar,dest={}", tar.to_str().unwrap());
+    knarr.built(DOCKERFILE, &["--build-arg", "SOURCE_DATE_EPOCH=1600000000", "-o", &to]);
+    let seconds = std::os::unix::fs::MetadataExt::mtime(&folder.join("made").metadata().unwrap());
+    assert_eq!(seconds, 1_600_000_000);
+    let mut archive = tar::Archive::new(std::fs::File::open(tar).unwrap());
+    for entry in archive.entries().unwrap() {
+        assert_eq!(entry.unwrap().header().mtime().unwrap(), 1_600_000_000);
+    }
+}
+
+#[test]
 fn what_programs_read() {
     let knarr = Knarr::new().with_busybox();
     let path = |name: &str| knarr.files().join(name).to_str().unwrap().to_owned();

@@ -78,7 +78,7 @@ impl Log {
         if self.kept.is_empty() {
             return None;
         }
-        let mut frame = format!("------\n > {name}:\n");
+        let mut frame = format!("------\n > {}:\n", crate::ui::safe_line(name));
         if self.forgotten > 0 {
             frame.push_str(&format!("[{} lines before]\n", self.forgotten));
         }

@@ -2,6 +2,7 @@
 
 use super::View;
 use super::lines::{Log, layer, seconds};
+use crate::ui::{safe, safe_line};
 use knarr_packager::build::{BuildProgress, Event, Vertex, VertexId};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -85,13 +86,14 @@ impl<W: Write + Send> BuildProgress for Plain<W> {
             Event::Failed { vertex, error } => {
                 inner.failed.get_or_insert(vertex);
                 // the place in the source is shown with the error, at the end
-                inner.end(vertex, &format!("ERROR: {}", error.lines().next().unwrap_or_default()));
+                let first = safe_line(error.lines().next().unwrap_or_default());
+                inner.end(vertex, &format!("ERROR: {first}"));
             }
             Event::Cancelled(id) => inner.end(id, "CANCELED"),
             Event::Warning { message, line, .. } => {
                 let place = line.map(|line| format!(" (line {line})")).unwrap_or_default();
                 inner.current = None;
-                inner.write(format_args!("\nWARN: {message}{place}"));
+                inner.write(format_args!("\nWARN: {}{place}", safe(message)));
             }
             _ => {}
         }
@@ -100,7 +102,9 @@ impl<W: Write + Send> BuildProgress for Plain<W> {
 
 impl<W: Write> Inner<W> {
     fn know(&mut self, vertex: &Vertex) {
-        let known = Known { name: vertex.name.clone(), log: Log::new(), status: BTreeMap::new() };
+        // what a Dockerfile says is no order to the terminal; what its commands print is theirs, as with BuildKit
+        let name = safe_line(&vertex.name).into_owned();
+        let known = Known { name, log: Log::new(), status: BTreeMap::new() };
         self.known.insert(vertex.id, known);
     }
 
@@ -167,13 +171,12 @@ impl<W: Write> Inner<W> {
 
 /// `transferring context: 2.31kB`, `sha256:… 3MB / 9MB`
 fn joined(id: &str, text: &str) -> String {
-    match id {
+    let joined = match id {
         "" => text.to_owned(),
         id if id.starts_with("sha256:") || text.is_empty() => format!("{id} {text}"),
         id => format!("{id}: {text}"),
-    }
-    .trim_end()
-    .to_owned()
+    };
+    safe_line(joined.trim_end()).into_owned()
 }
 
 #[cfg(test)]
@@ -183,6 +186,25 @@ mod tests {
 
     fn vertex(id: usize, name: &str) -> Vertex {
         Vertex { id: VertexId(id), name: name.into(), inputs: Vec::new(), line: None }
+    }
+
+    #[test]
+    fn a_dockerfile_does_not_write_to_the_terminal() {
+        let plain = Plain::new(Vec::new());
+        let one = VertexId(1);
+        plain.event(Event::Vertexes(&[vertex(1, "[1/1] RUN \u{1b}[2J\rx")]));
+        plain.event(Event::Started(one));
+        let bytes = "\u{1b}[31mred\n".as_bytes();
+        plain.event(Event::Output { vertex: one, stream: Stream::Stdout, bytes });
+        plain.event(Event::Failed { vertex: one, error: "no \u{9b}31m" });
+        plain.finish(true);
+        let text = String::from_utf8(plain.inner.into_inner().unwrap().out).unwrap();
+        assert!(
+            text.contains("RUN \\u001b[2J\\u000dx") && text.contains("no \\u009b31m"),
+            "{text}"
+        );
+        assert!(text.contains("\u{1b}[31mred"), "what a command prints is its own: {text}");
+        assert_eq!(text.matches('\u{1b}').count(), 2, "in the log and in the frame: {text}");
     }
 
     #[test]
