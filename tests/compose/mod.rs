@@ -1,5 +1,7 @@
 //! Projects of compose files: what there is on the machine after each command.
 
+mod options;
+
 use crate::harness::image::{Tar, guest};
 use crate::harness::proc::until;
 use crate::harness::{Ended, Knarr, NewUser};
