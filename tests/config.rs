@@ -173,3 +173,22 @@ fn the_version_is_shown() {
         serde_json::from_str(&knarr.ok(&["compose", "version", "-f", "json"])).unwrap();
     assert_eq!(json["version"], concat!("v", env!("CARGO_PKG_VERSION")));
 }
+
+/// What 2.40.3 prints for each was compared with `compose/tests/compare.py`.
+#[test]
+fn steps_of_loading_can_be_left_out() {
+    let knarr = Knarr::new();
+    let text = "name: shop\nmodels: { small: { model: ai/small } }\nservices:\n  web:\n    image: web\n    \
+        volumes: [./data:/data]\n    depends_on: [absent]\n    models: [small]\n";
+    let file = knarr.file("compose.yaml", text);
+    let folder = file.parent().unwrap();
+    let config = |options: &[&str]| {
+        ok(&knarr, folder, &[&["--ansi", "never", "config", "--no-consistency"], options].concat())
+    };
+    assert!(fails(&knarr, folder, &["config"]).contains("absent"));
+    let whole = config(&["--no-env-resolution"]);
+    assert!(whole.contains("default") && !whole.contains("source: ./data"), "{whole}");
+    assert!(!config(&["--no-normalize"]).contains("default"));
+    assert!(config(&["--no-path-resolution"]).contains("source: ./data"));
+    assert_eq!(config(&["--models"]), "ai/small\n");
+}

@@ -120,7 +120,7 @@ fn runs_have_their_own_options() {
     let project = Project::new(TWO);
     project.write("variables", "FROM_FILE=yes\n");
     let once = ["run", "--rm", "-T", "--no-deps", "--quiet-pull", "--quiet-build"];
-    let script = ["app", "sh", "-c", "echo $FROM_FILE; nc -z app 1 2>&1 | grep -c bad"];
+    let script = ["app", "sh", "-c", "echo $FROM_FILE; wget -q http://app:1/ 2>&1 | grep -c bad"];
     let said = project.run(&[&once, &["--env-from-file", "variables"][..], &script].concat());
     assert_eq!(said.stdout, "yes\n1\n", "nobody is called app");
     let said = project.run(&[&once, &["--use-aliases"][..], &script].concat());

@@ -102,8 +102,10 @@ pub enum Action {
         service: String,
         number: u32,
         name: String,
-        /// The container whose name, and whose anonymous volumes, it is to have.
+        /// The container whose name it is to have.
         replaces: Option<String>,
+        /// The anonymous volumes of that one go on in this one.
+        keeps_volumes: bool,
     },
     Rename {
         from: String,

@@ -134,6 +134,7 @@ pub fn run(args: &Args, global: &Global, context: &Context) -> Outcome {
         name: &container,
         number: 1,
         replaces: None,
+        keeps_volumes: false,
         one_off: true,
         named: args.use_aliases,
         more: &more.rest([]),

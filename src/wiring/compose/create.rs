@@ -21,8 +21,10 @@ pub struct New<'a> {
     pub service: &'a Service,
     pub name: &'a str,
     pub number: u32,
-    /// The container whose anonymous volumes it takes over.
+    /// The container whose place it takes.
     pub replaces: Option<&'a str>,
+    /// With its anonymous volumes.
+    pub keeps_volumes: bool,
     /// Of `run`.
     pub one_off: bool,
     /// Others find it by the service's name.
@@ -52,7 +54,7 @@ impl Machine<'_> {
         asked.mounts.extend(own.collect::<Vec<_>>());
         asked.labels =
             self.labels(new).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if let Some(old) = new.replaces {
+        if let Some(old) = new.replaces.filter(|_| new.keeps_volumes) {
             self.take_over_volumes(&mut asked, old)?;
         }
         let (store, id) = make(&given, asked, self.context, false)?;

@@ -189,7 +189,7 @@ impl Ops for Machine<'_> {
                 Err(store::Error::NotFound { .. }) => Ok(()),
                 other => Ok(other.map(drop)?),
             },
-            Action::Create { service, number, name, replaces } => {
+            Action::Create { service, number, name, replaces, keeps_volumes } => {
                 let service = self.service(service)?;
                 let replaces = replaces.as_deref();
                 self.create(New {
@@ -197,6 +197,7 @@ impl Ops for Machine<'_> {
                     name,
                     number: *number,
                     replaces,
+                    keeps_volumes: *keeps_volumes,
                     one_off: false,
                     named: true,
                     more: &[],

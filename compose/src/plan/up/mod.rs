@@ -330,7 +330,13 @@ impl<'a> Planner<'a> {
         for number in &outcome.new {
             let name = self.wanted.container_name(service, *number);
             let service = service.name.clone();
-            let create = Action::Create { service, number: *number, name, replaces: None };
+            let create = Action::Create {
+                service,
+                number: *number,
+                name,
+                replaces: None,
+                keeps_volumes: false,
+            };
             made.push(self.plan.push(create, &before));
         }
         for container in &outcome.recreated {
@@ -349,6 +355,7 @@ impl<'a> Planner<'a> {
             number: old.number().max(1),
             name: name.clone(),
             replaces: Some(old.name.clone()),
+            keeps_volumes: !self.options.renew_anonymous_volumes,
         };
         let after: Vec<usize> = before.iter().copied().chain(stopped).collect();
         let created = self.plan.push(create, &after);
