@@ -448,6 +448,11 @@ fn mistakes_are_named() {
         ),
         ("services: { a: { image: busybox, ports: ['80:80:80:80'] } }", &["up", "-d"], &["ports"]),
         (
+            "services:\n  a: { image: busybox, ports: ['7:7'] }\n  b: { image: busybox, ports: ['7:9'] }",
+            &["up", "-d"],
+            &["compose.yaml:2:", "compose.yaml:3:", "another port"],
+        ),
+        (
             "services: { a: { image: busybox, x-knarr: { nope: 1 } } }",
             &["up", "-d"],
             &["x-knarr", "nope"],

@@ -108,6 +108,10 @@ pub fn run(args: &Args, global: &Global, context: &Context) -> Outcome {
     if let Some(service) = &args.exit_code_from {
         session.project.service(service)?;
     }
+    if let Some((port, first, second)) = session.project.port_clashes().into_iter().next() {
+        let what = format!("{second}: the port {port} of this host is wanted at {first} as well");
+        return Err(Failure::usage(what).hint("publish one of the two on another port"));
+    }
     let until = args.wait_timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let images = if global.dry_run { Default::default() } else { prepare(args, &session)? };
     let wanted = session.wanted(&images);
