@@ -1,5 +1,6 @@
 //! The functions: Go's predefined ones and the docker CLI's.
 
+use super::printf::printf;
 use super::{Error, Value};
 use std::cmp::Ordering;
 
@@ -233,102 +234,6 @@ fn title(text: &str) -> String {
     out
 }
 
-/// Go's Sprintf with the verbs `v T s d q t x X o b f e g c %`, and flags, width and precision.
-fn printf(format: &str, values: &[Value]) -> String {
-    let mut out = String::new();
-    let mut values = values.iter();
-    let mut chars = format.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let mut spec = String::new();
-        while let Some(c) = chars.next_if(|c| "+-# 0123456789.".contains(*c)) {
-            spec.push(c);
-        }
-        match chars.next() {
-            Some('%') => out.push('%'),
-            None => out.push_str("%!(NOVERB)"),
-            Some(verb) => match values.next() {
-                Some(value) => out.push_str(&pad(&spec, verb, value)),
-                None => out.push_str(&format!("%!{verb}(MISSING)")),
-            },
-        }
-    }
-    let extra: Vec<_> = values.map(|v| format!("{}={v}", go_type(v))).collect();
-    if !extra.is_empty() {
-        out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
-    }
-    out
-}
-
-fn pad(spec: &str, verb: char, value: &Value) -> String {
-    let digits = spec.trim_start_matches(['+', '-', '#', ' ', '0']);
-    let flags = &spec[..spec.len() - digits.len()];
-    let (width, precision) = match digits.split_once('.') {
-        Some((width, precision)) => (width, Some(precision.parse().unwrap_or(0).min(4096))),
-        None => (digits, None),
-    };
-    let width = width.parse().unwrap_or(0).min(4096);
-    let text = verb_text(verb, value, precision);
-    let signed = flags.contains('+') && matches!(value, Value::Int(0..)) && verb == 'd';
-    let text = if signed { format!("+{text}") } else { text };
-    let is_number = matches!(value, Value::Int(_) | Value::Float(_));
-    if flags.contains('-') {
-        format!("{text:<width$}")
-    } else if flags.contains('0') && is_number {
-        let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |d| ("-", d));
-        format!("{sign}{digits:0>width$}", width = width.saturating_sub(sign.len()))
-    } else {
-        format!("{text:>width$}")
-    }
-}
-
-fn verb_text(verb: char, value: &Value, precision: Option<usize>) -> String {
-    match (verb, value) {
-        ('v' | 's', Value::Text(text)) => {
-            text.chars().take(precision.unwrap_or(usize::MAX)).collect()
-        }
-        ('q', Value::Text(text)) => format!("{text:?}"),
-        ('x', Value::Text(text)) => text.bytes().map(|b| format!("{b:02x}")).collect(),
-        ('v' | 'd', Value::Int(n)) => n.to_string(),
-        ('x', Value::Int(n)) => format!("{n:x}"),
-        ('X', Value::Int(n)) => format!("{n:X}"),
-        ('o', Value::Int(n)) => format!("{n:o}"),
-        ('b', Value::Int(n)) => format!("{n:b}"),
-        ('T', value) => go_type(value).to_owned(),
-        ('c', Value::Int(n)) => {
-            u32::try_from(*n).ok().and_then(char::from_u32).unwrap_or('\u{fffd}').to_string()
-        }
-        ('f', Value::Float(n)) => format!("{n:.*}", precision.unwrap_or(6)),
-        ('e', Value::Float(n)) => format!("{n:e}"),
-        ('v' | 'g', Value::Float(n)) => n.to_string(),
-        ('t', Value::Bool(value)) => value.to_string(),
-        ('s' | 'd' | 'q', Value::NilList) => "[]".to_owned(),
-        ('s' | 'd' | 'q', Value::List(items)) => {
-            let items: Vec<_> = items.iter().map(|v| verb_text(verb, v, precision)).collect();
-            format!("[{}]", items.join(" "))
-        }
-        ('v', value) | ('s', value @ (Value::Map(_) | Value::Struct(_))) => value.to_string(),
-        (verb, value) => format!("%!{verb}({}={value})", go_type(value)),
-    }
-}
-
 fn is_nil(value: &Value) -> bool {
     matches!(value, Value::Missing | Value::Omitted | Value::Nil)
-}
-
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Missing | Value::Omitted | Value::Nil => "<nil>",
-        Value::Hidden(value) => go_type(value),
-        Value::Bool(_) => "bool",
-        Value::Int(_) => "int",
-        Value::Float(_) => "float64",
-        Value::Text(_) => "string",
-        Value::List(_) | Value::NilList => "[]interface {}",
-        Value::NilMap | Value::Map(_) | Value::Struct(_) => "map[string]interface {}",
-        Value::Lookup(_) => "func",
-    }
 }

@@ -8,6 +8,7 @@ mod evaluate;
 mod functions;
 mod lex;
 mod parse;
+mod printf;
 mod value;
 
 pub use value::Value;

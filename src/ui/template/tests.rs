@@ -124,6 +124,14 @@ fn as_go_renders() {
             r#"{{printf "%d" "x"}} {{printf "%s"}} {{printf "x" 1}}"#,
             "%!d(string=x) %!s(MISSING) x%!(EXTRA int=1)",
         ),
+        // what Go 1.27 prints
+        (
+            r#"{{printf "%#v %t %c %U %e %g %08.3f %o %b %#x" "a" true 65 65 1.5 1.5 2.5 8 5 255}}"#,
+            "\"a\" true A U+0041 1.500000e+00 1.5 0002.500 10 101 0xff",
+        ),
+        (r#"{{printf "%*d|%-*d|%.*f|%+d|%X" 5 3 4 6 1 2.25 7 "k"}}"#, "    3|6   |2.2|+7|6B"),
+        (r#"{{printf "%[2]s %[1]s" "a" "b"}} {{printf "%[3]s" "a"}}"#, "b a %!s(BADINDEX)"),
+        (r#"{{printf "%!"}} {{printf "%"}}"#, "%!!(MISSING) %!(NOVERB)"),
     ];
     for (template, expected) in cases {
         assert_eq!(render(template), *expected, "{template}");
