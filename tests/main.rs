@@ -11,6 +11,7 @@ mod compose;
 mod config;
 mod cp;
 mod crash;
+mod documents;
 mod examples;
 mod exec;
 mod health;

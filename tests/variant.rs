@@ -51,11 +51,34 @@ fn a_platform_or_a_runtime_decides() {
         ("--runtime", "io.containerd.wasmedge.v1", "wasm"),
         ("--runtime", "io.containerd.wasmer.v1", "wasm"),
         ("--runtime", "io.containerd.spin.v2", "wasm"),
+        ("--runtime", "io.containerd.lunatic.v1", "wasm"),
+        ("--runtime", "wasmedge", "wasm"),
+        ("--runtime", "wasm", "wasm"),
         ("--runtime", "native", "native"),
         ("--runtime", "runc", "native"),
+        ("--runtime", "crun", "native"),
+        ("--runtime", "io.containerd.runc.v2", "native"),
     ] {
         let id = knarr.ok(&["create", option, value, "both", "echo", "x"]);
         assert_eq!(knarr.inspect(&id, "{{.Knarr.Engine}}"), engine, "{option} {value}");
+        let shown = if option == "--runtime" { value } else { engine };
+        assert_eq!(knarr.inspect(&id, "{{.HostConfig.Runtime}}"), shown, "{option} {value}");
+    }
+    for name in [
+        "",
+        "kata",
+        "runsc",
+        "WASM",
+        "io.containerd.wasmtime",
+        "io.containerd.kata.v2",
+        "wasmtime.v1",
+    ] {
+        let said = knarr.fails(125, &["create", "--runtime", name, "both", "echo"]);
+        assert!(
+            said.contains("native is also called runc, crun")
+                && said.contains("io.containerd.wasmtime.v1"),
+            "{said}"
+        );
     }
     let said = knarr.fails(125, &["run", "--runtime", "wasm", "--platform", "linux", "both"]);
     assert!(said.contains("--runtime asks for Wasm and --platform for linux/"), "{said}");

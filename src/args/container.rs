@@ -10,7 +10,9 @@ use clap::{ArgAction, Args, ValueEnum};
 use knarr_core::image::Platform;
 use knarr_core::spec::limits::{Limits, Ulimit, parse_size};
 use knarr_core::spec::port::{self, InvalidPort};
-use knarr_core::spec::{InstanceRequests, Isolation, LogConfig, Mount, Port, WasmOptions};
+use knarr_core::spec::{
+    Asked, EngineKind, InstanceRequests, Isolation, LogConfig, Mount, Port, WasmOptions,
+};
 use knarr_runtime::container::options::{self, RunOptions};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -136,10 +138,10 @@ pub struct Options {
     /// Remove the container and its anonymous volumes when it exits
     #[arg(long)]
     pub rm: bool,
-    /// wasm or native; Docker's names of Wasm runtimes (io.containerd.wasmtime.v1) mean wasm
+    /// What runs it: native or wasm; Docker's names are taken, runc for native, io.containerd.wasmtime.v1 and the like for wasm
     #[arg(long, value_name = "RUNTIME", value_parser = runtime)]
     pub runtime: Option<Runtime>,
-    /// seccomp=FILE, seccomp=unconfined, apparmor=PROFILE, apparmor=unconfined, label=disable or no-new-privileges
+    /// Change a wall: seccomp=FILE, seccomp=unconfined, apparmor=PROFILE, apparmor=unconfined, label=disable or no-new-privileges
     #[arg(long, value_name = "OPTION")]
     pub security_opt: Vec<String>,
     /// Size of /dev/shm
@@ -216,16 +218,16 @@ impl Options {
 
     /// The platform that was asked for, by `--platform` or by `--runtime`.
     pub fn wanted_platform(&self) -> Result<Option<Platform>, Failure> {
-        match (&self.platform, self.runtime) {
-            (Some(platform), Some(Runtime::Wasm)) if !platform.is_wasm() => {
+        match (&self.platform, self.runtime.as_ref().map(|runtime| runtime.engine)) {
+            (Some(platform), Some(EngineKind::Wasm)) if !platform.is_wasm() => {
                 Err(conflict(format!("--runtime asks for Wasm and --platform for {platform}")))
             }
-            (Some(platform), Some(Runtime::Native)) if platform.is_wasm() => Err(conflict(
+            (Some(platform), Some(EngineKind::Native)) if platform.is_wasm() => Err(conflict(
                 format!("--runtime asks for a native variant and --platform for {platform}"),
             )),
             (Some(platform), _) => Ok(Some(platform.clone())),
-            (None, Some(Runtime::Wasm)) => Ok(Some(Platform::wasm())),
-            (None, Some(Runtime::Native)) => Ok(Some(Platform::host())),
+            (None, Some(EngineKind::Wasm)) => Ok(Some(Platform::wasm())),
+            (None, Some(EngineKind::Native)) => Ok(Some(Platform::host())),
             (None, None) => Ok(None),
         }
     }
@@ -276,6 +278,12 @@ impl Options {
             healthcheck: self.health.healthcheck()?,
             on_unhealthy: self.health.on_unhealthy(),
             wasm: WasmOptions { instance_requests: self.instance_requests() },
+            asked: Asked {
+                runtime: self.runtime.as_ref().map(|runtime| runtime.name.clone()),
+                volumes_from: self.volumes_from.clone(),
+                publish_all: self.publish_all,
+                cidfile: self.cidfile.clone(),
+            },
         })
     }
 

@@ -64,6 +64,7 @@ pub struct IsolationArgs {
     /// See the processes of the host (host) or of another container (container:NAME)
     #[arg(long, value_name = "MODE")]
     pid: Option<String>,
+    /// Refused: containers share the room of the file system that Knarr is on
     #[arg(long, value_name = "NAME=VALUE", hide = true)]
     storage_opt: Vec<String>,
     /// Set a setting of the kernel that is the container's own: net.core.somaxconn=1024

@@ -154,6 +154,32 @@ mod tests {
     }
 
     #[test]
+    fn every_argument_is_explained() {
+        fn check(command: &mut clap::Command, line: &str) {
+            for arg in command.get_arguments() {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                let is_sentence = help.starts_with(char::is_uppercase)
+                    && !help.ends_with(['.', ',', ' '])
+                    && !help.contains("  ");
+                assert!(is_sentence, "{line} {}: {help:?}", arg.get_id());
+            }
+            let help = command.render_help().to_string();
+            let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+            assert!(
+                options.last().is_some_and(|line| line.starts_with("--root")),
+                "{line}: {help}"
+            );
+            for below in command.get_subcommands_mut() {
+                let line = format!("{line} {}", below.get_name());
+                check(below, &line);
+            }
+        }
+        let mut tree = Cli::command();
+        tree.build();
+        check(&mut tree, "knarr");
+    }
+
+    #[test]
     fn switches_with_values() {
         for (line, expected) in [
             ("knarr rm --force=true x", Some("knarr rm --force x")),

@@ -1,14 +1,16 @@
 //! The notations of single values.
 
 use knarr_core::image::Platform;
+use knarr_core::spec::EngineKind;
 use knarr_core::spec::limits::{InvalidLimit, Ulimit, parse_cpus, parse_size};
 use std::collections::BTreeMap;
 
 /// What `--runtime` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runtime {
-    Wasm,
-    Native,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runtime {
+    pub engine: EngineKind,
+    /// As it was written.
+    pub name: String,
 }
 
 /// Docker takes `NET_ADMIN`, `cap_net_admin` and `all`.
@@ -40,19 +42,26 @@ pub fn platform(text: &str) -> Result<Platform, String> {
     text.parse().map_err(|_| "write it as os/architecture: wasi/wasm, linux/amd64".into())
 }
 
+/// Programs that run native containers, as Docker and others call them.
+const NATIVE: &[&str] = &["native", "runc", "crun", "youki", "io.containerd.runc.v2"];
+/// Docker's runtimes of Wasm: alone, or as `io.containerd.wasmtime.v1`.
+const WASM: &[&str] = &["wasmtime", "wasmedge", "wasmer", "spin", "slight", "wws", "lunatic"];
+
 pub fn runtime(text: &str) -> Result<Runtime, String> {
-    match text {
-        "wasm" => Ok(Runtime::Wasm),
-        "native" | "runc" | "crun" | "youki" | "io.containerd.runc.v2" => Ok(Runtime::Native),
-        text => {
-            let name = text.strip_prefix("io.containerd.").unwrap_or(text);
-            let name = name.rsplit_once(".v").map_or(name, |(name, _)| name);
-            match name {
-                "wasmtime" | "wasmedge" | "wasmer" | "spin" | "slight" | "wws" => Ok(Runtime::Wasm),
-                _ => Err("the runtimes are wasm and native".into()),
-            }
-        }
+    let of = |engine| Ok(Runtime { engine, name: text.to_owned() });
+    if NATIVE.contains(&text) {
+        return of(EngineKind::Native);
     }
+    let shim = text.strip_prefix("io.containerd.").and_then(|name| name.rsplit_once(".v"));
+    let shim = shim.filter(|(_, version)| version.parse::<u8>().is_ok()).map(|(name, _)| name);
+    if text == "wasm" || WASM.contains(&shim.unwrap_or(text)) {
+        return of(EngineKind::Wasm);
+    }
+    Err(format!(
+        "the runtimes are wasm and native; native is also called {}, wasm {}, and io.containerd.wasmtime.v1 and so on",
+        NATIVE[1..].join(", "),
+        WASM.join(", ")
+    ))
 }
 
 /// `NAME=VALUE` or `NAME`, several times.

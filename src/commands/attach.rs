@@ -22,6 +22,7 @@ pub struct Args {
         num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = crate::args::usage::parse_switch, hide_default_value = true)]
     sig_proxy: bool,
+    /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
     container: String,
 }

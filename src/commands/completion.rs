@@ -9,6 +9,7 @@ use clap_complete::Shell;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For bash: knarr completion bash > /etc/bash_completion.d/knarr")]
 pub struct Args {
+    /// The shell that reads the script
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

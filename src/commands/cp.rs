@@ -20,8 +20,10 @@ pub struct Args {
     /// Accepted for Docker's sake: nothing is said anyway
     #[arg(short, long)]
     quiet: bool,
+    /// CONTAINER:PATH, a path of this machine, or - for a tar archive from standard input
     #[arg(value_name = "SOURCE")]
     source: String,
+    /// CONTAINER:PATH, a path of this machine, or - for a tar archive to standard output
     #[arg(value_name = "DESTINATION")]
     destination: String,
 }

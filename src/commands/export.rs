@@ -10,6 +10,7 @@ pub struct Args {
     /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
     container: String,
 }

@@ -16,6 +16,7 @@ pub enum Verb {
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
     container: String,
 }

@@ -10,7 +10,7 @@ use knarr_core::store::chain_ids;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// Print sizes and dates for people (the default)
@@ -27,6 +27,7 @@ pub struct Args {
     /// Of the variant for this platform
     #[arg(long, value_name = "OS/ARCH", value_parser = crate::args::value::platform)]
     platform: Option<Platform>,
+    /// The image, by its name or the beginning of its id
     #[arg(value_name = "IMAGE")]
     image: String,
 }

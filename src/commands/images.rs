@@ -27,7 +27,7 @@ pub struct Args {
     /// Show only some: reference=PATTERN, dangling=true, label=NAME[=VALUE], before=IMAGE, since=IMAGE, until=TIME
     #[arg(short, long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// Print ids in full
@@ -36,6 +36,7 @@ pub struct Args {
     /// Print only ids
     #[arg(short, long)]
     quiet: bool,
+    /// Show only images with this name, which may have *, ? and […]
     #[arg(value_name = "REPOSITORY[:TAG]")]
     repository: Option<String>,
 }
@@ -51,6 +52,8 @@ const HEADINGS: &[(&str, &str)] = &[
     ("CreatedAt", "CREATED AT"),
     ("Size", "SIZE"),
     ("VirtualSize", "SIZE"),
+    ("SharedSize", "SHARED SIZE"),
+    ("UniqueSize", "UNIQUE SIZE"),
     ("Containers", "CONTAINERS"),
 ];
 const TABLE: &str =
@@ -232,6 +235,8 @@ fn row(args: &Args, entry: &Entry, room: usize, now: Timestamp) -> Row {
         .text("CreatedAt", entry.created.map(units::local_time).unwrap_or_default())
         .text("Size", units::size(entry.size))
         .text("VirtualSize", units::size(entry.size))
+        .text("SharedSize", "N/A")
+        .text("UniqueSize", "N/A")
         .text("Containers", "N/A")
         .labels(&entry.config.config.labels)
 }

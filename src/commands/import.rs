@@ -24,6 +24,7 @@ pub struct Args {
     /// The tarball, also compressed; - is standard input
     #[arg(value_name = "FILE|-")]
     file: String,
+    /// The name that the image gets
     #[arg(value_name = "REPOSITORY[:TAG]")]
     reference: Option<String>,
 }

@@ -8,6 +8,7 @@ pub struct Args {
     /// The signal, by name or number
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
     signal: String,
+    /// Containers, by their names or the beginning of their ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
 }

@@ -14,6 +14,7 @@ pub struct Args {
     /// Read the password from standard input
     #[arg(long, conflicts_with = "password")]
     password_stdin: bool,
+    /// The name to log in with
     #[arg(short, long, value_name = "NAME")]
     username: Option<String>,
     /// The registry; Docker Hub if absent

@@ -27,6 +27,7 @@ pub struct Args {
     /// Only what was printed before this time
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     until: Option<Timestamp>,
+    /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
     container: String,
 }

@@ -52,6 +52,7 @@ pub struct Args {
     /// The working directory
     #[arg(short, long, value_name = "PATH")]
     workdir: Option<String>,
+    /// The Wasm module or component that the image runs
     #[arg(value_name = "MODULE")]
     module: PathBuf,
 }

@@ -10,8 +10,10 @@ use knarr_runtime::{container, reconcile};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
     container: String,
+    /// Show only where this port of the container is published
     #[arg(value_name = "PORT[/PROTOCOL]")]
     port: Option<String>,
 }

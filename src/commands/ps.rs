@@ -15,7 +15,7 @@ pub struct Args {
     /// Show only some: status=exited, name=PATTERN, label=NAME[=VALUE], ancestor=IMAGE, id=, exited=, …
     #[arg(short, long, value_name = "FILTER")]
     filter: Vec<String>,
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// The newest ones, whether they run or not
@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     Ok(0)
 }
 
-fn row(container: &Summary, full: bool, now: Timestamp) -> Row {
+pub fn row(container: &Summary, full: bool, now: Timestamp) -> Row {
     let id = if full { container.id.as_str() } else { container.id.short() };
     let command = container.command.join(" ");
     let command = if full { command } else { units::ellipsis(&command, 20) };
@@ -107,13 +107,6 @@ fn row(container: &Summary, full: bool, now: Timestamp) -> Row {
         .text("LocalVolumes", volumes.to_string())
         .text("Networks", container.network.clone())
         .value("Platform", Value::Text(container.platform.to_string()))
-        .text("Engine", engine(container))
+        .text("Engine", container.engine.to_string())
         .labels(&container.labels)
-}
-
-fn engine(container: &Summary) -> &'static str {
-    match container.engine {
-        knarr_core::spec::EngineKind::Wasm => "wasm",
-        knarr_core::spec::EngineKind::Native => "native",
-    }
 }

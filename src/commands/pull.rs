@@ -23,6 +23,7 @@ pub struct Args {
     /// Print only the image's name
     #[arg(short, long)]
     quiet: bool,
+    /// The image, with its registry if that is not Docker Hub
     #[arg(value_name = "NAME[:TAG|@DIGEST]")]
     image: String,
 }

@@ -14,6 +14,7 @@ pub struct Args {
     /// Print only the digest
     #[arg(short, long)]
     quiet: bool,
+    /// The image, whose name says to which registry
     #[arg(value_name = "NAME[:TAG]")]
     image: String,
 }

@@ -5,8 +5,10 @@ use knarr_runtime::container;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
     container: String,
+    /// The name that it gets
     #[arg(value_name = "NEW_NAME")]
     name: String,
 }

@@ -18,6 +18,7 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     timeout: Option<i64>,
+    /// Containers, by their names or the beginning of their ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
 }

@@ -15,6 +15,7 @@ pub struct Args {
     /// Its anonymous volumes as well
     #[arg(short, long)]
     volumes: bool,
+    /// Containers, by their names or the beginning of their ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
 }

@@ -14,6 +14,7 @@ pub struct Args {
     /// Accepted for Docker's sake: an image has no untagged parents
     #[arg(long)]
     no_prune: bool,
+    /// Images, by their names or the beginning of their ids
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
 }

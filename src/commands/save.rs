@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// oci-archive (which Docker reads as well) or docker-archive (for older tools; one variant)
+    /// Write oci-archive (which Docker reads as well) or docker-archive (for older tools; one variant)
     #[arg(long, value_name = "FORMAT", default_value = "oci-archive", hide_default_value = true)]
     format: String,
     /// Write to a file instead of standard output
@@ -22,6 +22,7 @@ pub struct Args {
     /// Only the variant for this platform
     #[arg(long, value_name = "OS/ARCH", value_parser = platform)]
     platform: Option<Platform>,
+    /// Images, by their names or the beginning of their ids
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
 }

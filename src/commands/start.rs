@@ -27,6 +27,7 @@ pub struct Args {
     /// Choose among all, for example should-start-on-boot=true
     #[arg(short, long, value_name = "FILTER", requires = "all")]
     filter: Vec<String>,
+    /// Containers, by their names or the beginning of their ids
     #[arg(value_name = "CONTAINER", required_unless_present = "all")]
     containers: Vec<String>,
 }

@@ -5,8 +5,10 @@ use knarr_core::image::Reference;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The image, by its name or the beginning of its id
     #[arg(value_name = "SOURCE_IMAGE[:TAG]")]
     source: String,
+    /// The name that it gets as well
     #[arg(value_name = "TARGET_IMAGE[:TAG]")]
     target: String,
 }

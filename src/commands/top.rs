@@ -6,6 +6,7 @@ use knarr_runtime::container::{self, top};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
     container: String,
     /// Options of the host's ps, which has to show the column PID

@@ -5,6 +5,7 @@ use knarr_runtime::container;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Containers, by their names or the beginning of their ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
 }

@@ -2,12 +2,12 @@
 
 use super::Outcome;
 use crate::ui::{self, listing};
-use knarr_core::nil;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// json, or a Go template
+    /// Print json, or what a Go template says
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
 }
@@ -54,14 +54,32 @@ struct Platform {
 struct Part {
     name: &'static str,
     version: &'static str,
-    details: nil::Map,
+    details: BTreeMap<&'static str, String>,
 }
 
 /// The version of Docker's Engine API whose names and formats Knarr follows.
-const API_VERSION: &str = "1.50";
+pub const API_VERSION: &str = "1.50";
 const WASMTIME: &str = "48";
 
 pub fn run(args: &Args) -> Outcome {
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    let arch = crate::wiring::host_architecture();
+    let details = [
+        ("ApiVersion", API_VERSION.to_owned()),
+        ("Arch", arch.clone()),
+        ("BuildTime", String::new()),
+        ("Experimental", "false".to_owned()),
+        ("GitCommit", String::new()),
+        ("GoVersion", String::new()),
+        ("KernelVersion", kernel.clone()),
+        ("MinAPIVersion", API_VERSION.to_owned()),
+        ("Os", std::env::consts::OS.to_owned()),
+    ];
+    let part = |name, version, details: &[(&'static str, String)]| Part {
+        name,
+        version,
+        details: details.iter().cloned().collect(),
+    };
     let component = Component {
         version: env!("CARGO_PKG_VERSION"),
         api_version: API_VERSION,
@@ -72,13 +90,14 @@ pub fn run(args: &Args) -> Outcome {
         build_time: "",
         context: "default",
         experimental: false,
-        kernel_version: rustix::system::uname().release().to_string_lossy().into_owned(),
+        kernel_version: kernel,
         platform: Platform { name: "Knarr" },
-        components: [("Engine", env!("CARGO_PKG_VERSION")), ("wasmtime", WASMTIME)]
-            .map(|(name, version)| Part { name, version, details: nil::Map })
-            .into(),
+        components: vec![
+            part("Engine", env!("CARGO_PKG_VERSION"), &details),
+            part("wasmtime", WASMTIME, &[("GitCommit", String::new())]),
+        ],
         os: std::env::consts::OS,
-        arch: crate::wiring::host_architecture(),
+        arch,
         wasmtime: WASMTIME,
     };
     match &args.format {

@@ -12,6 +12,7 @@ pub struct Args {
     /// What to wait for: stopped, healthy or unhealthy; for others than the end, -1 is printed
     #[arg(long, value_name = "CONDITION", hide_possible_values = true)]
     condition: Vec<Condition>,
+    /// Containers, by their names or the beginning of their ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
 }

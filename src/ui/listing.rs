@@ -110,6 +110,17 @@ pub fn document(format: &str, document: &impl Serialize) -> Result<String, Failu
     )
 }
 
+/// Renders one document of several lists of rows.
+pub fn sections<'a>(
+    format: &str,
+    lists: impl IntoIterator<Item = (&'a str, Vec<Row>)>,
+) -> Result<String, Failure> {
+    let list = |rows: Vec<Row>| Value::List(rows.into_iter().map(Row::into_value).collect());
+    let fields = lists.into_iter().map(|(name, rows)| (name.to_owned(), list(rows)));
+    let format = if format == "json" { "{{json .}}".to_owned() } else { unescape(format) };
+    render_lines(&format, std::iter::once(Value::Struct(fields.collect())))
+}
+
 /// Four spaces of indentation, as `docker inspect` prints.
 fn pretty(value: &[Value]) -> String {
     let mut bytes = Vec::new();

@@ -1,5 +1,6 @@
 //! What a container is asked to be: written once at create, never changed.
 
+pub mod asked;
 pub mod health;
 pub mod isolation;
 pub mod limits;
@@ -11,6 +12,7 @@ pub mod restart;
 pub mod security;
 pub mod wasm;
 
+pub use asked::{Asked, Origin};
 pub use health::OnUnhealthy;
 pub use isolation::{Ipc, Isolation, Sharing};
 pub use limits::{BlockLimit, Limits, Ulimit};
@@ -37,6 +39,15 @@ pub enum EngineKind {
     Wasm,
     /// Linux namespaces
     Native,
+}
+
+impl std::fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Wasm => "wasm",
+            Self::Native => "native",
+        })
+    }
 }
 
 impl EngineKind {
@@ -96,6 +107,8 @@ pub struct ContainerSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shell: Vec<String>,
     pub wasm: WasmOptions,
+    #[serde(default, skip_serializing_if = "Asked::is_nothing")]
+    pub asked: Asked,
 }
 
 impl ContainerSpec {
@@ -141,6 +154,7 @@ impl ContainerSpec {
             on_unhealthy: OnUnhealthy::None,
             shell: Vec::new(),
             wasm: WasmOptions::default(),
+            asked: Asked::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Mounts: `-v`, `--mount`, `--tmpfs` in one form.
 
+use super::Origin;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ pub struct Mount {
     /// Whose the files are to be; `None` leaves them as they are.
     #[serde(default)]
     pub ownership: Option<Ownership>,
+    #[serde(default, skip_serializing_if = "Origin::is_short")]
+    pub origin: Origin,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

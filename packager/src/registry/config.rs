@@ -119,6 +119,22 @@ impl Config {
         Ok(Self { credentials, registries, file: path, timing: Timing::default() })
     }
 
+    /// The registries of which `registries.json` says something.
+    pub fn registries(&self) -> impl Iterator<Item = &str> {
+        let Registries { insecure, mirrors } = &self.registries;
+        insecure.iter().chain(mirrors.keys()).map(String::as_str)
+    }
+
+    /// Whether it says that a registry speaks plain HTTP.
+    pub fn is_insecure(&self, registry: &str) -> bool {
+        self.registries.insecure.iter().any(|name| name == registry)
+    }
+
+    /// The mirrors that it names for a registry.
+    pub fn mirrors_of(&self, registry: &str) -> &[String] {
+        self.registries.mirrors.get(registry).map_or(&[], Vec::as_slice)
+    }
+
     /// Where `registries.json` is or would be.
     pub(super) fn file(&self) -> Option<PathBuf> {
         self.file.clone()

@@ -81,7 +81,7 @@ pub struct Options {
     /// Use no earlier result for these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub no_cache_filter: Vec<String>,
-    /// Where to the result goes: a folder, -, or type=image|local|tar|oci|docker|wasm-artifact[,dest=…]
+    /// Where the result goes: a folder, -, or type=image|local|tar|oci|docker|wasm-artifact[,dest=…]
     #[arg(short, long, value_name = "OUTPUT")]
     pub output: Vec<String>,
     /// The variants to build, for example wasi/wasm,linux/amd64
@@ -125,10 +125,13 @@ pub struct Options {
     pub ulimit: Vec<Ulimit>,
 
     // what Docker's older builder had, and what holds in any case
+    /// Accepted for Docker's sake: there are no intermediate containers
     #[arg(long, hide = true)]
     rm: bool,
+    /// Accepted for Docker's sake: there are no intermediate containers
     #[arg(long, hide = true)]
     force_rm: bool,
+    /// Accepted for Docker's sake: the context is not sent anywhere
     #[arg(long, hide = true)]
     compress: bool,
 

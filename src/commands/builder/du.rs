@@ -11,10 +11,10 @@ use knarr_packager::build::cache::prune::{Entry, Kind};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// type=step|mount|download, description=TEXT
+    /// Show only some: type=step|mount|download, description=TEXT
     #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// Show whole descriptions

@@ -19,7 +19,7 @@ pub struct Args {
     /// Everything: also steps whose layers images use, the folders of cache mounts, and downloads
     #[arg(short, long)]
     all: bool,
-    /// until=24h: what was not used for so long; type=…, description=…
+    /// Only some: until=24h for what was not used for so long; type=…, description=…
     #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
     /// Do not ask

@@ -20,6 +20,7 @@ pub struct Args {
         num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = crate::args::usage::parse_switch, hide_default_value = true)]
     sig_proxy: bool,
+    /// The service, by its name in the project
     #[arg(value_name = "SERVICE")]
     service: String,
 }

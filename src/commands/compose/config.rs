@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// yaml or json; table as well, of --variables
+    /// Print yaml or json; a table as well, of --variables
     #[arg(long, value_name = "FORMAT")]
     format: Option<Shape>,
     /// Write to a file
@@ -66,6 +66,7 @@ pub struct Args {
     /// Accepted for Docker's sake: it resolves them all the same
     #[arg(long)]
     no_env_resolution: bool,
+    /// Services, by their names in the project
     #[arg(value_name = "SERVICE")]
     names: Vec<String>,
 }

@@ -23,8 +23,10 @@ pub struct Args {
     /// Which of the service's containers
     #[arg(long, value_name = "NUMBER")]
     index: Option<u32>,
+    /// SERVICE:PATH, a path of this machine, or - for a tar archive from standard input
     #[arg(value_name = "SOURCE")]
     source: String,
+    /// SERVICE:PATH, a path of this machine, or - for a tar archive to standard output
     #[arg(value_name = "DESTINATION")]
     destination: String,
 }

@@ -12,6 +12,7 @@ pub struct Args {
     /// Write to this file, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<String>,
+    /// The service, by its name in the project
     #[arg(value_name = "SERVICE")]
     service: String,
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// table or json
+    /// Print a table or json
     #[arg(long, value_name = "FORMAT", default_value = "table", hide_default_value = true, value_parser = ["table", "json"])]
     format: String,
     /// Print only ids

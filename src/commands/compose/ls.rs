@@ -17,7 +17,7 @@ pub struct Args {
     /// Show only some: name=NAME
     #[arg(long, value_name = "FILTER", value_parser = filter)]
     filter: Vec<String>,
-    /// table or json
+    /// Print a table or json
     #[arg(long, value_name = "FORMAT", default_value = "table", hide_default_value = true, value_parser = ["table", "json"])]
     format: String,
     /// Print only names

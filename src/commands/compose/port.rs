@@ -13,11 +13,13 @@ pub struct Args {
     /// Which of the service's containers
     #[arg(long, value_name = "NUMBER")]
     index: Option<u32>,
-    /// tcp or udp
+    /// The protocol, tcp or udp
     #[arg(long, value_name = "PROTOCOL", default_value = "tcp", hide_default_value = true)]
     protocol: String,
+    /// The service, by its name in the project
     #[arg(value_name = "SERVICE")]
     service: String,
+    /// The port in the container
     #[arg(value_name = "PORT")]
     port: u16,
 }

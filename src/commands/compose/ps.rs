@@ -22,7 +22,7 @@ pub struct Args {
     /// Show only some: status=exited
     #[arg(long, value_name = "FILTER", value_parser = filter)]
     filter: Option<String>,
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT", default_value = "table", hide_default_value = true)]
     format: String,
     /// Print ids and commands in full

@@ -9,7 +9,7 @@ pub struct Args {
     /// Also those that do not run
     #[arg(short, long)]
     all: bool,
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// Once

@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// pretty or json
+    /// Print a text (pretty) or json
     #[arg(short, long, value_name = "FORMAT", default_value = "pretty")]
     format: Format,
     /// Only the number

@@ -9,7 +9,7 @@ use serde_json::json;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT", default_value = "table", hide_default_value = true)]
     format: String,
     /// Print only names

@@ -14,6 +14,7 @@ pub struct Args {
     /// Take the project down when the first of them ends
     #[arg(long)]
     down_project: bool,
+    /// Services, by their names in the project
     #[arg(value_name = "SERVICE", required = true)]
     services: Vec<String>,
 }

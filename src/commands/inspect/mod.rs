@@ -15,7 +15,7 @@ use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// json, or a Go template
+    /// Print json, or what a Go template says
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
     /// Measure the files of containers
@@ -24,30 +24,33 @@ pub struct Args {
     /// Only look for this kind of thing
     #[arg(long, value_name = "KIND")]
     r#type: Option<Kind>,
+    /// Names, or the beginning of ids
     #[arg(value_name = "NAME|ID", required = true)]
     names: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct ContainerArgs {
-    /// json, or a Go template
+    /// Print json, or what a Go template says
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
     /// Measure their files
     #[arg(short, long)]
     size: bool,
+    /// Containers, by their names or the beginning of their ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct ImageArgs {
-    /// json, or a Go template
+    /// Print json, or what a Go template says
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
     /// Of the variant for this platform
     #[arg(long, value_name = "OS/ARCH", value_parser = platform)]
     platform: Option<Platform>,
+    /// Images, by their names or the beginning of their ids
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
 }

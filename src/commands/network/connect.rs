@@ -19,8 +19,10 @@ pub struct Args {
     /// A further address there, of 169.254.0.0/16 or fe80::/10
     #[arg(long, value_name = "ADDRESS")]
     link_local_ip: Vec<IpAddr>,
+    /// The network, by its name or the beginning of its id
     #[arg(value_name = "NETWORK")]
     network: String,
+    /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
     container: String,
 }

@@ -38,6 +38,7 @@ pub struct Args {
     /// Its addresses, for example 172.30.0.0/16; one of each family
     #[arg(long, value_name = "SUBNET", value_parser = subnet)]
     subnet: Vec<IpNet>,
+    /// The name that it gets
     #[arg(value_name = "NETWORK")]
     name: String,
 }

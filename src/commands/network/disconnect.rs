@@ -8,8 +8,10 @@ pub struct Args {
     /// Do not complain about a container or a network that does not exist, or that have nothing to do with each other
     #[arg(short, long)]
     force: bool,
+    /// The network, by its name or the beginning of its id
     #[arg(value_name = "NETWORK")]
     network: String,
+    /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
     container: String,
 }

@@ -13,12 +13,13 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// json, or a Go template
+    /// Print json, or what a Go template says
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
     /// Accepted for Docker's sake
     #[arg(short, long)]
     verbose: bool,
+    /// Networks, by their names or the beginning of their ids
     #[arg(value_name = "NETWORK", required = true)]
     names: Vec<String>,
 }

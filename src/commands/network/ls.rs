@@ -16,7 +16,7 @@ pub struct Args {
     /// Show only some: name=PATTERN, id=PATTERN, driver=…, label=NAME[=VALUE], dangling=true, type=custom|builtin
     #[arg(short, long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// Print ids in full

@@ -11,6 +11,7 @@ pub struct Args {
     /// Do not complain about networks that do not exist
     #[arg(short, long)]
     force: bool,
+    /// Networks, by their names or the beginning of their ids
     #[arg(value_name = "NETWORK", required = true)]
     names: Vec<String>,
 }

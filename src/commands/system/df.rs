@@ -17,11 +17,11 @@ use std::collections::HashSet;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// List every image, container and volume
-    #[arg(short, long, conflicts_with = "format")]
+    #[arg(short, long)]
     verbose: bool,
 }
 
@@ -44,7 +44,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let (store, root) = (context.store()?, &context.root);
     context.among_owners();
     if args.verbose {
-        return details::run(&store, root);
+        return details::run(&store, root, args.format.as_deref());
     }
     let lines = [
         images(&store, root)?,

@@ -10,6 +10,7 @@ pub struct Args {
     /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// The volume whose files are written
     #[arg(value_name = "VOLUME")]
     name: String,
 }

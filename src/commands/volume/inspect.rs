@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// json, or a Go template
+    /// Print json, or what a Go template says
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
+    /// Names of volumes
     #[arg(value_name = "VOLUME", required = true)]
     names: Vec<String>,
 }

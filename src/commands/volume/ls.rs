@@ -2,16 +2,18 @@
 
 use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
+use crate::error::Failure;
 use crate::ui;
 use crate::ui::listing::{Listing, Row};
-use knarr_runtime::volume::{self, Users};
+use knarr_core::root::Root;
+use knarr_runtime::volume::{self, Users, Volume};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Show only some: dangling=true, name=PATTERN, label=NAME[=VALUE], driver=local
     #[arg(short, long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// table, json, or a Go template
+    /// Print a table, json, or what a Go template says
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// Print only names
@@ -27,6 +29,11 @@ const LISTING: Listing = Listing {
         ("Scope", "SCOPE"),
         ("Labels", "LABELS"),
         ("Label", "LABEL"),
+        ("Links", "LINKS"),
+        ("Size", "SIZE"),
+        ("Availability", "AVAILABILITY"),
+        ("Group", "GROUP"),
+        ("Status", "STATUS"),
     ],
     table: "{{.Driver}}\t{{.Name}}",
     quiet: "{{.Name}}",
@@ -49,15 +56,24 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     }
     let mut rows = Vec::new();
     for volume in &volumes {
-        rows.push(
-            Row::new()
-                .text("Driver", "local")
-                .text("Name", &volume.name)
-                .text("Scope", "local")
-                .text("Mountpoint", volume.data(root)?.display().to_string())
-                .labels(&volume.labels),
-        );
+        rows.push(row(root, volume)?);
     }
     ui::data(LISTING.render(args.format.as_deref(), args.quiet, rows)?.as_bytes())?;
     Ok(0)
+}
+
+/// What is not measured here, and what only volumes of a cluster have, is said as Docker says it.
+pub fn row(root: &Root, volume: &Volume) -> Result<Row, Failure> {
+    let none = "N/A";
+    Ok(Row::new()
+        .text("Driver", "local")
+        .text("Name", &volume.name)
+        .text("Scope", "local")
+        .text("Mountpoint", volume.data(root)?.display().to_string())
+        .text("Links", none)
+        .text("Size", none)
+        .text("Availability", none)
+        .text("Group", none)
+        .text("Status", none)
+        .labels(&volume.labels))
 }

@@ -4,7 +4,7 @@ mod create;
 mod export;
 mod import;
 pub mod inspect;
-mod ls;
+pub mod ls;
 pub mod prune;
 mod rm;
 

@@ -8,6 +8,7 @@ pub struct Args {
     /// Do not complain about volumes that do not exist
     #[arg(short, long)]
     force: bool,
+    /// Names of volumes
     #[arg(value_name = "VOLUME", required = true)]
     names: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use crate::error::Failure;
 use knarr_compose::model::{FileMount, FileObject, Project, Service, VolumeMount};
 use knarr_core::fsx;
-use knarr_core::spec::{self, Mount, MountKind, Submounts};
+use knarr_core::spec::{self, Mount, MountKind, Origin, Submounts};
 use knarr_runtime::container::options;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,8 @@ pub fn of(project: &Project, service: &Service) -> Result<Vec<Mount>, Failure> {
                 propagation: None,
                 submounts: Submounts::default(),
             };
-            mounts.push(Mount { kind, target: file.target, read_only: true, ownership: None });
+            let (read_only, ownership, origin) = (true, None, Origin::Long);
+            mounts.push(Mount { kind, target: file.target, read_only, ownership, origin });
         }
     }
     Ok(mounts)
@@ -90,7 +91,8 @@ fn volume(project: &Project, service: &Service, mount: &VolumeMount) -> Result<M
             return Err(refused(&what, "the types are bind, volume and tmpfs"));
         }
     };
-    Ok(Mount { kind, target: mount.target.clone(), read_only: mount.read_only, ownership: None })
+    let (target, read_only) = (mount.target.clone(), mount.read_only);
+    Ok(Mount { kind, target, read_only, ownership: None, origin: Origin::Long })
 }
 
 /// Nobody serves Docker's interface there, unless Docker itself is on this machine.

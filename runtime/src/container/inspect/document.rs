@@ -1,6 +1,7 @@
 //! The document that `inspect` gives, under Docker's names.
 
 use super::isolation::Isolation;
+use super::mounts::{AskedMount, MountPoint};
 use super::others::Others;
 use crate::state::{Health, Status};
 use knarr_core::image::config::Healthcheck;
@@ -30,7 +31,7 @@ pub struct Inspection {
     pub platform: String,
     pub mount_label: &'static str,
     pub process_label: &'static str,
-    pub app_armor_profile: &'static str,
+    pub app_armor_profile: String,
     #[serde(rename = "ExecIDs")]
     pub exec_ids: nil::Slice,
     pub graph_driver: GraphDriver,
@@ -116,8 +117,16 @@ pub struct HostConfig {
     pub ulimits: Vec<Ulimit>,
     #[serde(serialize_with = "nil::omitempty_map")]
     pub tmpfs: BTreeMap<String, String>,
-    /// The engine.
-    pub runtime: EngineKind,
+    /// What was asked for, else the engine.
+    pub runtime: String,
+    #[serde(rename = "ContainerIDFile")]
+    pub container_id_file: String,
+    #[serde(serialize_with = "nil::slice")]
+    pub volumes_from: Vec<String>,
+    pub publish_all_ports: bool,
+    /// What `--mount` asked for.
+    #[serde(serialize_with = "nil::omitempty_slice")]
+    pub mounts: Vec<AskedMount>,
     #[serde(flatten)]
     pub isolation: Isolation,
     #[serde(flatten)]
@@ -145,23 +154,6 @@ pub struct Ulimit {
     pub name: String,
     pub hard: i64,
     pub soft: i64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct MountPoint {
-    #[serde(rename = "Type")]
-    pub kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    pub source: String,
-    pub destination: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub driver: Option<&'static str>,
-    pub mode: String,
-    #[serde(rename = "RW")]
-    pub writable: bool,
-    pub propagation: String,
 }
 
 #[derive(Debug, Clone, Serialize)]

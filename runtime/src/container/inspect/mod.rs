@@ -3,23 +3,24 @@
 use super::Result;
 mod document;
 mod isolation;
+mod mounts;
 mod network;
 mod others;
 
 pub use document::*;
+pub use mounts::{AskedMount, MountPoint};
 pub use others::Others;
 
 use super::list::{self, network_name};
 use crate::engine::native;
+use crate::reconcile;
 use crate::state::{self, Container, Status};
-use crate::{reconcile, volume};
 use knarr_core::id::ContainerId;
 use knarr_core::nil;
 use knarr_core::root::Root;
-use knarr_core::spec::{
-    AppArmor, EngineKind, Limits, Mount, MountKind, NetworkMode, Port, Seccomp, VolumeMount,
-};
+use knarr_core::spec::{AppArmor, EngineKind, Limits, NetworkMode, Port, Seccomp};
 use knarr_core::store::Store;
+use knarr_core::sys;
 use std::collections::BTreeMap;
 
 /// Docker's name for a time that has not come (Go's zero time).
@@ -63,13 +64,16 @@ fn describe(root: &Root, container: &Container) -> Result<Inspection> {
         platform: spec.image.platform.os.clone(),
         mount_label: "",
         process_label: "",
-        app_armor_profile: "",
+        app_armor_profile: match spec.engine {
+            EngineKind::Native => native::apparmor_profile(&spec.security, sys::is_superuser()),
+            EngineKind::Wasm => String::new(),
+        },
         exec_ids: nil::Slice,
         graph_driver: graph_driver(root, container),
         host_config: host_config(root, container),
         size_rw: None,
         size_root_fs: None,
-        mounts: spec.mounts.iter().map(|mount| mount_point(root, mount)).collect(),
+        mounts: spec.mounts.iter().map(|mount| mounts::point(root, mount)).collect(),
         config: config(container),
         network_settings: network::settings(root, container)?,
         knarr: Knarr {
@@ -151,7 +155,7 @@ fn host_config(root: &Root, container: &Container) -> HostConfig {
     let is_protected = spec.engine == EngineKind::Native && !security.privileged;
     let protected = |paths: fn() -> Vec<String>| if is_protected { paths() } else { Vec::new() };
     HostConfig {
-        binds: spec.mounts.iter().filter_map(bind).collect(),
+        binds: spec.mounts.iter().filter_map(mounts::bind).collect(),
         log_config: LogConfig {
             kind: "json-file",
             config: rotation.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
@@ -189,8 +193,15 @@ fn host_config(root: &Root, container: &Container) -> HostConfig {
             .iter()
             .map(|u| Ulimit { name: u.name.clone(), hard: limit(u.hard), soft: limit(u.soft) })
             .collect(),
-        tmpfs: spec.mounts.iter().filter_map(tmpfs).collect(),
-        runtime: spec.engine,
+        tmpfs: spec.mounts.iter().filter_map(mounts::tmpfs).collect(),
+        runtime: spec.asked.runtime.clone().unwrap_or_else(|| spec.engine.to_string()),
+        container_id_file: match &spec.asked.cidfile {
+            Some(path) => path.display().to_string(),
+            None => String::new(),
+        },
+        volumes_from: spec.asked.volumes_from.clone(),
+        publish_all_ports: spec.asked.publish_all,
+        mounts: spec.mounts.iter().filter_map(mounts::asked).collect(),
         isolation: isolation::Isolation::of(spec),
         others: Others::with(network::links(root, container)),
     }
@@ -212,51 +223,6 @@ fn memory_swap(limits: &Limits) -> i64 {
             i64::try_from(memory.saturating_mul(2)).unwrap_or(i64::MAX)
         }
         (swap, _) => swap.unwrap_or(0),
-    }
-}
-
-fn bind(mount: &Mount) -> Option<String> {
-    let source = match &mount.kind {
-        MountKind::Bind { source, .. } => source.display().to_string(),
-        MountKind::Volume(volume) if !volume.anonymous => volume.name.clone(),
-        _ => return None,
-    };
-    let options = if mount.read_only { ":ro" } else { "" };
-    Some(format!("{source}:{}{options}", mount.target))
-}
-
-fn tmpfs(mount: &Mount) -> Option<(String, String)> {
-    let MountKind::Tmpfs { size, mode, options } = &mount.kind else { return None };
-    let mut words = options.clone();
-    words.extend(size.map(|size| format!("size={size}")));
-    words.extend(mode.map(|mode| format!("mode={mode:o}")));
-    Some((mount.target.clone(), words.join(",")))
-}
-
-fn mount_point(root: &Root, mount: &Mount) -> MountPoint {
-    let (kind, name, source, propagation) = match &mount.kind {
-        MountKind::Bind { source, propagation, .. } => (
-            "bind",
-            None,
-            source.display().to_string(),
-            propagation.clone().unwrap_or_else(|| "rprivate".into()),
-        ),
-        MountKind::Volume(VolumeMount { name, .. }) => {
-            // the name was checked when the container was made
-            let source = volume::data(root, name).map(|p| p.display().to_string());
-            ("volume", Some(name.clone()), source.unwrap_or_default(), String::new())
-        }
-        MountKind::Tmpfs { .. } => ("tmpfs", None, String::new(), String::new()),
-    };
-    MountPoint {
-        kind,
-        driver: name.is_some().then_some("local"),
-        name,
-        source,
-        destination: mount.target.clone(),
-        mode: if mount.read_only { "ro".into() } else { String::new() },
-        writable: !mount.read_only,
-        propagation,
     }
 }
 
@@ -286,17 +252,13 @@ fn config(container: &Container) -> Config {
         stop_signal: process.stop_signal.clone(),
         stop_timeout: process.stop_timeout,
         stdin_once: process.open_stdin,
-        volumes: spec.mounts.iter().filter_map(anonymous).collect(),
+        volumes: spec.mounts.iter().filter_map(mounts::anonymous).collect(),
         on_build: nil::Slice,
         shell: nil::Slice,
         args_escaped: false,
         network_disabled: false,
         mac_address: "",
     }
-}
-
-fn anonymous(mount: &Mount) -> Option<(String, Empty)> {
-    mount.volume().filter(|volume| volume.anonymous).map(|_| (mount.target.clone(), Empty {}))
 }
 
 /// As it was asked for: what was left open is empty.

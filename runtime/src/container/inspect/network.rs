@@ -8,7 +8,7 @@ use crate::state::{self, Container};
 use knarr_core::nil;
 use knarr_core::root::Root;
 use knarr_core::spec::network::{DEFAULT_NETWORK, NetworkSpec};
-use knarr_core::spec::{Link, NetworkMode, Port};
+use knarr_core::spec::{EngineKind, Link, NetworkMode, Port};
 use std::collections::BTreeMap;
 
 pub(super) fn settings(root: &Root, container: &Container) -> Result<NetworkSettings> {
@@ -38,7 +38,11 @@ pub(super) fn settings(root: &Root, container: &Container) -> Result<NetworkSett
         members.iter().map(|(n, endpoint)| (n.name.clone(), network(n, endpoint))).collect();
     let main = all.iter().find(|(name, _)| name == DEFAULT_NETWORK).or(all.first());
     let main = main.map(|(_, network)| network.clone()).unwrap_or_default();
+    // a native container's is its own, and as long as it runs it can be entered there
+    let own = state.pid.filter(|_| state.is_alive() && spec.engine == EngineKind::Native);
     Ok(NetworkSettings {
+        sandbox_id: own.map(|_| spec.id.to_string()).unwrap_or_default(),
+        sandbox_key: own.map(|pid| format!("/proc/{pid}/ns/net")).unwrap_or_default(),
         ports,
         endpoint_id: main.endpoint_id,
         gateway: main.gateway,

@@ -8,17 +8,11 @@ use serde::Serialize;
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Others {
-    #[serde(rename = "ContainerIDFile")]
-    container_id_file: &'static str,
     volume_driver: &'static str,
-    volumes_from: nil::Slice,
-    #[serde(serialize_with = "nil::omitempty")]
-    mounts: nil::Slice,
     console_size: [u32; 2],
     cgroup: &'static str,
     #[serde(serialize_with = "nil::slice")]
     links: Vec<String>,
-    publish_all_ports: bool,
     #[serde(serialize_with = "nil::omitempty")]
     storage_opt: nil::Map,
     isolation: &'static str,

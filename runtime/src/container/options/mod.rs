@@ -33,8 +33,9 @@ use knarr_core::spec::network::{extra_host, is_host_name};
 use knarr_core::spec::port::InvalidPort;
 use knarr_core::spec::wasm::InvalidInstanceRequests;
 use knarr_core::spec::{
-    ContainerSpec, Dns, InstanceRequests, Isolation, Limits, Link, LogConfig, Mount, NetworkMode,
-    OnUnhealthy, Outbound, Port, Process, RestartPolicy, Security, SpecImage, WasmOptions,
+    Asked, ContainerSpec, Dns, InstanceRequests, Isolation, Limits, Link, LogConfig, Mount,
+    NetworkMode, OnUnhealthy, Origin, Outbound, Port, Process, RestartPolicy, Security, SpecImage,
+    WasmOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -183,6 +184,8 @@ pub struct RunOptions {
     pub healthcheck: Option<Healthcheck>,
     pub on_unhealthy: OnUnhealthy,
     pub wasm: WasmOptions,
+    /// How some of it was written.
+    pub asked: Asked,
 }
 
 /// A container that is to be made.
@@ -250,6 +253,7 @@ pub fn resolve(image: ImageOptions, options: &RunOptions) -> Result<NewContainer
             healthcheck: healthcheck(config, options)?,
             on_unhealthy: options.on_unhealthy,
             shell: config.shell.clone().unwrap_or_default(),
+            asked: Asked { publish_all: options.publish_all, ..options.asked.clone() },
             ..ContainerSpec::of(image.image.clone(), process(config, options)?)
         },
     })
@@ -364,7 +368,8 @@ fn all_mounts(config: &ExecutionConfig, options: &RunOptions) -> Result<Vec<Moun
         let target = mounts::clean(&format!("/{target}"));
         if target != "/" && targets.insert(target.clone()) {
             let kind = mounts::anonymous(false);
-            mounts.push(Mount { kind, target, read_only: false, ownership: None });
+            let (read_only, ownership, origin) = (false, None, Origin::Image);
+            mounts.push(Mount { kind, target, read_only, ownership, origin });
         }
     }
     mounts.sort_by_key(|m| m.target.matches('/').count());

@@ -4,7 +4,7 @@ use super::ids;
 use super::mounts::{
     InvalidMount, anonymous, check_target, is_propagation, lexical, parse_mode, parse_size,
 };
-use knarr_core::spec::{Mount, MountKind, Ownership, Submounts, VolumeMount};
+use knarr_core::spec::{Mount, MountKind, Origin, Ownership, Submounts, VolumeMount};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -71,7 +71,7 @@ pub fn parse_mount(text: &str, directory: &Path) -> Result<Mount, InvalidMount> 
         }
         _ => MountKind::Tmpfs { size: given.size, mode: given.mode, options: given.words },
     };
-    Ok(Mount { kind, target, read_only, ownership })
+    Ok(Mount { kind, target, read_only, ownership, origin: Origin::Long })
 }
 
 const COMMON: &str = "type, target, readonly, consistency";

@@ -3,7 +3,7 @@
 use super::ids;
 use knarr_core::hint::Hint;
 use knarr_core::spec::limits::{self, InvalidLimit};
-use knarr_core::spec::{Mount, MountKind, Ownership, Submounts, VolumeMount, mode};
+use knarr_core::spec::{Mount, MountKind, Origin, Ownership, Submounts, VolumeMount, mode};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +106,8 @@ pub fn parse_volume(text: &str, directory: &Path) -> Result<Mount, InvalidMount>
         }),
         None => anonymous(words.no_copy),
     };
-    Ok(Mount { kind, target, read_only: words.read_only, ownership: words.ownership })
+    let Words { read_only, ownership, .. } = words;
+    Ok(Mount { kind, target, read_only, ownership, origin: Origin::Short })
 }
 
 #[derive(Default)]
@@ -171,7 +172,7 @@ pub fn parse_tmpfs(text: &str) -> Result<Mount, InvalidMount> {
         }
     }
     let kind = MountKind::Tmpfs { size, mode, options: rest };
-    Ok(Mount { kind, target, read_only, ownership: None })
+    Ok(Mount { kind, target, read_only, ownership: None, origin: Origin::Short })
 }
 
 const TMPFS_VALUES: &[&str] = &["uid", "gid", "nr_inodes", "nr_blocks", "huge", "mpol"];

@@ -43,6 +43,18 @@ pub fn of(security: &Security, superuser: bool) -> Result<Option<String>, Error>
     }
 }
 
+/// The name of the profile under which a container's programs run, for `inspect`; empty where there is none to be had.
+pub fn shown(security: &Security, superuser: bool) -> String {
+    match &security.apparmor {
+        AppArmor::Profile(name) => name.clone(),
+        AppArmor::Unconfined => "unconfined".to_owned(),
+        AppArmor::Default if !is_enabled() => String::new(),
+        AppArmor::Default if security.privileged => "unconfined".to_owned(),
+        AppArmor::Default if superuser && Path::new(PARSER).exists() => NAME.to_owned(),
+        AppArmor::Default => String::new(),
+    }
+}
+
 fn is_enabled() -> bool {
     let enabled = fsx::read_optional(Path::new("/sys/module/apparmor/parameters/enabled"));
     enabled.is_ok_and(|text| text.is_some_and(|text| text.starts_with(b"Y")))

@@ -31,6 +31,7 @@ pub(crate) mod sys;
 mod terminal;
 mod user;
 
+pub(crate) use apparmor::shown as apparmor_profile;
 use error::Doing;
 pub use error::Error;
 pub use exec::{ExecProcess, exec};

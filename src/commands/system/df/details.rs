@@ -1,15 +1,18 @@
 //! `system df --verbose`: Docker's sections, one line for each thing.
 
-use crate::commands::Outcome;
+use crate::commands::builder::du;
 use crate::commands::images::{created, short_id, shown_tag};
+use crate::commands::volume::ls;
+use crate::commands::{Outcome, ps};
 use crate::error::Failure;
-use crate::ui::listing::{Listing, Row};
+use crate::ui::listing::{self, Listing, Row};
 use crate::ui::{self, units};
 use crate::wiring::volume_size;
 use jiff::Timestamp;
 use knarr_core::image::Reference;
 use knarr_core::root::Root;
 use knarr_core::store::{Footprint, Store, Usage};
+use knarr_packager::build::cache::prune::Entry;
 use knarr_runtime::container::list::{self, Filters, ListOptions};
 use knarr_runtime::volume::{self, Users};
 
@@ -17,7 +20,7 @@ const IMAGES: &[(&str, &str)] = &[
     ("Repository", "REPOSITORY"),
     ("Tag", "TAG"),
     ("ID", "IMAGE ID"),
-    ("Created", "CREATED"),
+    ("CreatedSince", "CREATED"),
     ("Size", "SIZE"),
     ("Containers", "CONTAINERS"),
 ];
@@ -27,18 +30,40 @@ const CONTAINERS: &[(&str, &str)] = &[
     ("Command", "COMMAND"),
     ("LocalVolumes", "LOCAL VOLUMES"),
     ("Size", "SIZE"),
-    ("Created", "CREATED"),
+    ("RunningFor", "CREATED"),
     ("Status", "STATUS"),
     ("Names", "NAMES"),
 ];
 const VOLUMES: &[(&str, &str)] = &[("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")];
+const BUILDS: &[(&str, &str)] = &[
+    ("ID", "CACHE ID"),
+    ("CacheType", "CACHE TYPE"),
+    ("Size", "SIZE"),
+    ("LastUsedSince", "LAST USED"),
+    ("Shared", "SHARED"),
+];
 
-pub fn run(store: &Store, root: &Root) -> Outcome {
-    section("Images", IMAGES, images(store, root)?)?;
-    ui::line("")?;
-    section("Containers", CONTAINERS, containers(store)?)?;
-    ui::line("")?;
-    section("Local Volumes", VOLUMES, volumes(root)?)?;
+/// Docker's fields of the document, and their titles.
+const SECTIONS: [(&str, &str, &[(&str, &str)]); 4] = [
+    ("Images", "Images", IMAGES),
+    ("Containers", "Containers", CONTAINERS),
+    ("Volumes", "Local Volumes", VOLUMES),
+    ("BuildCache", "Build cache", BUILDS),
+];
+
+pub fn run(store: &Store, root: &Root, format: Option<&str>) -> Outcome {
+    let all = [images(store, root)?, containers(store)?, volumes(root)?, builds(store)?];
+    if let Some(format) = format.filter(|format| *format != "table") {
+        let names = SECTIONS.map(|(name, ..)| name);
+        ui::data(listing::sections(format, names.into_iter().zip(all))?.as_bytes())?;
+        return Ok(0);
+    }
+    for ((number, rows), (_, title, headings)) in all.into_iter().enumerate().zip(SECTIONS) {
+        if number > 0 {
+            ui::line("")?;
+        }
+        section(title, headings, rows)?;
+    }
     Ok(0)
 }
 
@@ -74,8 +99,14 @@ fn images(store: &Store, root: &Root) -> Result<Vec<Row>, Failure> {
                 .text("Repository", reference.map_or_else(none, Reference::familiar_name))
                 .text("Tag", reference.and_then(shown_tag).map_or_else(none, str::to_owned))
                 .text("ID", short_id(image.id()))
-                .text("Created", units::ago(created, now))
+                .text("Digest", image.id().to_string())
+                .text("CreatedSince", units::ago(created, now))
+                .text("CreatedAt", created.map(units::local_time).unwrap_or_default())
                 .text("Size", units::size(size.bytes()))
+                .text("VirtualSize", units::size(size.bytes()))
+                // layers are not told apart here
+                .text("SharedSize", "N/A")
+                .text("UniqueSize", "N/A")
                 .text("Containers", containers.to_string()),
         );
     }
@@ -87,28 +118,44 @@ fn containers(store: &Store) -> Result<Vec<Row>, Failure> {
     let options = ListOptions { all: true, last: None, size: true };
     let found = list::list(store, &Filters::default(), &options)?.containers;
     let row = |c: &list::Summary| {
-        let volumes = c.mounts.iter().filter(|mount| !mount.starts_with('/')).count();
-        let command = units::ellipsis(&c.command.join(" "), 20);
-        Row::new()
-            .text("ID", c.id.short())
-            .text("Image", &c.image)
-            .text("Command", format!("{command:?}"))
-            .text("LocalVolumes", volumes.to_string())
-            .text("Size", units::size(c.size.map_or(0, |size| size.writable)))
-            .text("Created", units::ago(Some(c.created), now))
-            .text("Status", c.status_text(now))
-            .text("Names", &c.name)
+        let mut row = ps::row(c, false, now);
+        row.set("Size", units::size(c.size.map_or(0, |size| size.writable)));
+        row
     };
     Ok(found.iter().map(row).collect())
 }
 
 fn volumes(root: &Root) -> Result<Vec<Row>, Failure> {
     let users = Users::read(root)?;
-    let row = |volume: &volume::Volume| {
+    let mut rows = Vec::new();
+    for volume in volume::list(root)? {
+        let mut row = ls::row(root, &volume)?;
+        row.set("Links", users.of(&volume.name).count().to_string());
+        row.set("Size", units::size(volume_size(root, &volume)));
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// How often and from what is not written down.
+fn builds(store: &Store) -> Result<Vec<Row>, Failure> {
+    let now = Timestamp::now();
+    let (_, entries, _) = crate::commands::builder::entries(store)?;
+    let row = |entry: &Entry| {
+        let last_used = Timestamp::try_from(entry.last_used).ok();
         Row::new()
-            .text("Name", &volume.name)
-            .text("Links", users.of(&volume.name).count().to_string())
-            .text("Size", units::size(volume_size(root, volume)))
+            .text("ID", &entry.id)
+            .text("Parent", "")
+            .text("CacheType", du::kind(entry.kind))
+            .text("Description", &entry.description)
+            .text("InUse", entry.shared.to_string())
+            .text("Shared", entry.shared.to_string())
+            .text("Size", units::size(entry.size))
+            .text("CreatedAt", "")
+            .text("CreatedSince", "")
+            .text("LastUsedAt", last_used.map(units::local_time).unwrap_or_default())
+            .text("LastUsedSince", units::ago(last_used, now))
+            .text("UsageCount", "")
     };
-    Ok(volume::list(root)?.iter().map(row).collect())
+    Ok(entries.iter().map(row).collect())
 }

@@ -1,5 +1,7 @@
 //! Show what this machine and this user allow, and what is there.
 
+mod others;
+
 use super::{Context, Outcome};
 use crate::ui::{self, listing, units};
 use crate::wiring::variant;
@@ -8,11 +10,12 @@ use knarr_runtime::container::list::{self, Filters, ListOptions};
 use knarr_runtime::engine::{HostSupport, UserNamespaces, host_support};
 use knarr_runtime::net::rootless;
 use knarr_runtime::state::Status;
+use others::Others;
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// json, or a Go template
+    /// Print json, or what a Go template says
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
 }
@@ -42,6 +45,8 @@ struct Info {
     default_runtime: &'static str,
     security_options: Vec<String>,
     warnings: Vec<String>,
+    #[serde(flatten)]
+    others: Others,
     /// The platforms of the variants that run here, in the order in which they are chosen.
     runs: Vec<String>,
     cgroup_controllers: Vec<String>,
@@ -110,6 +115,7 @@ fn gather(context: &Context) -> Result<Info, crate::error::Failure> {
         default_runtime: "wasm, else native",
         security_options: security_options(&host),
         warnings: warnings(&host),
+        others: Others::gather(&host)?,
         runs: wasm.iter().chain(&runnable.native).map(ToString::to_string).collect(),
         cgroup_controllers: host.cgroup_controllers,
         overlay: host.overlay,
