@@ -164,9 +164,10 @@ mod tests {
                 assert!(is_sentence, "{line} {}: {help:?}", arg.get_id());
             }
             let help = command.render_help().to_string();
-            let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+            let mut options =
+                help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
             assert!(
-                options.last().is_some_and(|line| line.starts_with("--root")),
+                options.next_back().is_some_and(|line| line.starts_with("--root")),
                 "{line}: {help}"
             );
             for below in command.get_subcommands_mut() {

@@ -43,8 +43,11 @@ const BUILDS: &[(&str, &str)] = &[
     ("Shared", "SHARED"),
 ];
 
+/// A field of the document, its title, and fields with their headings.
+type Section = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// Docker's fields of the document, and their titles.
-const SECTIONS: [(&str, &str, &[(&str, &str)]); 4] = [
+const SECTIONS: [Section; 4] = [
     ("Images", "Images", IMAGES),
     ("Containers", "Containers", CONTAINERS),
     ("Volumes", "Local Volumes", VOLUMES),
