@@ -123,7 +123,7 @@ const MISTAKES: &[Mistake] = &[
         "unexpected argument '--nope'",
         "see 'knarr network create --help'",
     ),
-    ("run --link db:database busybox", 125, "no container \"db\"", "'knarr ps -a'"),
+    ("run --link store:database busybox", 125, "no container \"store\"", "'knarr ps -a'"),
     ("run --allow-outbound http://x busybox", 125, "not a place to connect to", "HOST[:PORT]"),
     ("run --restart never busybox", 125, "not a restart policy", "unless-stopped"),
     (
