@@ -7,6 +7,7 @@
 pub mod execute;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod graph;
 pub mod load;
 pub mod model;
 pub mod node;

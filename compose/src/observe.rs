@@ -22,7 +22,6 @@ pub mod label {
     /// The files, with commas between.
     pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
     pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
-    pub const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file";
     /// The name of the container whose place this one is about to take.
     pub const REPLACE: &str = "com.docker.compose.replace";
     pub const VERSION: &str = "com.docker.compose.version";
@@ -47,8 +46,6 @@ pub struct Container {
     pub name: String,
     pub labels: BTreeMap<String, String>,
     pub state: State,
-    /// `None`: without a check.
-    pub health: Option<Health>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +56,6 @@ pub enum State {
     /// It has ended, and will be started again.
     Restarting,
     Exited(u8),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    Starting,
-    Healthy,
-    Unhealthy,
 }
 
 /// A network or a volume.

@@ -353,6 +353,18 @@ secrets:
 }
 
 #[test]
+fn what_only_knarr_has_is_said_in_the_file() {
+    let project = Project::new(
+        "services:\n  web:\n    image: web\n    x-knarr: { variant: wasm, outbound: ['db:5432'], instance_requests: 2 }\n",
+    );
+    project.ok(&["up", "-d"]);
+    let shown =
+        project.0.inspect("app-web-1", "{{.Knarr.AllowOutbound}} {{.Knarr.InstanceRequests}}");
+    assert_eq!(shown, "[db:5432] 2");
+    project.ok(&["down"]);
+}
+
+#[test]
 fn images_are_built() {
     let project = Project::new(
         "services:\n  app: { build: { context: ., args: { WORD: hi } }, command: cat /word }\n  \
@@ -447,6 +459,11 @@ fn mistakes_are_named() {
             &["Docker's socket"],
         ),
         ("services: { a: { image: busybox, ports: ['80:80:80:80'] } }", &["up", "-d"], &["ports"]),
+        (
+            "services:\n  a:\n    image: busybox\n    pre_start: [{ command: x }]",
+            &["up", "-d"],
+            &["compose.yaml:4:", "services.a.pre_start", "service_completed_successfully"],
+        ),
         (
             "services:\n  a: { image: busybox, ports: ['7:7'] }\n  b: { image: busybox, ports: ['7:9'] }",
             &["up", "-d"],

@@ -37,12 +37,6 @@ pub struct Report<E> {
     pub left: Vec<usize>,
 }
 
-impl<E> Report<E> {
-    pub fn is_done(&self) -> bool {
-        self.failed.is_empty() && self.left.is_empty()
-    }
-}
-
 /// Takes the steps of a plan. `parallel`: at most as many at once. Steps that have begun are finished when another has failed or
 /// `cancel` is set; what they have done stays, and a new plan goes on from there.
 pub fn execute<O: Ops>(

@@ -8,6 +8,7 @@ use super::network::Network;
 use super::record::Extensions;
 use super::resource::{Config, Model, Secret, Volume};
 use super::service::Service;
+use crate::graph;
 use crate::node::Place;
 
 /// What a set of compose files says.
@@ -127,40 +128,14 @@ impl Project {
 
     /// The names of the services, each after those that it depends on.
     pub fn in_order(&self) -> Vec<&str> {
-        let mut order = Vec::new();
-        let mut seen = BTreeSet::new();
-        for start in self.services.keys() {
-            // a service and its needs that are still to be looked at; no recursion, as a chain may be long
-            let mut way: Vec<(&str, Vec<&str>)> = Vec::new();
-            let needs = |name: &str| -> Vec<&str> {
-                let service = self.services.get(name);
-                let names = service.into_iter().flat_map(|service| service.depends_on.keys());
-                names.map(String::as_str).rev().collect()
-            };
-            if seen.insert(start.as_str()) {
-                way.push((start, needs(start)));
-            }
-            while let Some((name, open)) = way.last_mut() {
-                match open.pop() {
-                    Some(next) => {
-                        if self.services.contains_key(next) && seen.insert(next) {
-                            way.push((next, needs(next)));
-                        }
-                    }
-                    None => {
-                        order.push(*name);
-                        way.pop();
-                    }
-                }
-            }
-        }
-        order
-    }
-
-    /// The services that depend on this one, directly.
-    pub fn dependents(&self, name: &str) -> Vec<&str> {
-        let needs = self.services.values().filter(|service| service.depends_on.contains_key(name));
-        needs.map(|service| service.name.as_str()).collect()
+        let needs = |name: &str| -> Vec<&str> {
+            let depends_on = self.services.get(name).into_iter().flat_map(|s| s.depends_on.keys());
+            depends_on
+                .map(String::as_str)
+                .filter(|name| self.services.contains_key(*name))
+                .collect()
+        };
+        graph::in_order(self.services.keys().map(String::as_str), needs).names
     }
 
     /// Drops the networks, volumes, secrets, configs and models that no enabled service uses.

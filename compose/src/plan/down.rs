@@ -3,7 +3,7 @@
 use super::order::in_order;
 use super::wanted::{Named, Wanted};
 use super::{Action, Error, OnFailure, Plan};
-use crate::observe::{Container, Observed};
+use crate::observe::{Container, Observed, Thing};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,20 +129,21 @@ fn things(
     options: &Down,
     removed: &[usize],
 ) {
+    // another project's may have a name that this one wants
+    let is_own = |wanted: &Wanted, thing: &Thing| thing.project() == Some(&wanted.project);
     let is_external = |all: &[Named], name: &str| all.iter().any(|n| n.name == name && n.external);
-    let project =
-        |labels: &BTreeMap<String, String>| labels.contains_key(crate::observe::label::PROJECT);
-    for network in observed.networks.iter().filter(|network| project(&network.labels)) {
-        if wanted.is_none_or(|wanted| !is_external(&wanted.networks, &network.name)) {
-            plan.push(Action::RemoveNetwork { name: network.name.clone() }, removed);
+    for network in &observed.networks {
+        let name = &network.name;
+        if wanted.is_none_or(|w| is_own(w, network) && !is_external(&w.networks, name)) {
+            plan.push(Action::RemoveNetwork { name: name.clone() }, removed);
         }
     }
-    if !options.volumes {
-        return;
-    }
-    for volume in observed.volumes.iter().filter(|volume| project(&volume.labels)) {
-        if wanted.is_none_or(|wanted| !is_external(&wanted.volumes, &volume.name)) {
-            plan.push(Action::RemoveVolume { name: volume.name.clone() }, removed);
+    // data goes only where the files still declare it
+    let is_declared = |all: &[Named], name: &str| all.iter().any(|n| n.name == name && !n.external);
+    for volume in observed.volumes.iter().filter(|_| options.volumes) {
+        let name = &volume.name;
+        if wanted.is_none_or(|w| is_own(w, volume) && is_declared(&w.volumes, name)) {
+            plan.push(Action::RemoveVolume { name: name.clone() }, removed);
         }
     }
 }

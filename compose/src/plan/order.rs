@@ -1,40 +1,24 @@
 //! The order of services: those that others need come first.
 
 use super::{Error, Service, Wanted};
+use crate::graph;
+use std::collections::BTreeMap;
 
 /// The services with those that they need before them; otherwise in their own order. What is needed and is not among them is
 /// passed over.
 pub fn in_order(wanted: &Wanted) -> Result<Vec<&Service>, Error> {
-    let mut walk = Walk { wanted, done: Vec::new(), path: Vec::new() };
-    for service in &wanted.services {
-        walk.visit(service)?;
-    }
-    Ok(walk.done)
-}
-
-struct Walk<'a> {
-    wanted: &'a Wanted,
-    done: Vec<&'a Service>,
-    path: Vec<&'a str>,
-}
-
-impl<'a> Walk<'a> {
-    fn visit(&mut self, service: &'a Service) -> Result<(), Error> {
-        if self.done.iter().any(|done| done.name == service.name) {
-            return Ok(());
+    let all: BTreeMap<&str, &Service> =
+        wanted.services.iter().map(|service| (service.name.as_str(), service)).collect();
+    let names = wanted.services.iter().map(|service| service.name.as_str());
+    let needs = |name| {
+        let needs = all.get(name).into_iter().flat_map(|service: &&Service| service.needs());
+        needs.filter(|needed| all.contains_key(needed)).collect()
+    };
+    let ordered = graph::in_order(names, needs);
+    match ordered.circle {
+        Some(circle) => {
+            Err(Error::Cycle { services: circle.into_iter().map(str::to_owned).collect() })
         }
-        if let Some(at) = self.path.iter().position(|name| *name == service.name) {
-            let circle = self.path[at..].iter().copied().chain([service.name.as_str()]);
-            return Err(Error::Cycle { services: circle.map(str::to_owned).collect() });
-        }
-        self.path.push(&service.name);
-        for needed in service.needs() {
-            if let Some(needed) = self.wanted.service(needed) {
-                self.visit(needed)?;
-            }
-        }
-        self.path.pop();
-        self.done.push(service);
-        Ok(())
+        None => Ok(ordered.names.iter().filter_map(|name| all.get(name).copied()).collect()),
     }
 }

@@ -1,7 +1,7 @@
 //! Plans as text.
 
 use super::*;
-use crate::observe::{Container, Health, Observed, State, Thing, label};
+use crate::observe::{Container, Observed, State, Thing, label};
 use std::collections::BTreeMap;
 
 /// `web`, `web*2` (two of it), `web:hash2`, `web -> db!healthy` (waits until it is healthy), `web -> db+` (starts anew with it),
@@ -78,7 +78,6 @@ fn container(service: &str, number: u32, hash: &str, state: State) -> Container 
         name: format!("app-{service}-{number}"),
         labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         state,
-        health: Some(Health::Healthy),
     }
 }
 
@@ -245,6 +244,26 @@ fn orphans() {
 }
 
 #[test]
+fn chains_may_be_long() {
+    let names: Vec<String> = (0..20_000).map(|n| format!("s{n} -> s{}", n + 1)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let chain = wanted(&names);
+    assert_eq!(order::in_order(&chain).unwrap()[0].name, "s19999");
+}
+
+#[test]
+fn an_optional_wait_is_not_a_needed_one() {
+    let mut wanted = wanted(&["a -> db!healthy", "b -> db!healthy", "db"]);
+    wanted.services[0].depends_on[0].required = false;
+    let plan = up(&wanted, &Observed::default(), &start()).unwrap();
+    let waits = plan.steps.iter().filter_map(|step| match step.action {
+        Action::Wait { required, .. } => Some(required),
+        _ => None,
+    });
+    assert_eq!(waits.collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
 fn circles_and_unknown_services_are_named() {
     let circle = wanted(&["a -> b", "b -> c", "c -> a"]);
     let error = up(&circle, &Observed::default(), &start()).unwrap_err();
@@ -266,6 +285,11 @@ fn down_goes_the_other_way_round() {
          5. remove network app_default (after 2, 4)\n\
          6. remove volume app_data (after 2, 4)\n";
     assert_eq!(plan.to_string(), text);
+    // another project's volume under a name that this one wants, and one of its own that no file declares any more
+    let mut shared = observed.clone();
+    shared.volumes = vec![thing("data", "other"), thing("gone", "app")];
+    let plan = down(Some(&wanted), &shared, &Down { volumes: true, ..Down::default() }).unwrap();
+    assert!(!plan.to_string().contains("volume"), "{plan}");
     // without files the labels tell
     let mut observed = observed;
     observed.containers[0]

@@ -53,7 +53,7 @@ pub fn start(
 ) -> Result<Plan, Error> {
     let mut plan = Plan::default();
     let mut started: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    let mut waits: BTreeMap<(&str, Condition), usize> = BTreeMap::new();
+    let mut waits: BTreeMap<(&str, Condition, bool), usize> = BTreeMap::new();
     let chosen = chosen(wanted, observed, services)?;
     for (name, containers) in &chosen {
         let Some(service) = wanted.service(name) else { continue };
@@ -68,7 +68,8 @@ pub fn start(
                 after.extend(before);
                 continue;
             }
-            let step = waits.entry((other, dependency.condition)).or_insert_with(|| {
+            let key = (*other, dependency.condition, dependency.required);
+            let step = waits.entry(key).or_insert_with(|| {
                 let containers = all.iter().map(|c| c.name.clone()).collect();
                 let (service, until) = ((*other).to_owned(), dependency.condition);
                 let required = dependency.required;

@@ -33,7 +33,7 @@ pub struct Args {
     /// How many containers of a service: SERVICE=NUMBER
     #[arg(long, value_name = "SERVICE=NUMBER", value_parser = super::scale::parse)]
     scale: Vec<(String, u32)>,
-    /// Answer every question with yes
+    /// Accepted for Docker's sake: nothing is asked, and no data is removed
     #[arg(short, long)]
     yes: bool,
     /// Services; all, if none is named
@@ -53,11 +53,7 @@ pub fn run(args: &Args, global: &Global, context: &Context) -> Outcome {
         pull: args.pull,
         ..Prepare::default()
     })?;
-    let recreate = match (args.force_recreate, args.no_recreate) {
-        (true, _) => Recreate::Always,
-        (_, true) => Recreate::Never,
-        _ => Recreate::Diverged,
-    };
+    let recreate = Recreate::asked(args.force_recreate, args.no_recreate);
     let options = Up {
         services: args.services.clone(),
         recreate,

@@ -103,20 +103,25 @@ impl Global {
 
     /// The whole project, also what no enabled service uses.
     pub fn project(&self) -> Result<Project, Failure> {
-        let options = Options { all_resources: true, ..self.options(&[], Skip::default())? };
-        Ok(self.load(&options)?.project)
+        Ok(self.load(&self.everything()?)?.project)
     }
 
-    /// The name of a project of which no file is read: one was given, no file was, and there is none here.
-    pub fn only_named(&self) -> Result<Option<String>, Failure> {
-        let options = self.options(&[], Skip::default())?;
-        let Some(name) = load::given_name(&options) else { return Ok(None) };
-        match self.files.is_empty()
-            && matches!(load::load(&options), Err(load::Error::NoFile { .. }))
-        {
-            true => Ok(Some(name.to_owned())),
-            false => Ok(None),
+    /// The same; or only its name, where one was given, no file was, and there is none here.
+    pub fn project_or_name(&self) -> Result<Result<Project, String>, Failure> {
+        let options = self.everything()?;
+        let name = load::given_name(&options).filter(|_| options.files.is_empty());
+        match (load::load(&options), name) {
+            (Err(load::Error::NoFile { .. }), Some(name)) => Ok(Err(name.to_owned())),
+            (loaded, _) => {
+                let loaded = loaded?;
+                warn(&loaded.warnings);
+                Ok(Ok(loaded.project))
+            }
         }
+    }
+
+    fn everything(&self) -> Result<Options, Failure> {
+        Ok(Options { all_resources: true, ..self.options(&[], Skip::default())? })
     }
 
     /// What stands between the parts of names.

@@ -140,14 +140,8 @@ fn row(container: &Summary, in_full: bool) -> Row {
         .labels(&container.labels)
 }
 
-fn health(container: &Summary) -> &'static str {
-    use knarr_compose::observe::Health;
-    match observe::container(container).health {
-        None => "",
-        Some(Health::Starting) => "starting",
-        Some(Health::Healthy) => "healthy",
-        Some(Health::Unhealthy) => "unhealthy",
-    }
+fn health(container: &Summary) -> String {
+    container.health.map(|health| health.to_string()).unwrap_or_default()
 }
 
 /// As Docker Compose has it: one object a line, not a list.

@@ -37,13 +37,21 @@ impl<'a> Session<'a> {
         services: &[String],
     ) -> Result<Self, Failure> {
         context.among_owners_for_start();
-        let mut project = global.project()?;
+        Ok(Self::of(global, context, global.project()?, services))
+    }
+
+    fn of(
+        global: &'a Global,
+        context: &'a Context,
+        mut project: Project,
+        services: &[String],
+    ) -> Self {
         project.enable(services);
         let (cancelled, signal) = (Arc::default(), Arc::default());
         let mut session =
             Self { context, global, project, hashes: Hashes::default(), cancelled, signal };
         session.rehash();
-        Ok(session)
+        session
     }
 
     /// [`Self::open`], or where there are no files but a name (`-p`), a project that has nothing but that: what there is of it is
@@ -53,22 +61,18 @@ impl<'a> Session<'a> {
         context: &'a Context,
         services: &[String],
     ) -> Result<(Self, bool), Failure> {
-        if let Some(name) = global.only_named()? {
-            context.among_owners_for_start();
-            let all = observe::project(context, &context.store()?, &name, None)?;
-            let mut project = Project { name, ..Project::default() };
-            for container in
-                all.containers.iter().filter(|container| !container.service().is_empty())
-            {
-                let service =
-                    Service { name: container.service().to_owned(), ..Service::default() };
-                project.services.insert(service.name.clone(), service);
-            }
-            let (cancelled, signal) = (Arc::default(), Arc::default());
-            let hashes = Hashes::default();
-            return Ok((Self { context, global, project, hashes, cancelled, signal }, false));
+        context.among_owners_for_start();
+        let name = match global.project_or_name()? {
+            Ok(project) => return Ok((Self::of(global, context, project, services), true)),
+            Err(name) => name,
+        };
+        let all = observe::project(context, &context.store()?, &name, None)?;
+        let mut project = Project { name, ..Project::default() };
+        for container in all.containers.iter().filter(|one| !one.service().is_empty()) {
+            let service = Service { name: container.service().to_owned(), ..Service::default() };
+            project.services.insert(service.name.clone(), service);
         }
-        Ok((Self::open(global, context, services)?, true))
+        Ok((Self::of(global, context, project, services), false))
     }
 
     /// The containers of these services, or of all, by name; of each only the one with this number, if there is one.

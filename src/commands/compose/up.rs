@@ -39,7 +39,7 @@ pub struct Args {
     /// Make containers anew even if nothing changed
     #[arg(long)]
     force_recreate: bool,
-    /// Accepted for Docker's sake: keys work wherever there is a terminal
+    /// Accepted for Docker's sake: there are no keys but ctrl-C
     #[arg(long)]
     menu: bool,
     /// Do not show what these services print
@@ -93,7 +93,7 @@ pub struct Args {
     /// Seconds to wait at most
     #[arg(long, value_name = "SECONDS")]
     wait_timeout: Option<u64>,
-    /// Answer every question with yes
+    /// Accepted for Docker's sake: nothing is asked, and no data is removed
     #[arg(short, long)]
     yes: bool,
     /// Services; all, if none is named
@@ -116,19 +116,11 @@ pub fn run(args: &Args, global: &Global, context: &Context) -> Outcome {
     let images = if global.dry_run { Default::default() } else { prepare(args, &session)? };
     let wanted = session.wanted(&images);
     let machine = session.machine(images, until);
-    let recreate = match (args.force_recreate, args.no_recreate) {
-        (true, _) => Recreate::Always,
-        (_, true) => Recreate::Never,
-        _ => Recreate::Diverged,
-    };
+    let recreate = Recreate::asked(args.force_recreate, args.no_recreate);
     let options = Up {
         services: args.services.clone(),
         recreate,
-        recreate_dependencies: match args.always_recreate_deps {
-            true => Recreate::Always,
-            false if args.no_recreate => Recreate::Never,
-            false => Recreate::Diverged,
-        },
+        recreate_dependencies: Recreate::asked(args.always_recreate_deps, args.no_recreate),
         start: !args.no_start,
         wait: args.wait,
         renew_anonymous_volumes: args.renew_anon_volumes,

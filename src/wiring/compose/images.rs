@@ -2,6 +2,7 @@
 
 use super::build;
 use super::machine::Machine;
+use super::words;
 use crate::error::Failure;
 use crate::ui::progress;
 use crate::wiring::{compile, variant};
@@ -28,6 +29,9 @@ impl Machine<'_> {
     /// Makes sure that every enabled service has its image, and notes their ids. Builds come one after the other, in the
     /// order in which they need each other; each is parallel in itself.
     pub fn prepare(&mut self, prepare: Prepare) -> Result<(), Failure> {
+        for service in self.project.services.values() {
+            words::refuse(self.project, service)?;
+        }
         let store = self.context.store()?;
         let names: Vec<String> = self.project.services.keys().cloned().collect();
         let mut to_build = Vec::new();
@@ -44,9 +48,6 @@ impl Machine<'_> {
         )?;
         for name in names {
             let service = self.service(&name)?;
-            if service.provider.is_some() {
-                continue;
-            }
             let built = service.build.is_some();
             let policy = match built {
                 true => registry::PullPolicy::Never,

@@ -3,11 +3,11 @@
 use crate::commands::Context;
 use crate::error::Failure;
 use knarr_compose::model::Project;
-use knarr_compose::observe::{Container, Health, Observed, State, Thing, label};
+use knarr_compose::observe::{Container, Observed, State, Thing, label};
 use knarr_core::root::Root;
 use knarr_core::store::Store;
 use knarr_runtime::container::list::{self, Filters, ListOptions, Summary};
-use knarr_runtime::state::{HealthStatus, Status};
+use knarr_runtime::state::Status;
 use knarr_runtime::{net, volume};
 
 /// Everything that carries the project's label, and the networks and volumes under the names that it wants.
@@ -44,7 +44,6 @@ pub fn container(summary: &Summary) -> Container {
         name: summary.name.clone(),
         labels: summary.labels.clone(),
         state: state(summary),
-        health: health(summary),
     }
 }
 
@@ -56,14 +55,6 @@ fn state(summary: &Summary) -> State {
         Status::Created => State::Created,
         _ => State::Exited(summary.exit.as_ref().map_or(0, |exit| exit.code)),
     }
-}
-
-fn health(summary: &Summary) -> Option<Health> {
-    summary.health.map(|health| match health {
-        HealthStatus::Starting => Health::Starting,
-        HealthStatus::Healthy => Health::Healthy,
-        HealthStatus::Unhealthy => Health::Unhealthy,
-    })
 }
 
 fn networks(root: &Root, project: &str, names: &[&str]) -> Result<Vec<Thing>, Failure> {

@@ -54,6 +54,39 @@ impl Words {
     }
 }
 
+/// Refuses what a service asks for and does not get, rather than pass it over.
+pub fn refuse(project: &Project, service: &Service) -> Result<(), Failure> {
+    for (key, given, hint) in [
+        (
+            "pre_start",
+            !service.pre_start.is_empty(),
+            "use a service that others wait for (service_completed_successfully)",
+        ),
+        (
+            "provider",
+            service.provider.is_some(),
+            "start what it stands for by itself, and leave the service out",
+        ),
+        (
+            "models",
+            !service.models.is_empty(),
+            "start the model by itself, and give the service its address",
+        ),
+        (
+            "use_api_socket",
+            service.use_api_socket,
+            "a service that drives Docker needs Docker itself",
+        ),
+    ] {
+        if given {
+            let path = format!("services.{}.{key}", service.name);
+            let place = project.place(&path).map(|place| format!("{place}: ")).unwrap_or_default();
+            return Err(Failure::usage(format!("{place}Knarr does not have {path}")).hint(hint));
+        }
+    }
+    Ok(())
+}
+
 /// Everything of a service but its name, mounts, entrypoint, health check and labels, which no option can tell without loss.
 ///
 /// `container`: the name of the first container of another service.

@@ -90,6 +90,17 @@ fn finished(observed: &Observed) -> (Observed, Vec<(String, String)>) {
     (finished, renames)
 }
 
+impl Recreate {
+    /// `--force-recreate`, `--no-recreate`
+    pub fn asked(always: bool, never: bool) -> Self {
+        match (always, never) {
+            (true, _) => Self::Always,
+            (_, true) => Self::Never,
+            _ => Self::Diverged,
+        }
+    }
+}
+
 /// What becomes of a service's containers.
 #[derive(Debug, Default)]
 struct Outcome<'a> {
@@ -106,8 +117,8 @@ struct Outcome<'a> {
     started: Vec<usize>,
     /// Names of all containers in the end.
     names: Vec<String>,
-    /// Steps that wait for a condition.
-    waits: BTreeMap<Condition, usize>,
+    /// Steps that wait for a condition, and whether somebody cannot do without it.
+    waits: BTreeMap<(Condition, bool), usize>,
 }
 
 struct Planner<'a> {

@@ -56,7 +56,8 @@ impl<'a> Planner<'a> {
         for dependency in &service.depends_on {
             let condition = dependency.condition;
             let Some(outcome) = self.outcomes.get(dependency.service.as_str()) else { continue };
-            let step = match (condition, outcome.waits.get(&condition)) {
+            let known = outcome.waits.get(&(condition, dependency.required));
+            let step = match (condition, known) {
                 (Condition::Started, _) => {
                     after.extend(&outcome.started);
                     continue;
@@ -81,7 +82,7 @@ impl<'a> Planner<'a> {
         let action = Action::Wait { service: service.to_owned(), containers, until, required };
         let step = self.plan.push(action, &started);
         if let Some(outcome) = self.outcomes.get_mut(service) {
-            outcome.waits.insert(until, step);
+            outcome.waits.insert((until, required), step);
         }
         step
     }
