@@ -1,4 +1,5 @@
-//! Where a built-in probe connects to: only ever to the container itself, whoever wrote the check.
+//! Where a built-in probe connects to, whoever wrote the check: for a Wasm container only to its own addresses, for a native one from
+//! within its network namespace, where a program of its own could connect to as well.
 
 use super::Probes;
 use crate::monitor::networks::Networks;
