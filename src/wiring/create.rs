@@ -49,7 +49,12 @@ pub fn make(
         runnable: variant::runnable(),
         all_platforms: false,
     };
-    let ensured = ensure(&store, given, &pull, context)?;
+    let policy = match given.pull {
+        Pull::Always => PullPolicy::Always,
+        Pull::Missing => PullPolicy::Missing,
+        Pull::Never => PullPolicy::Never,
+    };
+    let ensured = ensure(&store, given.image(), policy, &pull, given.quiet, context)?;
     if given.explain {
         explain(&ensured);
     }
@@ -87,27 +92,24 @@ pub fn make(
     Ok((store, id))
 }
 
-fn ensure(
+/// Makes sure that there is an image, also one that comes with the program, and that its modules are compiled.
+pub fn ensure(
     store: &Store,
-    options: &Options,
+    text: &str,
+    policy: PullPolicy,
     pull: &PullOptions,
+    quiet: bool,
     context: &Context,
 ) -> Result<Ensured, Failure> {
-    let policy = match options.pull {
-        Pull::Always => PullPolicy::Always,
-        Pull::Missing => PullPolicy::Missing,
-        Pull::Never => PullPolicy::Never,
-    };
-    let text = options.image();
     let loaded = policy != PullPolicy::Always && builtin::provide(store, text)?;
-    let progress = progress::choose(options.quiet);
+    let progress = progress::choose(quiet);
     let load = || {
         context.among_owners_for_start();
         Config::load()
     };
     let ensured = registry::ensure_with(store, text, policy, pull, load, &*progress)?;
     if loaded || ensured.pulled {
-        compile::image(store, &ensured.image, options.quiet);
+        compile::image(store, &ensured.image, quiet);
     }
     Ok(ensured)
 }

@@ -365,6 +365,14 @@ fn what_only_knarr_has_is_said_in_the_file() {
 }
 
 #[test]
+fn the_image_that_comes_with_the_program_is_there_for_projects_too() {
+    let project = Project::new("services: { a: { image: hello } }");
+    project.ok(&["up"]);
+    assert!(project.ok(&["logs", "a"]).contains("Hello from Knarr!"));
+    project.ok(&["down"]);
+}
+
+#[test]
 fn images_are_built() {
     let project = Project::new(
         "services:\n  app: { build: { context: ., args: { WORD: hi } }, command: cat /word }\n  \

@@ -4,12 +4,11 @@ use super::build;
 use super::machine::Machine;
 use super::words;
 use crate::error::Failure;
-use crate::ui::progress;
-use crate::wiring::{compile, variant};
+use crate::wiring::{create, variant};
 use jiff::Timestamp;
 use knarr_compose::model::{PullPolicy, Service};
 use knarr_core::store::Store;
-use knarr_packager::registry::{self, Config, PullOptions};
+use knarr_packager::registry::{self, PullOptions};
 use std::time::Duration;
 
 /// What is done about images before containers are made.
@@ -116,15 +115,10 @@ impl Machine<'_> {
             all_platforms: false,
         };
         let text = self.image(service);
-        let progress = progress::choose(quiet);
-        let ensured =
-            registry::ensure_with(store, &text, policy, &options, Config::load, &*progress);
-        let ensured = ensured.map_err(|error| {
-            Failure::from(error).context(format!("the service {} has no image", service.name))
+        let ensured = create::ensure(store, &text, policy, &options, quiet, self.context);
+        let ensured = ensured.map_err(|failure| {
+            failure.context(format!("the service {} has no image", service.name))
         })?;
-        if ensured.pulled {
-            compile::image(store, &ensured.image, quiet);
-        }
         Ok(ensured.image.id().to_string())
     }
 }
