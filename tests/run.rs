@@ -16,7 +16,10 @@ fn a_native_container_gets_what_was_asked_for() {
     assert_eq!(run(&["-u", "ana", "--group-add", "crew"], &["id", "-G"]), "1000 2000");
     assert_eq!(run(&["-h", "ship", "--network", "none"], &["hostname"]), "ship");
     assert_eq!(run(&["--entrypoint", "echo"], &["x"]), "x");
-    assert_eq!(run(&["--add-host", "db:10.1.2.3"], &["grep", "db", "/etc/hosts"]), "10.1.2.3\tdb");
+    assert_eq!(
+        run(&["--add-host", "port:10.1.2.3"], &["grep", "port", "/etc/hosts"]),
+        "10.1.2.3\tport"
+    );
     assert_eq!(
         run(&["--ulimit", "nofile=100:200"], &["sh", "-c", "ulimit -n; ulimit -Hn"]),
         "100\n200"

@@ -31,7 +31,7 @@ struct Entry<'a> {
 
 /// The log of one container, written by its monitor alone.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(crate) struct Log {
     path: PathBuf,
     /// `None` until there is something to write.
     file: Option<File>,

@@ -74,7 +74,7 @@ pub fn mac_of(address: IpAddr) -> [u8; 6] {
 }
 
 /// What is on the bridge: the mark that it is complete.
-fn alias(root: &Root, network: &NetworkSpec) -> String {
+pub fn alias(root: &Root, network: &NetworkSpec) -> String {
     format!("knarr network {} of {}", network.name, root.data().display())
 }
 

@@ -100,6 +100,11 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
         options: new.options,
         name: new.name,
     };
+    // an ordinary user's is made by the first container that enters
+    let is_built_now = driver == Driver::Bridge && !rootless::is_outside();
+    if is_built_now {
+        claim_bridge(root, &network)?;
+    }
     // what a removal that was cut short has left
     sys::remove_tree(paths.data())?;
     sys::create_private_dir_all(&paths.leases())?;
@@ -110,11 +115,7 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
     if network.name != DEFAULT_NETWORK {
         fsx::sync_up_to(&paths.record(), root.data())?;
     }
-    // an ordinary user's is made by the first container that enters, too
-    if network.driver == Driver::Bridge
-        && !rootless::is_outside()
-        && let Err(error) = build(root, &network)
-    {
+    if is_built_now && let Err(error) = build(root, &network) {
         let _ = tear_down(root, &network);
         fsx::remove_file(&paths.record())?;
         sys::remove_tree(paths.data())?;
@@ -123,14 +124,25 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
     Ok(network)
 }
 
+/// Sees that no link has the bridge's name. Before there is a record: after that a container may make the bridge first.
+fn claim_bridge(root: &Root, network: &NetworkSpec) -> Result<()> {
+    let failed = |e| failed(Step::Bridge, &network.name, e);
+    let mut socket = Socket::route().map_err(failed)?;
+    let name = bridge::name(root, network);
+    match link::find(&mut socket, &name).map_err(failed)? {
+        None => Ok(()),
+        // of a root that was deleted by hand
+        Some(link) if link.alias == Some(bridge::alias(root, network)) => {
+            bridge::remove(&mut socket, root, network).map_err(failed)
+        }
+        Some(_) => Err(Error::Option { option: bridge::NAME.to_owned(), value: name }),
+    }
+}
+
 /// Makes what a network has in the kernel.
 fn build(root: &Root, network: &NetworkSpec) -> Result<()> {
     let bridge = |e| failed(Step::Bridge, &network.name, e);
     let mut socket = Socket::route().map_err(bridge)?;
-    let name = bridge::name(root, network);
-    if link::find(&mut socket, &name).map_err(bridge)?.is_some() {
-        return Err(Error::Option { option: bridge::NAME.to_owned(), value: name });
-    }
     bridge::ensure(&mut socket, root, network).map_err(bridge)?;
     reload::ensure(root)?;
     let rules = |e| failed(Step::Rules, &network.name, e);

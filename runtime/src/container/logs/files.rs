@@ -87,19 +87,42 @@ impl LogFile {
     }
 }
 
-/// All files, oldest first. One that is rotated meanwhile is opened once.
+/// How often a reader that a rotation came between looks again.
+const ATTEMPTS: u32 = 100;
+
+/// All files, oldest first.
 pub(super) fn open_all(path: &Path) -> fsx::Result<Vec<LogFile>> {
-    let mut files: Vec<LogFile> = Vec::new();
-    for number in 0.. {
-        match LogFile::open(&rotated(path, number))? {
-            Some(file) if files.iter().any(|other| other.inode == file.inode) => {}
-            Some(file) => files.push(file),
-            // between two steps of a rotation the current one is absent
-            None if number == 0 => {}
-            None => break,
+    let mut files = Vec::new();
+    for _ in 0..ATTEMPTS {
+        files = open_chain(path)?;
+        // a rotation begins with the oldest file and ends with the current one: one that came between left a gap, or
+        // another current file
+        let current = LogFile::open(path)?.map(|file| file.inode);
+        let is_whole = (0..).zip(&files).all(|(at, (number, _))| *number == at);
+        if is_whole && current == files.first().map(|(_, file)| file.inode) {
+            break;
         }
     }
     files.reverse();
+    Ok(files.into_iter().map(|(_, file)| file).collect())
+}
+
+/// The files with their numbers, newest first. While they are shifted one number is nobody's; one that is shifted
+/// meanwhile is opened once.
+fn open_chain(path: &Path) -> fsx::Result<Vec<(u32, LogFile)>> {
+    let mut files: Vec<(u32, LogFile)> = Vec::new();
+    let mut absent = 0;
+    for number in 0.. {
+        match LogFile::open(&rotated(path, number))? {
+            Some(file) if files.iter().any(|(_, other)| other.inode == file.inode) => {}
+            Some(file) => {
+                files.push((number, file));
+                absent = 0;
+            }
+            None if absent == 1 => break,
+            None => absent += 1,
+        }
+    }
     Ok(files)
 }
 
@@ -151,6 +174,52 @@ mod tests {
             assert_eq!(lines.len() as u64, count.min(6));
             assert_eq!(lines.first().map(String::as_str), first);
         }
+    }
+
+    #[test]
+    fn a_rotation_that_is_under_way_hides_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        // each number in turn is nobody's, as between two steps of a rotation
+        for gap in 0..4 {
+            for number in 0..4 {
+                let name = rotated(&path, if number < gap { number } else { number + 1 });
+                fsx::write(&name, format!("{number}\n")).unwrap();
+            }
+            let found = lines(&mut open_all(&path).unwrap());
+            assert_eq!(found, ["3", "2", "1", "0"], "{gap}");
+            for name in fsx::list(directory.path()).unwrap() {
+                fsx::remove_file(&directory.path().join(name)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn every_line_is_read_once_and_in_order_while_the_log_is_rotated() {
+        use crate::monitor::log::Log;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let config = knarr_core::spec::LogConfig { max_size: 300, max_files: 100 };
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut log = Log::open(&path, &config).unwrap();
+                for number in 0..250 {
+                    let line = format!("{number}\n");
+                    log.write(crate::monitor::Stream::Stdout, line.as_bytes()).unwrap();
+                }
+                done.store(true, std::sync::atomic::Ordering::Release);
+            });
+            let mut is_last = false;
+            while !is_last {
+                is_last = done.load(std::sync::atomic::Ordering::Acquire);
+                let read = lines(&mut open_all(&path).unwrap());
+                let expected = (0..read.len()).map(|n| format!("{{\"log\":\"{n}\\n\""));
+                for (line, begin) in read.iter().zip(expected) {
+                    assert!(line.starts_with(&begin), "{begin}: {read:?}");
+                }
+            }
+        });
     }
 
     #[test]
