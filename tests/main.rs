@@ -14,6 +14,7 @@ mod crash;
 mod documents;
 mod examples;
 mod exec;
+mod exec_wasm;
 mod health;
 mod hello;
 mod images;

@@ -12,7 +12,7 @@ use serde_json::Value;
 type Case<'a> = (&'a str, &'a [&'a str], &'a [(char, &'a str)]);
 
 /// Probes only when told to.
-const BY_HAND: &str = "--health-interval=24h";
+pub const BY_HAND: &str = "--health-interval=24h";
 const SHORT: &str = "--health-interval=20ms";
 const STATUS: &str = "{{.State.Health.Status}}";
 const STREAK: &str = "{{.State.Health.Status}} {{.State.Health.FailingStreak}}";
@@ -22,7 +22,7 @@ fn health(knarr: &Knarr, name: &str) -> Value {
 }
 
 /// The last probe.
-fn last(knarr: &Knarr, name: &str) -> Value {
+pub fn last(knarr: &Knarr, name: &str) -> Value {
     health(knarr, name)["Log"].as_array().unwrap().last().unwrap().clone()
 }
 
@@ -31,7 +31,7 @@ fn start(knarr: &Knarr, name: &str, options: &[&str], command: &[&str]) {
 }
 
 /// Probes now; whether that succeeded.
-fn probe(knarr: &Knarr, name: &str) -> bool {
+pub fn probe(knarr: &Knarr, name: &str) -> bool {
     match knarr.run(&["healthcheck", "run", name]).code {
         0 => true,
         1 => false,

@@ -29,8 +29,6 @@ pub enum Error {
     FollowLog { source: io::Error },
     #[error("cannot list the processes with 'ps {options}'")]
     Ps { options: String, source: io::Error },
-    #[error("a Wasm container has no other programs to execute: its guest is one module")]
-    ExecInWasm,
     #[error("exec needs a process with a single thread")]
     Threads,
     #[error("cannot {operation} {path}")]
@@ -87,7 +85,6 @@ impl Error {
             Self::Monitor(e) => e.exit_code(),
             Self::Native(e) => e.exit_code(),
             Self::Wasm(e) => e.exit_code(),
-            Self::ExecInWasm => 126,
             _ => 125,
         }
     }
@@ -105,9 +102,6 @@ impl Hint for Error {
                 "wait until it runs, or end it with 'knarr stop {name}'; 'knarr logs {name}' may tell why it does not last"
             )),
             Self::LayerMissing { .. } => Some("pull the image again".into()),
-            Self::ExecInWasm => {
-                Some("start a second container from the same image, with the same volumes".into())
-            }
             Self::NotADirectory { path } => {
                 Some(format!("leave the slash at its end out, or make the directory {path} first"))
             }

@@ -1,6 +1,7 @@
-//! `exec`: a further process in a running native container.
+//! `exec`: a further process in a running container, or a further guest in one of Wasm.
 
 use super::{Error, Result};
+use crate::engine::wasm;
 use crate::monitor::{self, Attach, DetachKeys, End, Execution};
 use crate::reconcile;
 use crate::state::{self, Container, Status};
@@ -18,6 +19,15 @@ pub fn exec(
     detach_keys: &DetachKeys,
 ) -> Result<End> {
     let container = running(store, id)?;
+    if container.spec.engine == EngineKind::Wasm {
+        refuse(execution)?;
+        let attach = Attach {
+            stdin: execution.interactive,
+            detach_keys: detach_keys.clone(),
+            forward_signals: !execution.tty,
+        };
+        return Ok(monitor::exec::by_monitor(store.root(), &container, execution, &attach)?);
+    }
     if execution.tty {
         let attach = Attach {
             stdin: execution.interactive,
@@ -35,7 +45,19 @@ pub fn exec(
 /// Executes in the background; returns when the new process runs.
 pub fn exec_detached(store: &Store, id: &ContainerId, execution: &Execution) -> Result<()> {
     let container = running(store, id)?;
+    if container.spec.engine == EngineKind::Wasm {
+        refuse(execution)?;
+        return Ok(monitor::exec::unseen_by_monitor(store.root(), &container, execution)?);
+    }
     Ok(monitor::exec::unseen(store.root(), &container, execution)?)
+}
+
+/// What means nothing to a guest.
+fn refuse(execution: &Execution) -> Result<()> {
+    match execution.privileged {
+        true => Err(wasm::Error::no_capabilities("--privileged").into()),
+        false => Ok(()),
+    }
 }
 
 fn running(store: &Store, id: &ContainerId) -> Result<Container> {
@@ -43,10 +65,9 @@ fn running(store: &Store, id: &ContainerId) -> Result<Container> {
         return Err(state::Error::Gone { id: id.clone() }.into());
     };
     let name = container.state.name.clone();
-    match (container.state.status, container.spec.engine) {
-        (Status::Running, EngineKind::Native) => Ok(container),
-        (Status::Running, EngineKind::Wasm) => Err(Error::ExecInWasm),
-        (Status::Paused, _) => Err(Error::Paused { name }),
+    match container.state.status {
+        Status::Running => Ok(container),
+        Status::Paused => Err(Error::Paused { name }),
         _ => Err(Error::not_running(&container.state)),
     }
 }

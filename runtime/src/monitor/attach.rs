@@ -267,12 +267,20 @@ impl Client<'_> {
     fn receive(&mut self) -> Result<bool, Broken> {
         let mut chunk = [0; 32 << 10];
         match rustix::io::read(&self.socket, &mut chunk) {
-            Ok(0) => return Ok(self.end.is_some()),
+            // all of it may have come with the answer to the request
+            Ok(0) | Err(Errno::CONNRESET) => {
+                self.take_frames()?;
+                return Ok(self.end.is_some());
+            }
             Ok(count) => self.received.extend_from_slice(&chunk[..count]),
             Err(Errno::AGAIN | Errno::INTR) => return Ok(true),
-            Err(Errno::CONNRESET) => return Ok(self.end.is_some()),
             Err(e) => return Err(Broken::Talk(e)),
         }
+        self.take_frames()?;
+        Ok(true)
+    }
+
+    fn take_frames(&mut self) -> Result<(), Broken> {
         while let Some((kind, bytes)) =
             control::take_frame(&mut self.received).map_err(|_| Broken::Nonsense)?
         {
@@ -291,7 +299,7 @@ impl Client<'_> {
                 sink.buffer().extend_from_slice(&bytes);
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     fn flush_outputs(&mut self) {

@@ -188,7 +188,10 @@ impl Connection {
 /// How long a monitor may take to answer: it does little else. `None`: the answer comes with the guest's end.
 fn patience(request: &Request) -> Option<Duration> {
     let grace = match request {
-        Request::Wait | Request::AwaitHealth { .. } | Request::Probe => return None,
+        // a module may have to be compiled first
+        Request::Wait | Request::AwaitHealth { .. } | Request::Probe | Request::Execute { .. } => {
+            return None;
+        }
         Request::Stop { signal, .. } if *signal == Signal::KILL.number() => 0,
         Request::Stop { timeout, .. } => u64::try_from(*timeout).ok()?,
         _ => 0,

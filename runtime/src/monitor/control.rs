@@ -3,6 +3,7 @@
 //!
 //! A frame is a kind (one byte), a length (four bytes, big endian) and that many bytes.
 
+use crate::monitor::exec::Execution;
 use crate::monitor::report::Failure;
 use crate::state::{Exit, HealthStatus, Probed};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,12 @@ pub enum Request {
     /// Answered when the container's health is one of these.
     AwaitHealth {
         until: Vec<HealthStatus>,
+    },
+    /// A further guest of a Wasm container, with the client's streams or nobody's; answered when it runs. What is streamed
+    /// afterwards is as after [`Request::Attach`].
+    Execute {
+        execution: Box<Execution>,
+        attached: bool,
     },
     /// Probes the container's health now; answered with what the probe says.
     Probe,

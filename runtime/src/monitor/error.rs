@@ -36,6 +36,8 @@ pub enum Error {
     Signal { source: io::Error },
     #[error("cannot wait for the guest's end")]
     Watch { source: io::Error },
+    #[error("cannot enter the container's files")]
+    Enter { source: io::Error },
     #[error("cannot start a monitor for container {}", id.short())]
     Spawn { id: ContainerId, source: io::Error },
     #[error("the monitor of container {} ended before the guest was ready", id.short())]

@@ -2,21 +2,26 @@
 //! and without a socket for others.
 
 use super::attach::{self, Attach, End};
-use super::client::Connection;
+use super::client::{Connection, Request, Response};
+use super::further::Place;
 use super::guest::Guarded;
 use super::server::Client;
 use super::session::{OneId, Session};
 use super::sink::Sink;
 use super::spawn::{DEFAULT_SIZE, Helper};
-use super::{Error, streams};
+use super::streams::Ends;
+use super::{Error, control, streams};
+use crate::engine::Guest;
 use crate::engine::native::{self, ExecProcess};
 use crate::state::{Container, Exit};
 use crate::sys::process::{self, Process};
 use crate::sys::signal::SignalQueue;
 use crate::sys::terminal;
 use knarr_core::root::Root;
+use knarr_core::spec::ContainerSpec;
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// What to execute.
@@ -32,6 +37,27 @@ pub struct Execution {
     pub privileged: bool,
     pub tty: bool,
     pub interactive: bool,
+}
+
+impl Execution {
+    /// Its streams are what a process of a specification has.
+    fn streams(&self) -> knarr_core::spec::Process {
+        knarr_core::spec::Process {
+            tty: self.tty,
+            open_stdin: self.interactive,
+            ..Default::default()
+        }
+    }
+
+    fn process(&self) -> ExecProcess {
+        ExecProcess {
+            args: self.args.clone(),
+            env: self.env.clone(),
+            cwd: self.workdir.clone(),
+            user: self.user.clone(),
+            privileged: self.privileged,
+        }
+    }
 }
 
 /// Who sees the streams.
@@ -76,6 +102,86 @@ pub(crate) fn unseen(
     helper(root, container, None, None).run(Some(execution))
 }
 
+/// Has the monitor start a further guest of a Wasm container, and is its client.
+pub(crate) fn by_monitor(
+    root: &Root,
+    container: &Container,
+    execution: &Execution,
+    attach: &Attach,
+) -> Result<End, Error> {
+    let connection = ordered(root, container, execution, true)?;
+    attach::stream(root, connection, execution.tty, attach)
+}
+
+/// Has the monitor start a further guest of a Wasm container, whose output nobody sees.
+pub(crate) fn unseen_by_monitor(
+    root: &Root,
+    container: &Container,
+    execution: &Execution,
+) -> Result<(), Error> {
+    ordered(root, container, execution, false).map(drop)
+}
+
+fn ordered(
+    root: &Root,
+    container: &Container,
+    execution: &Execution,
+    attached: bool,
+) -> Result<Connection, Error> {
+    let mut connection = Connection::open(root, container.id())?;
+    connection.order(&Request::Execute { execution: Box::new(execution.clone()), attached })?;
+    Ok(connection)
+}
+
+/// Starts a further guest, answers the client that wants it, and serves it to the end: the whole life of a child of the
+/// monitor.
+pub(super) fn serve_further(
+    monitor: Pid,
+    place: &Place,
+    asked: (&Execution, bool),
+    client: OwnedFd,
+    channel: Option<OwnedFd>,
+) {
+    let descriptors = [&client].into_iter().chain(&channel).map(AsRawFd::as_raw_fd);
+    if !process::become_child(monitor, descriptors) {
+        return;
+    }
+    let mut client = Some(client);
+    if let Err(error) = further(place, asked, &mut client, channel)
+        && let Some(client) = client
+    {
+        answer(client.as_fd(), &Response::Failed(error.to_failure()));
+    }
+}
+
+fn further(
+    place: &Place,
+    (execution, attached): (&Execution, bool),
+    client: &mut Option<OwnedFd>,
+    channel: Option<OwnedFd>,
+) -> Result<Exit, Error> {
+    let signals = SignalQueue::open().map_err(|source| Error::Signals { source })?;
+    let process = execution.streams();
+    let (stdio, ends) = streams::make(&process, DEFAULT_SIZE)?;
+    let guest = place.start(&execution.process(), &process, stdio, channel)?;
+    let audience = match client.take() {
+        Some(client) => {
+            answer(client.as_fd(), &Response::Done);
+            if attached { Audience::Client(client) } else { Audience::Nobody }
+        }
+        None => Audience::Nobody,
+    };
+    follow((place.root, place.spec), guest, ends, &process, &signals, audience, &mut || {})
+}
+
+/// To a client that waits for it.
+fn answer(client: BorrowedFd, response: &Response) {
+    let mut line = Vec::new();
+    control::put_line(&mut line, response);
+    // one that is gone wants nothing; it is not written to yet, so that this fits
+    let _ = rustix::io::write(client, &line);
+}
+
 fn helper<'a>(
     root: &'a Root,
     container: &'a Container,
@@ -109,28 +215,31 @@ fn execute(
     let spec = &container.spec;
     let not_running = || Error::NotRunning { id: spec.id.clone() };
     let init = container.state.pid.ok_or_else(not_running)?;
-    let process = knarr_core::spec::Process {
-        tty: execution.tty,
-        open_stdin: execution.interactive,
-        ..Default::default()
-    };
+    let process = execution.streams();
     let signals = SignalQueue::open().map_err(|source| Error::Signals { source })?;
     let (stdio, ends) = streams::make(&process, size)?;
-    let further = ExecProcess {
-        args: execution.args.clone(),
-        env: execution.env.clone(),
-        cwd: execution.workdir.clone(),
-        user: execution.user.clone(),
-        privileged: execution.privileged,
-    };
-    let mut guest = native::exec(root, spec, init, &further, stdio, &signals)?;
+    let further = execution.process();
+    let guest = native::exec(root, spec, init, &further, stdio, &signals)?;
+    follow((root, spec), guest, ends, &process, &signals, audience, ready)
+}
+
+/// Everything from a further guest that runs to its end.
+fn follow(
+    (root, spec): (&Root, &ContainerSpec),
+    mut guest: Guest,
+    ends: Ends,
+    process: &knarr_core::spec::Process,
+    signals: &SignalQueue,
+    audience: Audience,
+    ready: &mut dyn FnMut(),
+) -> Result<Exit, Error> {
     let child = Process::open(guest.pid).map_err(|source| Error::Watch { source })?;
-    let ends = streams::of_guest(ends, &mut guest, &process)?;
+    let ends = streams::of_guest(ends, &mut guest, process)?;
     let failed =
         |e: rustix::io::Errno| Error::Stream { operation: "take the input", source: e.into() };
     let stdin = ends.stdin.map(Sink::own).transpose().map_err(failed)?;
     let (own, client) = match audience {
-        Audience::Own => (Some(streams::own(&process)), None),
+        Audience::Own => (Some(streams::own(process)), None),
         Audience::Client(fd) => (None, Some(Client::attached(fd, true).map_err(failed)?)),
         Audience::Nobody => (None, None),
     };
@@ -144,9 +253,9 @@ fn execute(
         own,
         listener: None,
         clients: client.into_iter().collect(),
-        signals: &signals,
+        signals,
         log: None,
-        terminal: execution.tty,
+        terminal: process.tty,
         kill_at: None,
         stop_signal: 0,
         was_stopped: false,
@@ -156,6 +265,7 @@ fn execute(
         one_id: OneId::watch(spec),
         publication: Default::default(),
         probes: None,
+        further: None,
         starts_again: false,
         _rootless: None,
     };

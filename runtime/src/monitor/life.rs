@@ -1,6 +1,7 @@
 //! A container's life from its start to its end, in the process that owns it.
 
 use super::error::Error;
+use super::further::Place;
 use super::guest::Guarded;
 use super::health::Probes;
 use super::log::Log;
@@ -8,7 +9,7 @@ use super::networks::{Ear, Networks};
 use super::ownership::{self, Owned};
 use super::restart::{self, Seat, Term};
 use super::server::Client;
-use super::session::{OneId, Session};
+use super::session::{Further, OneId, Session};
 use super::sink::Sink;
 use super::{client, mounts, streams};
 use crate::engine::{Guest, Launch, cgroup, native, wasm};
@@ -21,6 +22,7 @@ use crate::{net, reconcile};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
 use knarr_core::root::{ContainerPaths, Root};
+use knarr_core::spec::health::HealthTest;
 use knarr_core::spec::{ContainerSpec, EngineKind, NetworkMode, Port, Protocol};
 use knarr_core::store::Store;
 use knarr_core::store::snapshot::{self, Mounted, Snapshot};
@@ -180,7 +182,11 @@ impl<'a> Life<'a> {
         // no other thread from here on: an engine forks
         let loaded = self.loading.take().and_then(wasm::Loading::finish);
         let layer = match &loaded {
-            Some(loaded) if spec.mounts.is_empty() && loaded.may_live_in_a_layer() => {
+            Some(loaded)
+                if spec.mounts.is_empty()
+                    && loaded.may_live_in_a_layer()
+                    && !has_program_as_check(spec) =>
+            {
                 snapshot.single_layer()
             }
             _ => None,
@@ -252,9 +258,13 @@ impl<'a> Life<'a> {
         let stdin = ends.stdin.map(Sink::own).transpose().map_err(failed)?;
         let feeds = spec.process.open_stdin;
         let clients = client.map(|fd| Client::attached(fd, feeds)).transpose().map_err(failed)?;
-        let of_guest = (pid, running.placement, running.ports.clone());
+        let ports = running.ports.clone();
         let state = state::apply(self.root, &spec.id, |s| s.running(running))?;
-        let probes = Probes::begin(root, spec, of_guest, &state);
+        let place =
+            Place { root, spec, pid, placement: attached.placement, unmounted: layer.is_some() };
+        let probes = Probes::begin(place, ports, &state);
+        let is_wasm = spec.engine == EngineKind::Wasm;
+        let further = is_wasm.then(|| Further { place, children: Vec::new() });
         observe(Step::Recorded);
         undo.commit();
         let publication = net::Publication::new(held, &attached.endpoints);
@@ -280,6 +290,7 @@ impl<'a> Life<'a> {
             one_id: OneId::watch(spec),
             publication,
             probes,
+            further,
             starts_again: false,
             _rootless: entered,
         })
@@ -315,6 +326,7 @@ impl<'a> Life<'a> {
             })
             .map(drop),
         };
+        session.end_further();
         session.announce(&exit, goes_on);
         observe(Step::Announced);
         // whoever waits for this process may want the ports at once
@@ -430,6 +442,12 @@ fn has_other_owners(store: &Store, spec: &ContainerSpec) -> bool {
         || !matches!(&*spec.process.user, "" | "0" | "root" | "0:0" | "root:root")
         || !spec.mounts.is_empty()
         || spec.image.layers.iter().any(|layer| store.has_other_owners(layer))
+}
+
+/// Whether its health is probed by a program, which needs files.
+fn has_program_as_check(spec: &ContainerSpec) -> bool {
+    let test = spec.active_healthcheck().and_then(|check| check.test().ok().flatten());
+    matches!(test, Some(HealthTest::Exec(_) | HealthTest::Shell(_)))
 }
 
 /// In our own mount namespace; what cannot be unmounted goes when we end.

@@ -12,6 +12,7 @@ pub mod client;
 pub(crate) mod control;
 mod error;
 pub(crate) mod exec;
+mod further;
 mod guest;
 mod health;
 mod life;

@@ -59,6 +59,11 @@ impl Client {
         Ok(client)
     }
 
+    /// For a child that answers and serves it.
+    pub fn hand_over(self) -> OwnedFd {
+        self.sink.into_inner()
+    }
+
     pub fn has_output(&self) -> bool {
         !self.sink.is_empty()
     }

@@ -45,6 +45,10 @@ impl<Fd: AsFd> Sink<Fd> {
         Self { fd, way, pending: Vec::new(), written: 0 }
     }
 
+    pub fn into_inner(self) -> Fd {
+        self.fd
+    }
+
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }

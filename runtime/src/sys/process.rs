@@ -51,6 +51,11 @@ impl Process {
         self.ended()
     }
 
+    pub fn has_ended(&self) -> bool {
+        let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        matches!(poll(&mut ended, Some(&Default::default())), Ok(1..))
+    }
+
     /// Waits for the end, and leaves an own child to be reaped.
     pub fn ended(&self) -> io::Result<()> {
         let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
@@ -122,6 +127,16 @@ pub fn fork() -> io::Result<Option<Process>> {
 pub fn leave() -> ! {
     // SAFETY: no memory is passed.
     unsafe { libc::_exit(0) }
+}
+
+/// Makes the child of a fork a process of its own that dies with its parent, and has of its descriptors only these; `false`:
+/// it is dead already. What else belongs to the parent's objects must not be touched any more.
+pub fn become_child(parent: Pid, kept: impl IntoIterator<Item = RawFd>) -> bool {
+    withdraw();
+    keep_only(kept);
+    let dies =
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    dies.is_ok() && rustix::process::getppid() == Some(parent)
 }
 
 /// Parts the child of a fork from its parent's terminal and standard streams: no signal of a terminal ends it, and nobody

@@ -40,6 +40,8 @@ pub enum Error {
     SwapWithoutMemory,
     #[error("cannot restrict the devices of {}", cgroup.display())]
     Devices { cgroup: PathBuf, source: io::Error },
+    #[error("cannot put process {pid} into the container's control groups")]
+    Join { pid: u32, source: io::Error },
     #[error("no cgroup hierarchy of this host can freeze a container")]
     CannotFreeze,
     #[error("the processes in {} did not {verb} in time", cgroup.display())]

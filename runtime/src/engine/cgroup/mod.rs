@@ -16,7 +16,7 @@ mod wasm;
 pub use error::{Error, Reason};
 pub use host::{Host, V1, Version};
 pub use stats::{Stats, stats, was_oom_killed};
-pub use wasm::{apply_to_wasm, is_for_wasm, limits_of_wasm};
+pub use wasm::{apply_to_wasm, is_for_wasm, join_wasm, limits_of_wasm};
 
 use knarr_core::fsx;
 use knarr_core::id::ContainerId;

@@ -8,6 +8,9 @@ use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::spec::Limits;
 use knarr_core::sys;
+use rustix::fs::{Mode, OFlags, openat};
+use std::fs::File;
+use std::io::Write;
 
 /// Bytes that the engine takes for itself beside what a guest has: code, stacks, buffers of its event loop.
 const ENGINE: u64 = 32 << 20;
@@ -61,6 +64,25 @@ pub fn apply_to_wasm(
         }
     }
     needed.map_or(Ok(()), |needed| apply(&host, root, id, &needed, pid))
+}
+
+/// Puts a further guest of a container where its first one is.
+pub fn join_wasm(limits: &Limits, first: u32, pid: u32) -> Result<(), Error> {
+    if !is_for_wasm(limits) {
+        return Ok(());
+    }
+    let (unified, doors) = super::of_process(&Host::detect(sys::is_superuser()), first)?;
+    let failed = |source| Error::Join { pid, source };
+    for mut door in doors {
+        door.write_all(pid.to_string().as_bytes()).map_err(failed)?;
+    }
+    if let Some(unified) = unified {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let door = openat(&unified, "cgroup.procs", flags, Mode::empty());
+        let door = door.map_err(|e| failed(e.into()))?;
+        File::from(door).write_all(pid.to_string().as_bytes()).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn apply(

@@ -3,6 +3,15 @@
 use super::error::Error;
 use knarr_core::spec::{Attachment, ContainerSpec, Ipc, NetworkMode, Protocol, Seccomp, Sharing};
 
+const NO_CAPABILITIES: &str = "a Wasm guest makes no system calls and has no capabilities";
+
+impl Error {
+    /// This option is about capabilities.
+    pub fn no_capabilities(flag: &str) -> Self {
+        Self::Meaningless { flag: flag.into(), reason: NO_CAPABILITIES.into() }
+    }
+}
+
 /// The options of this spec that have no meaning for a Wasm guest; empty if it can be run as asked.
 pub fn check_options(spec: &ContainerSpec) -> Vec<Error> {
     let security = &spec.security;
@@ -12,7 +21,7 @@ pub fn check_options(spec: &ContainerSpec) -> Vec<Error> {
         "a Wasm guest sees neither processes nor namespaces: there is nothing to share";
     let no_kernel = "a Wasm guest makes no system calls: no setting of the kernel is its own";
     let no_devices = "WASI has no devices";
-    let no_capabilities = "a Wasm guest makes no system calls and has no capabilities";
+    let no_capabilities = NO_CAPABILITIES;
     let of_interface = |wish: &Attachment| wish.mac.is_some() || !wish.link_local.is_empty();
     let has_interface = match &spec.network {
         NetworkMode::Networks(wishes) => wishes.iter().any(of_interface),

@@ -1,7 +1,7 @@
 //! `tcp://` and `http://`: a socket that never waits.
 
 use super::Outcome;
-use super::places::Place;
+use super::places::Addressed;
 use crate::net;
 use knarr_core::spec::health::Target;
 use rustix::event::PollFlags;
@@ -38,7 +38,7 @@ enum Stage {
 }
 
 impl Connection {
-    pub fn begin(place: Place, get: Option<(Target, &str)>) -> Self {
+    pub fn begin(place: Addressed, get: Option<(Target, &str)>) -> Self {
         let (ahead, refused) = match sockets(&place) {
             Ok(sockets) => (sockets, None),
             Err(e) => (Vec::new(), Some(format!("cannot connect: {e}"))),
@@ -233,7 +233,7 @@ fn answer(mut received: &[u8]) -> Answer {
 }
 
 /// A socket for each address, the first one last.
-fn sockets(place: &Place) -> io::Result<Vec<(OwnedFd, SocketAddr)>> {
+fn sockets(place: &Addressed) -> io::Result<Vec<(OwnedFd, SocketAddr)>> {
     let make = || {
         let mut sockets = Vec::new();
         for address in place.addresses.iter().rev() {

@@ -8,12 +8,13 @@ mod connection;
 mod places;
 mod process;
 
+use super::further::Place;
 use super::networks::Networks;
-use crate::state::{self, Health, HealthStatus, Placement, Probed};
+use crate::net::names::Resolver;
+use crate::state::{self, Health, HealthStatus, Probed};
 use connection::Connection;
 use jiff::Timestamp;
 use knarr_core::duration;
-use knarr_core::root::Root;
 use knarr_core::spec::health::{HealthTest, HealthTiming};
 use knarr_core::spec::{ContainerSpec, EngineKind, OnUnhealthy, Port};
 use process::Process;
@@ -80,11 +81,7 @@ struct Running {
 /// A container's probes in one life.
 #[derive(Debug)]
 pub(super) struct Probes<'a> {
-    root: &'a Root,
-    spec: &'a ContainerSpec,
-    /// The container's first process.
-    pid: u32,
-    placement: Placement,
+    place: Place<'a>,
     /// Ports of a Wasm guest on the host's network.
     ports: Vec<Port>,
     test: HealthTest,
@@ -108,19 +105,15 @@ pub(super) struct Ended {
 impl<'a> Probes<'a> {
     /// The guest has just been started; `None` if nothing is to be probed.
     pub fn begin(
-        root: &'a Root,
-        spec: &'a ContainerSpec,
-        (pid, placement, ports): (u32, Placement, Vec<Port>),
+        place: Place<'a>,
+        ports: Vec<Port>,
         before: &state::ContainerState,
     ) -> Option<Self> {
-        let check = spec.active_healthcheck()?;
+        let check = place.spec.active_healthcheck()?;
         // what is not valid was refused when the container was made
         let test = check.test().ok().flatten()?;
         let mut probes = Self {
-            root,
-            spec,
-            pid,
-            placement,
+            place,
             ports,
             test,
             timing: check.timing(),
@@ -170,14 +163,18 @@ impl<'a> Probes<'a> {
     }
 
     /// Begins a probe that is due, and ends one that takes too long. Tells once of each that has ended.
-    pub fn tick(&mut self, networks: Option<&Networks>) -> Option<Ended> {
+    pub fn tick(
+        &mut self,
+        networks: Option<&Networks>,
+        names: Option<&mut Resolver>,
+    ) -> Option<Ended> {
         let now = Instant::now();
         if let Some(running) = &self.running
             && running.until <= now
         {
             let outcome = match &running.probe {
                 Probe::Process(_) => {
-                    let id = &self.spec.id;
+                    let id = &self.place.spec.id;
                     Outcome::failed(
                         -1,
                         format!("timed out starting health check for container {id}"),
@@ -189,7 +186,7 @@ impl<'a> Probes<'a> {
             };
             self.end(outcome);
         } else if self.running.is_none() && self.due.is_some_and(|at| at <= now) {
-            self.probe(networks);
+            self.probe(networks, names);
         }
         self.ended.take()
     }
@@ -222,30 +219,20 @@ impl<'a> Probes<'a> {
         }
     }
 
-    fn probe(&mut self, networks: Option<&Networks>) {
+    fn probe(&mut self, networks: Option<&Networks>, names: Option<&mut Resolver>) {
         self.due = None;
         let (begun, at) = (Instant::now(), Timestamp::now());
         let HealthTiming { timeout, .. } = self.timing;
         let (probe, patience) = match &self.test {
-            HealthTest::Exec(_) | HealthTest::Shell(_) if self.spec.engine == EngineKind::Wasm => {
-                let reason =
-                    "a Wasm container has no other programs to execute; write http:// or tcp://";
-                (Err(reason.into()), timeout)
-            }
             HealthTest::Exec(_) | HealthTest::Shell(_) => {
-                let words = words(&self.test, &self.spec.shell);
-                let process = Process::begin(self.root, self.spec, self.pid, words, timeout);
-                (
-                    process.map(Probe::Process).map_err(|e| e.to_string()),
-                    timeout + process::PATIENCE,
-                )
+                (self.execute(names).map(Probe::Process), timeout + process::PATIENCE)
             }
             HealthTest::Tcp(target) => {
-                let place = self.place(*target, networks);
+                let place = self.address(*target, networks);
                 (place.map(|place| Probe::Connection(Connection::begin(place, None))), timeout)
             }
             HealthTest::Http(target, path) => {
-                let place = self.place(*target, networks);
+                let place = self.address(*target, networks);
                 let begin =
                     |place| Probe::Connection(Connection::begin(place, Some((*target, path))));
                 (place.map(begin), timeout)
@@ -260,6 +247,16 @@ impl<'a> Probes<'a> {
             }
             Err(reason) => self.record((begun, at), Outcome::failed(-1, reason)),
         }
+    }
+
+    fn execute(&self, names: Option<&mut Resolver>) -> Result<Process, String> {
+        let spec = self.place.spec;
+        let words = words(&self.test, spec)?;
+        let is_wasm = spec.engine == EngineKind::Wasm;
+        let channel = names.filter(|_| is_wasm).map(Resolver::channel).transpose();
+        channel
+            .and_then(|channel| Process::begin(&self.place, words, channel, self.timing.timeout))
+            .map_err(|e| e.to_string())
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -278,7 +275,7 @@ impl<'a> Probes<'a> {
         self.write();
         self.schedule();
         let turned = self.health.status == HealthStatus::Unhealthy && before != self.health.status;
-        let action = if turned { self.spec.on_unhealthy } else { OnUnhealthy::None };
+        let action = if turned { self.place.spec.on_unhealthy } else { OnUnhealthy::None };
         self.ended = Some(Ended { action });
     }
 
@@ -292,19 +289,26 @@ impl<'a> Probes<'a> {
 
     fn write(&self) {
         // it is for those who look; a full disk must not take the guest down
-        let _ = state::write_health(self.root, &self.spec.id, &self.health);
+        let _ = state::write_health(self.place.root, &self.place.spec.id, &self.health);
     }
 }
 
-/// The command of a probe. The shell is the image's.
-fn words(test: &HealthTest, shell: &[String]) -> Vec<String> {
+/// The command of a probe. The shell is the image's; where a Wasm image names none, a line of plain words needs none.
+fn words(test: &HealthTest, spec: &ContainerSpec) -> Result<Vec<String>, String> {
+    const SHELLS: &[char] = &['|', '&', ';', '<', '>', '(', ')', '$', '`', '*', '?'];
     match test {
-        HealthTest::Exec(words) => words.clone(),
-        HealthTest::Shell(line) if shell.is_empty() => {
-            vec!["/bin/sh".into(), "-c".into(), line.clone()]
+        HealthTest::Exec(words) => Ok(words.clone()),
+        HealthTest::Shell(line) if !spec.shell.is_empty() => {
+            Ok(spec.shell.iter().chain([line]).cloned().collect())
         }
-        HealthTest::Shell(line) => shell.iter().chain([line]).cloned().collect(),
-        HealthTest::Tcp(_) | HealthTest::Http(..) => Vec::new(),
+        HealthTest::Shell(line) if spec.engine == EngineKind::Wasm => {
+            let words = shell_words::split(line).ok().filter(|_| !line.contains(SHELLS));
+            words.ok_or_else(|| {
+                format!("{line:?} is for a shell, and the image names none (SHELL); write the words of a command")
+            })
+        }
+        HealthTest::Shell(line) => Ok(vec!["/bin/sh".into(), "-c".into(), line.clone()]),
+        HealthTest::Tcp(_) | HealthTest::Http(..) => Ok(Vec::new()),
     }
 }
 

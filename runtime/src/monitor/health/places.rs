@@ -3,17 +3,17 @@
 
 use super::Probes;
 use crate::monitor::networks::Networks;
-use crate::net::{self, loopback, loopback6};
+use crate::net::{loopback, loopback6};
 use crate::state::Placement;
 use knarr_core::spec::health::Target;
 use knarr_core::spec::network::Driver;
 use knarr_core::spec::{EngineKind, NetworkMode, Protocol};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// Addresses that are tried in turn, in a network namespace.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Addressed {
     /// `None`: the monitor's own.
     pub namespace: Option<OwnedFd>,
     pub addresses: Vec<SocketAddr>,
@@ -21,27 +21,19 @@ pub(super) struct Place {
 
 impl Probes<'_> {
     /// Where a target is right now, or why it is nowhere.
-    pub(super) fn place(
+    pub(super) fn address(
         &self,
         target: Target,
         networks: Option<&Networks>,
-    ) -> Result<Place, String> {
-        let addresses = match self.spec.engine {
+    ) -> Result<Addressed, String> {
+        let addresses = match self.place.spec.engine {
             EngineKind::Native => match target.address {
                 Some(ip) => vec![SocketAddr::new(ip, target.port)],
                 None => localhost(target.port),
             },
             EngineKind::Wasm => self.of_wasm(target, networks)?,
         };
-        Ok(Place { namespace: self.namespace()?, addresses })
-    }
-
-    /// The guest's network namespace, if it is another than ours. Entering our own may take rights that we lack.
-    fn namespace(&self) -> Result<Option<OwnedFd>, String> {
-        let of = |pid| net::of_process(pid).map_err(|e| e.to_string());
-        let theirs = of(self.pid)?;
-        let is_ours = net::is_same_namespace(theirs.as_fd(), of(std::process::id())?.as_fd());
-        Ok((!is_ours).then_some(theirs))
+        Ok(Addressed { namespace: self.place.network().map_err(|e| e.to_string())?, addresses })
     }
 
     /// A Wasm guest may share its namespace with others: what its own addresses are, its sockets' wrapper decides, and so
@@ -51,7 +43,7 @@ impl Probes<'_> {
         target: Target,
         networks: Option<&Networks>,
     ) -> Result<Vec<SocketAddr>, String> {
-        if self.spec.network == NetworkMode::None {
+        if self.place.spec.network == NetworkMode::None {
             return Err("the container has no network".into());
         }
         let port = target.port;
@@ -64,13 +56,14 @@ impl Probes<'_> {
             None => None,
         };
         let own = own().filter(|ip| wanted.is_none_or(|wanted| wanted == *ip));
-        match self.placement {
+        match self.place.placement {
             Placement::Carried => {
                 let carried = places.iter().find(|(n, _)| n.driver == Driver::Loopback);
                 let (network, endpoint) =
                     carried.ok_or("the container is on no network any more")?;
                 let port = (Protocol::Tcp, port);
-                let at = loopback::reached_at(self.root, &network.name, &endpoint.container, port);
+                let at =
+                    loopback::reached_at(self.place.root, &network.name, &endpoint.container, port);
                 let port = port.1;
                 Ok(vec![at.ok_or_else(|| format!("nothing listens on port {port}"))?])
             }

@@ -6,17 +6,18 @@
 use super::{OUTPUT, Outcome, Source};
 use crate::engine::Stdio;
 use crate::engine::native::{self, ExecProcess};
+use crate::monitor::Error;
+use crate::monitor::further::Place;
 use crate::monitor::report::in_one_line;
 use crate::monitor::session::timeout;
 use crate::sys::process;
 use crate::sys::signal::{Signal, SignalQueue};
-use knarr_core::root::Root;
-use knarr_core::spec::ContainerSpec;
+use knarr_core::spec::EngineKind;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, getpid, getppid, kill_process_group, set_parent_process_death_signal};
+use rustix::process::{Pid, getpid, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -49,10 +50,9 @@ pub(super) struct Process {
 
 impl Process {
     pub fn begin(
-        root: &Root,
-        spec: &ContainerSpec,
-        init: u32,
+        place: &Place,
         args: Vec<String>,
+        channel: Option<OwnedFd>,
         timeout: Duration,
     ) -> io::Result<Self> {
         let (output, writer) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -61,27 +61,21 @@ impl Process {
             fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
         }
         let monitor = getpid();
-        match process::fork()? {
-            Some(child) => {
-                Ok(Self { child, output: Some(output), verdict: verdict.into(), said: Vec::new() })
-            }
-            None => {
-                process::withdraw();
-                // what belongs to the monitor's objects, which this process never touches again
-                process::keep_only([writer.as_raw_fd(), report.as_raw_fd()]);
-                let dies = set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-                if dies.is_ok() && getppid() == Some(monitor) {
-                    let wanted = ExecProcess { args, ..ExecProcess::default() };
-                    let act = || execute(root, spec, init, &wanted, writer, timeout);
-                    let verdict = catch_unwind(AssertUnwindSafe(act))
-                        .unwrap_or_else(|_| Verdict::Failed("the probe failed".into()));
-                    let bytes = serde_json::to_vec(&verdict).unwrap_or_default();
-                    // a monitor that is gone needs none
-                    let _ = File::from(report).write_all(&bytes);
-                }
-                process::leave()
-            }
+        if let Some(child) = process::fork()? {
+            let (output, verdict) = (Some(output), verdict.into());
+            return Ok(Self { child, output, verdict, said: Vec::new() });
         }
+        let kept = [&writer, &report].into_iter().chain(&channel).map(AsRawFd::as_raw_fd);
+        if process::become_child(monitor, kept) {
+            let wanted = ExecProcess { args, ..ExecProcess::default() };
+            let act = || execute(place, &wanted, writer, channel, timeout);
+            let verdict = catch_unwind(AssertUnwindSafe(act))
+                .unwrap_or_else(|_| Verdict::Failed("the probe failed".into()));
+            let bytes = serde_json::to_vec(&verdict).unwrap_or_default();
+            // a monitor that is gone needs none
+            let _ = File::from(report).write_all(&bytes);
+        }
+        process::leave()
     }
 
     pub fn wanted(&self) -> impl Iterator<Item = (Source, BorrowedFd<'_>, PollFlags)> {
@@ -151,29 +145,29 @@ impl Drop for Process {
 
 /// In the child.
 fn execute(
-    root: &Root,
-    spec: &ContainerSpec,
-    init: u32,
+    place: &Place,
     wanted: &ExecProcess,
     output: OwnedFd,
+    channel: Option<OwnedFd>,
     limit: Duration,
 ) -> Verdict {
-    let failed = |e: &dyn std::error::Error| Verdict::Failed(in_one_line(e));
-    let streams = || -> io::Result<(SignalQueue, Stdio)> {
-        let stdout = fcntl_dupfd_cloexec(&output, 3)?;
-        let signals = SignalQueue::open()?;
-        Ok((signals, Stdio::Pipes { stdin: None, stdout, stderr: output }))
+    let run = || -> Result<Verdict, Error> {
+        let stream = |source| Error::Stream { operation: "make the streams", source };
+        let stdout = fcntl_dupfd_cloexec(&output, 3).map_err(|e| stream(e.into()))?;
+        let stdio = Stdio::Pipes { stdin: None, stdout, stderr: output };
+        let signals = SignalQueue::open().map_err(|source| Error::Signals { source })?;
+        let (root, spec) = (place.root, place.spec);
+        let pid = match spec.engine {
+            EngineKind::Native => native::exec(root, spec, place.pid, wanted, stdio, &signals)?.pid,
+            EngineKind::Wasm => {
+                place.start(wanted, &knarr_core::spec::Process::default(), stdio, channel)?.pid
+            }
+        };
+        let watch =
+            process::Process::open(pid).and_then(|command| watch(&command, pid, limit, &signals));
+        watch.map_err(|source| Error::Watch { source })
     };
-    let (signals, stdio) = match streams() {
-        Ok(made) => made,
-        Err(e) => return failed(&e),
-    };
-    let command = match native::exec(root, spec, init, wanted, stdio, &signals) {
-        Ok(guest) => process::Process::open(guest.pid).map(|process| (process, guest.pid)),
-        Err(e) => return failed(&e),
-    };
-    let watched = command.and_then(|(command, pid)| watch(&command, pid, limit, &signals));
-    watched.unwrap_or_else(|e| failed(&e))
+    run().unwrap_or_else(|e| Verdict::Failed(in_one_line(&e)))
 }
 
 /// Waits for the command's end, and brings it about with its process group when its time is over.

@@ -3,6 +3,7 @@
 //! The guest's output goes to the log, to the monitor's own standard streams (in the foreground) and to attached
 //! clients; it is read only as fast as the slowest of them takes it, as with any pipe.
 
+mod further;
 mod ids;
 mod probes;
 mod ready;
@@ -21,6 +22,7 @@ use crate::net::{Denials, Publication};
 use crate::state::Exit;
 use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
+pub(super) use further::Further;
 pub(super) use ids::OneId;
 use ready::Source;
 pub(super) use ready::timeout;
@@ -84,6 +86,8 @@ pub(super) struct Session<'a> {
     pub publication: Publication,
     /// Looks whether it is healthy; `None` without a check.
     pub probes: Option<Probes<'a>>,
+    /// Of a Wasm container.
+    pub further: Option<Further<'a>>,
     /// It is to be started again, as it was not healthy.
     pub starts_again: bool,
     /// An ordinary user's networks are there as long as somebody has this.
@@ -131,7 +135,7 @@ impl Session<'_> {
                     if let Event::Request(request) = event {
                         match &request {
                             // nothing runs any more: the connection closes without an answer
-                            Request::Ping | Request::Attach { .. } => {}
+                            Request::Ping | Request::Attach { .. } | Request::Execute { .. } => {}
                             Request::Stop { .. } if goes_on => {}
                             Request::Signal { signal }
                                 if goes_on && *signal == self.stop_signal => {}
@@ -199,6 +203,7 @@ impl Session<'_> {
                     names.ready(source);
                 }
             }
+            Source::Further => self.reap_further(),
             Source::Health(source) => {
                 if let Some(probes) = &mut self.probes {
                     probes.ready(source);
@@ -305,6 +310,9 @@ impl Session<'_> {
         let client = &mut self.clients[at];
         match client.receive() {
             Ok(events) => {
+                if let Some(Event::Request(request @ Request::Execute { .. })) = events.first() {
+                    return self.execute(at, request);
+                }
                 let asked = matches!(events.first(), Some(Event::Request(_)));
                 self.perform(at, events);
                 if asked && let Ok(rest) = self.clients[at].rest() {
@@ -379,6 +387,8 @@ impl Session<'_> {
             }
             Request::Pause => done(self.pause()),
             Request::Resume => done(self.resume()),
+            // by [`Self::execute`]
+            Request::Execute { .. } => None,
             Request::AwaitHealth { until } => self.await_health(until),
             Request::Probe => self.hasten_probe(),
         }

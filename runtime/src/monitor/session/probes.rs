@@ -12,7 +12,9 @@ impl Session<'_> {
     /// Lets the probes go on, and does what follows from one that has ended.
     pub(super) fn probe(&mut self) -> io::Result<()> {
         let Some(probes) = &mut self.probes else { return Ok(()) };
-        let Some(ended) = probes.tick(self.networks.as_ref()) else { return Ok(()) };
+        let Some(ended) = probes.tick(self.networks.as_ref(), self.names.as_mut()) else {
+            return Ok(());
+        };
         for client in &mut self.clients {
             client.probed(probes.health());
         }

@@ -28,6 +28,8 @@ pub(super) enum Source {
     Published,
     Names(names::Source),
     Health(health::Source),
+    /// The end of a further guest's child.
+    Further,
 }
 
 impl Session<'_> {
@@ -87,6 +89,10 @@ impl Session<'_> {
             more.extend(
                 probes.wanted().map(|(source, fd, flags)| (Source::Health(source), fd, flags)),
             );
+        }
+        if let Some(further) = &self.further {
+            let children = further.children.iter();
+            more.extend(children.map(|child| (Source::Further, child.as_fd(), PollFlags::IN)));
         }
         // one of them is enough
         more.extend(self.publication.wanted().map(|fd| (Source::Published, fd, PollFlags::IN)));

@@ -52,7 +52,7 @@ pub struct Source(Kind);
 enum Kind {
     Datagrams,
     Connections,
-    Guest,
+    Guest(u64),
     Stream(u64),
     Exchange(u64),
 }
@@ -62,7 +62,7 @@ enum Kind {
 enum Asker {
     Datagram(SocketAddr),
     Stream(u64),
-    Guest,
+    Guest(u64),
 }
 
 /// Told of a name that `--allow-outbound` allows, and of the addresses it turned out to have.
@@ -74,7 +74,8 @@ pub struct Resolver {
     upstream: Upstream,
     allowed: Option<(Arc<Allowed>, Learnt)>,
     sockets: Option<Sockets>,
-    guest: Option<OwnedFd>,
+    /// The container's guest, and further ones of it.
+    guests: Vec<(u64, OwnedFd)>,
     mappings: Option<Mappings>,
     streams: Vec<Stream>,
     exchanges: Vec<Exchange>,
@@ -96,7 +97,7 @@ impl Resolver {
             upstream,
             allowed: None,
             sockets: None,
-            guest: None,
+            guests: Vec::new(),
             mappings: None,
             streams: Vec::new(),
             exchanges: Vec::new(),
@@ -135,13 +136,14 @@ impl Resolver {
         self.mappings = mappings.map(|new| new.with_ports_of(self.mappings.take()));
     }
 
-    /// The guest's end of a pair of connected sockets ([`channel`]).
+    /// A guest's end of a pair of connected sockets ([`channel`]).
     pub fn channel(&mut self) -> io::Result<OwnedFd> {
         let flags = SocketFlags::CLOEXEC;
         let (own, guests) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         // only ours: the guest's process waits for answers
         rustix::io::ioctl_fionbio(&own, true)?;
-        self.guest = Some(own);
+        let number = self.number();
+        self.guests.push((number, own));
         Ok(guests)
     }
 
@@ -152,13 +154,17 @@ impl Resolver {
         let fixed = [
             sockets.map(|s| (Kind::Datagrams, s.datagrams.as_fd())),
             sockets.filter(|_| accepts).map(|s| (Kind::Connections, s.connections.as_fd())),
-            self.guest.as_ref().map(|guest| (Kind::Guest, guest.as_fd())),
         ];
         let fixed = fixed.into_iter().flatten().map(|(kind, fd)| (kind, fd, PollFlags::IN));
         let streams = self.streams.iter().map(|s| (Kind::Stream(s.number), s.as_fd(), s.wanted()));
         let exchanges =
             self.exchanges.iter().map(|e| (Kind::Exchange(e.number), e.as_fd(), e.wanted()));
-        fixed.chain(streams).chain(exchanges).map(|(kind, fd, flags)| (Source(kind), fd, flags))
+        let guests = self.guests.iter().map(|(n, fd)| (Kind::Guest(*n), fd.as_fd(), PollFlags::IN));
+        fixed
+            .chain(guests)
+            .chain(streams)
+            .chain(exchanges)
+            .map(|(kind, fd, flags)| (Source(kind), fd, flags))
     }
 
     /// Does what can be done now.
@@ -166,7 +172,7 @@ impl Resolver {
         match source.0 {
             Kind::Datagrams => self.receive(),
             Kind::Connections => self.accept(),
-            Kind::Guest => self.receive_from_guest(),
+            Kind::Guest(number) => self.receive_from_guest(number),
             Kind::Stream(number) => self.serve(number),
             Kind::Exchange(number) => {
                 if let Some(at) = self.exchanges.iter().position(|e| e.number == number) {
@@ -213,38 +219,38 @@ impl Resolver {
         self.spare_memory();
     }
 
-    fn receive_from_guest(&mut self) {
+    fn receive_from_guest(&mut self, number: u64) {
         let mut buffer = [0; 1024];
         for _ in 0..TURN {
-            let Some(guest) = &self.guest else { return };
+            let Some((_, guest)) = self.guests.iter().find(|(n, _)| *n == number) else { return };
             match rustix::net::recv(guest, &mut buffer, RecvFlags::empty()) {
                 // all ends are closed: it has ended, or needs no names
-                Ok((0, _)) => self.guest = None,
-                Ok((length, _)) => self.asked_by_guest(&buffer[..length]),
+                Ok((0, _)) => self.guests.retain(|(n, _)| *n != number),
+                Ok((length, _)) => self.asked_by_guest(number, &buffer[..length]),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
-                Err(_) => self.guest = None,
+                Err(_) => self.guests.retain(|(n, _)| *n != number),
             }
         }
     }
 
-    fn asked_by_guest(&mut self, message: &[u8]) {
+    fn asked_by_guest(&mut self, number: u64, message: &[u8]) {
         match channel::parts(message) {
-            Some((channel::NAMES, ..)) => self.asked(&message[1..], Asker::Guest),
+            Some((channel::NAMES, ..)) => self.asked(&message[1..], Asker::Guest(number)),
             Some((channel::ADDRESSES, mark, rest)) => {
                 let Ok(request) = serde_json::from_slice(rest) else { return };
                 let table = &self.table;
                 let found = self.mappings.as_mut().and_then(|m| m.answer(&request, table));
                 let answer = serde_json::to_vec(&found).unwrap_or_default();
-                self.send_to_guest(&channel::compose(channel::ADDRESSES, mark, &answer));
+                self.send_to_guest(number, &channel::compose(channel::ADDRESSES, mark, &answer));
             }
             _ => {}
         }
     }
 
     /// An answer that cannot be sent is lost, as any datagram may be.
-    fn send_to_guest(&self, message: &[u8]) {
-        if let Some(guest) = &self.guest {
+    fn send_to_guest(&self, number: u64, message: &[u8]) {
+        if let Some((_, guest)) = self.guests.iter().find(|(n, _)| *n == number) {
             let _ = rustix::net::send(guest, message, SendFlags::NOSIGNAL);
         }
     }
@@ -382,8 +388,8 @@ impl Resolver {
                     let _ = sockets.datagrams.send_to(answer, to);
                 }
             }
-            Asker::Guest => {
-                self.send_to_guest(&[&[channel::NAMES], answer].concat());
+            Asker::Guest(guest) => {
+                self.send_to_guest(guest, &[&[channel::NAMES], answer].concat());
             }
             Asker::Stream(number) => {
                 if let Some(stream) = self.streams.iter_mut().find(|s| s.number == number) {
