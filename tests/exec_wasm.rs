@@ -60,6 +60,8 @@ fn a_further_guest_is_where_the_first_one_is() {
         knarr.ok(&["run", "--rm", "--entrypoint", KIT, "-v", "data:/d", "two", "cat", "/d/x"]),
         "/data"
     );
+    let said = knarr.fails(127, &["exec", "own", "nothere.wasm"]);
+    assert!(said.contains("/app.wasm, /bin/kit.wasm") && !said.contains("notes"), "{said}");
     knarr.ok(&["pause", "own"]);
     assert!(knarr.fails(1, &["exec", "own", KIT, "echo"]).contains("paused"));
     knarr.ok(&["unpause", "own"]);
@@ -99,6 +101,22 @@ fn a_further_guest_is_confined_and_ends_with_the_container() {
     assert_eq!(link(id, "net"), link(first, "net"));
     let cgroup = |id: i32| std::fs::read_to_string(format!("/proc/{id}/cgroup")).unwrap();
     until("it is in the container's control group", || cgroup(id) == cgroup(first));
+    // it is one of the container's processes
+    let top = knarr.ok(&["top", "box"]);
+    let row = |id: i32| top.lines().find(|l| l.split_whitespace().nth(1) == Some(&id.to_string()));
+    assert!(row(first).unwrap().ends_with("/app.wasm"), "{top}");
+    assert!(row(id).unwrap().ends_with("kit.wasm log 100000 10"), "{top}");
+    knarr.ok(&["pause", "box"]);
+    until("both stand still", || {
+        [first, id].iter().all(|id| status(*id, "State:").is_some_and(|s| s.starts_with('T')))
+    });
+    knarr.ok(&["unpause", "box"]);
+    until("both go on", || {
+        [first, id].iter().all(|id| status(*id, "State:").is_some_and(|s| !s.starts_with('T')))
+    });
+    let threads = |id: i32| status(id, "Threads:").unwrap().parse::<u32>().unwrap();
+    let stats = knarr.ok(&["stats", "--no-stream", "--format", "{{.PIDs}}", "box"]);
+    assert!(stats.parse::<u32>().unwrap() > threads(first), "{stats}");
     let process = Process::open(id).unwrap();
     knarr.ok(&["stop", "box"]);
     process.ended();
@@ -113,6 +131,27 @@ fn a_further_guest_is_confined_and_ends_with_the_container() {
     Process::open(monitor).unwrap().kill();
     assert_ne!(running.wait_with_output().unwrap().status.code(), Some(0));
     until("no process is left", || proc::of_root(knarr.root()).is_empty());
+}
+
+#[test]
+fn a_further_guest_has_a_terminal() {
+    let knarr = with_two(Knarr::new());
+    knarr.ok(&["run", "-d", "--name", "box", "two"]);
+    let mut terminal = knarr.at_terminal(&["exec", "-it", "box", KIT, "tty"]);
+    terminal.shows("stdin=true stdout=true stderr=true");
+    assert_eq!(terminal.code(), 0);
+    let mut terminal = knarr.at_terminal(&["exec", "-it", "box", KIT, "cat"]);
+    terminal.type_in("here''I am\r");
+    terminal.shows("here''I am\r\nhere''I am");
+    // ctrl-C ends the guest, not the container
+    terminal.type_in("\u{3}");
+    assert_eq!(terminal.code(), 130);
+    let mut terminal = knarr.at_terminal(&["exec", "-it", "box", KIT, "cat"]);
+    terminal.type_in("left\r");
+    terminal.shows("left\r\nleft");
+    terminal.type_in("\u{10}\u{11}");
+    assert_ne!(terminal.code(), 130);
+    assert!(knarr.ok(&["top", "box"]).contains("kit.wasm cat"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `top`: the processes of a running container, with the numbers that they have on the host.
 
 use super::{Error, Result};
+use crate::monitor::client::{Connection, Request, Response};
 use crate::sys::process::clock_ticks;
 use crate::{engine, reconcile, state};
 use jiff::Timestamp;
@@ -39,20 +40,32 @@ pub fn top(store: &Store, id: &ContainerId, options: &[String]) -> Result<Proces
         of_ps(options, &pids)?
     };
     if container.spec.engine == EngineKind::Wasm {
-        let command = container.spec.process.args().join(" ");
-        processes.set_command(&command);
+        let further =
+            match Connection::open(store.root(), id).and_then(|mut c| c.ask(&Request::Further)) {
+                Ok(Response::Further(further)) => further,
+                _ => Vec::new(),
+            };
+        let first = container.spec.process.args();
+        processes.set_commands(|pid| {
+            let own = further.iter().find(|(further, _)| *further == pid).map(|(_, args)| args);
+            own.unwrap_or(&first).join(" ")
+        });
     }
     Ok(processes)
 }
 
 impl Processes {
     /// What a Wasm guest was started as: its process is a part of Knarr, and says so in its own command line.
-    fn set_command(&mut self, command: &str) {
+    fn set_commands(&mut self, command: impl Fn(u32) -> String) {
         const NAMES: [&str; 3] = ["CMD", "COMMAND", "ARGS"];
+        let Some(pid) = self.titles.iter().position(|title| title == "PID") else { return };
         if self.titles.last().is_some_and(|title| NAMES.contains(&title.as_str())) {
-            self.rows.iter_mut().filter_map(|row| row.last_mut()).for_each(|last| {
-                *last = command.to_owned();
-            });
+            for row in &mut self.rows {
+                let pid = row.get(pid).and_then(|pid| pid.parse().ok());
+                if let (Some(pid), Some(last)) = (pid, row.last_mut()) {
+                    *last = command(pid);
+                }
+            }
         }
     }
 }

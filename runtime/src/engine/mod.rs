@@ -10,7 +10,7 @@ pub mod wasm;
 
 pub use bind::{Bind, BindError};
 pub use host::{HostSupport, UserNamespaces, host_support};
-pub use processes::processes;
+pub use processes::{further, processes};
 
 use crate::net::Attached;
 use knarr_core::id::ContainerId;

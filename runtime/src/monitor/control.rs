@@ -55,6 +55,8 @@ pub enum Request {
         execution: Box<Execution>,
         attached: bool,
     },
+    /// What the further guests of a Wasm container were started as.
+    Further,
     /// Probes the container's health now; answered with what the probe says.
     Probe,
 }
@@ -70,6 +72,8 @@ pub enum Response {
         terminal: bool,
     },
     Exited(Exit),
+    /// For each process its command.
+    Further(Vec<(u32, Vec<String>)>),
     Failed(Failure),
 }
 

@@ -2,8 +2,8 @@
 
 use super::Error;
 use super::report::Failure;
-use crate::engine::native;
 use crate::engine::wasm::LastWords;
+use crate::engine::{self, native};
 use crate::state;
 use crate::sys::process::Process;
 use crate::sys::signal::Signal;
@@ -87,10 +87,14 @@ impl<'a> Guarded<'a> {
         match self.spec.engine {
             EngineKind::Native if paused => native::pause(self.root, &self.spec.id)?,
             EngineKind::Native => native::resume(self.root, &self.spec.id)?,
-            // one process, which cannot refuse
+            // they cannot refuse
             EngineKind::Wasm => {
                 let signal = if paused { Signal::STOP } else { Signal::CONT };
                 self.signal(signal).map_err(|source| Error::Signal { source })?;
+                for further in engine::further(std::process::id()) {
+                    // one that has ended needs no signal
+                    let _ = Process::open(further).and_then(|process| process.signal(signal));
+                }
             }
         }
         locked.apply(transition)?;

@@ -13,15 +13,21 @@ use std::sync::OnceLock;
 /// A process, held by a descriptor: its number cannot come to mean another one. Readable once it has ended.
 #[derive(Debug)]
 pub struct Process {
+    id: u32,
     pidfd: OwnedFd,
 }
 
 impl Process {
     /// The number must belong to a process that cannot have been reaped: an own child, or one whose parent
     /// is known to live.
-    pub fn open(pid: u32) -> io::Result<Self> {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
-        Ok(Self { pidfd: pidfd_open(pid, PidfdFlags::empty())? })
+    pub fn open(id: u32) -> io::Result<Self> {
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+        Ok(Self { id, pidfd: pidfd_open(pid, PidfdFlags::empty())? })
+    }
+
+    /// Its number, its own as long as it has not been reaped.
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     /// Sends a signal; one that has ended already has got it.
@@ -86,14 +92,30 @@ impl Process {
     }
 }
 
+/// The numbers of the children of a process, from the kernel's own list (proc_pid_tid_children(5)); none where it keeps none.
+pub fn child_ids(parent: u32) -> Vec<u32> {
+    let threads = PathBuf::from(format!("/proc/{parent}/task"));
+    let names = knarr_core::fsx::list(&threads).unwrap_or_default();
+    let lists = names.iter().filter_map(|name| {
+        knarr_core::fsx::read_to_string(&threads.join(name).join("children")).ok()
+    });
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// The number of the process that has started it; `None` if it has ended.
+pub fn parent_id(id: u32) -> Option<u32> {
+    let stat = knarr_core::fsx::read_to_string(&PathBuf::from(format!("/proc/{id}/stat"))).ok()?;
+    // the name in parentheses may hold anything
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The processes that a process has started and that live.
 pub fn children(parent: u32) -> Vec<Process> {
-    let is_child = |pid: u32| {
-        let stat = knarr_core::fsx::read_to_string(&PathBuf::from(format!("/proc/{pid}/stat")));
-        // the name in parentheses may hold anything
-        let rest = stat.ok().and_then(|stat| Some(stat.rsplit_once(')')?.1.to_owned()));
-        rest.is_some_and(|rest| rest.split_whitespace().nth(1) == Some(&parent.to_string()))
-    };
+    let is_child = |pid: u32| parent_id(pid) == Some(parent);
     let all = knarr_core::fsx::list(Path::new("/proc")).unwrap_or_default();
     let pids = all.iter().filter_map(|name| name.parse().ok()).filter(|pid| is_child(*pid));
     // the number may have come to mean another one until it was opened, but not later

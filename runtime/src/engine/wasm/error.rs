@@ -14,7 +14,7 @@ pub enum Error {
     #[error("the container has no command: neither the image nor the command line names a module")]
     NoCommand,
     #[error("module {name:?} not found in the container")]
-    ModuleNotFound { name: String, searched: Vec<String> },
+    ModuleNotFound { name: String, searched: Vec<String>, modules: Vec<String> },
     #[error("{path} is a directory, not a WebAssembly module")]
     ModuleIsDirectory { path: String },
     #[error("{path} is {found}, not a WebAssembly module")]
@@ -122,6 +122,9 @@ impl Hint for Error {
             }
             Self::ModuleNotFound { name, .. } if name.starts_with('-') => {
                 "options go before the image: what follows it is the module and its arguments".into()
+            }
+            Self::ModuleNotFound { modules, .. } if !modules.is_empty() => {
+                format!("the container's modules: {}", modules.join(", "))
             }
             Self::ModuleNotFound { searched, .. } if searched.len() > 1 => {
                 format!("searched {}; write its absolute path", searched.join(", "))

@@ -47,7 +47,8 @@ pub(super) fn locate(tree: &Tree, name: &str, env: &[String], cwd: &str) -> Resu
             result => return result,
         }
     }
-    Err(Error::ModuleNotFound { name: name.to_owned(), searched: candidates })
+    let modules = tree.modules();
+    Err(Error::ModuleNotFound { name: name.to_owned(), searched: candidates, modules })
 }
 
 /// Refuses what cannot be run, by its first bytes.

@@ -19,7 +19,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(in crate::monitor) struct Further<'a> {
     pub place: Place<'a>,
-    pub children: Vec<Process>,
+    /// With the words that each guest was started with.
+    pub children: Vec<(Process, Vec<String>)>,
 }
 
 impl Session<'_> {
@@ -34,7 +35,7 @@ impl Session<'_> {
             (Some(further), Ok(channel)) => {
                 let client = self.clients.swap_remove(at).hand_over();
                 match process::fork() {
-                    Ok(Some(child)) => further.children.push(child),
+                    Ok(Some(child)) => further.children.push((child, execution.args.clone())),
                     Ok(None) => {
                         let asked = (execution.as_ref(), *attached);
                         let place = &further.place;
@@ -57,7 +58,7 @@ impl Session<'_> {
     /// Collects the children that have ended.
     pub(super) fn reap_further(&mut self) {
         if let Some(further) = &mut self.further {
-            further.children.retain(|child| {
+            further.children.retain(|(child, _)| {
                 let goes_on = !child.has_ended();
                 if !goes_on {
                     let _ = child.reap();
@@ -67,15 +68,24 @@ impl Session<'_> {
         }
     }
 
+    /// The processes of further guests with their commands.
+    pub(super) fn further_commands(&self) -> Vec<(u32, Vec<String>)> {
+        let children = self.further.iter().flat_map(|further| &further.children);
+        let guests = children.flat_map(|(child, args)| {
+            process::child_ids(child.id()).into_iter().map(|guest| (guest, args.clone()))
+        });
+        guests.collect()
+    }
+
     /// The container has ended, and so do its further guests. Their clients are told.
     pub fn end_further(&mut self) {
         let Some(further) = &mut self.further else { return };
         let children = std::mem::take(&mut further.children);
-        for child in &children {
+        for (child, _) in &children {
             let _ = child.signal(Signal::TERM);
         }
         let until = Instant::now() + FAREWELL;
-        for child in &children {
+        for (child, _) in &children {
             let left = super::timeout(Some(until));
             let _ = poll(&mut [PollFd::new(child, PollFlags::IN)], left.as_ref());
             // one that does not end is killed with this process

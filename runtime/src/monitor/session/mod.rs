@@ -135,7 +135,10 @@ impl Session<'_> {
                     if let Event::Request(request) = event {
                         match &request {
                             // nothing runs any more: the connection closes without an answer
-                            Request::Ping | Request::Attach { .. } | Request::Execute { .. } => {}
+                            Request::Ping
+                            | Request::Attach { .. }
+                            | Request::Execute { .. }
+                            | Request::Further => {}
                             Request::Stop { .. } if goes_on => {}
                             Request::Signal { signal }
                                 if goes_on && *signal == self.stop_signal => {}
@@ -391,6 +394,7 @@ impl Session<'_> {
             Request::Execute { .. } => None,
             Request::AwaitHealth { until } => self.await_health(until),
             Request::Probe => self.hasten_probe(),
+            Request::Further => Some(Response::Further(self.further_commands())),
         }
     }
 

@@ -92,7 +92,7 @@ impl Session<'_> {
         }
         if let Some(further) = &self.further {
             let children = further.children.iter();
-            more.extend(children.map(|child| (Source::Further, child.as_fd(), PollFlags::IN)));
+            more.extend(children.map(|(child, _)| (Source::Further, child.as_fd(), PollFlags::IN)));
         }
         // one of them is enough
         more.extend(self.publication.wanted().map(|fd| (Source::Published, fd, PollFlags::IN)));

@@ -4,6 +4,7 @@
 //! the guest gets one preopened directory, `/`; read-only is then the kernel's business. Elsewhere each mount is a
 //! preopened directory beside `/`, and read-only is enforced by permission.
 
+mod modules;
 mod mounts;
 
 use super::cause::Cause;
