@@ -26,6 +26,28 @@ fn files_go_both_ways_whether_the_container_runs_or_not() {
 }
 
 #[test]
+fn owners_are_roots_unless_they_are_to_be_kept() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+    let file = knarr.file("in.txt", "hello");
+    std::os::unix::fs::chown(&file, Some(1234), Some(5678)).unwrap();
+    for (options, owner) in
+        [(&[][..], "0:0"), (&["-a"], "1234:5678"), (&["--archive"], "1234:5678")]
+    {
+        knarr.ok(&[&["cp"], options, &[file.to_str().unwrap(), "box:/root/x"]].concat());
+        assert_eq!(knarr.ok(&["exec", "box", "stat", "-c", "%u:%g", "/root/x"]), owner);
+    }
+    use std::os::unix::fs::MetadataExt;
+    let out = knarr.files().join("out.txt");
+    for (options, owner) in [(&["-q"][..], (0, 0)), (&["-a"], (1234, 5678))] {
+        knarr.ok(&[&["cp"], options, &["box:/root/x", out.to_str().unwrap()]].concat());
+        let found = std::fs::metadata(&out).unwrap();
+        assert_eq!((found.uid(), found.gid()), owner, "{options:?}");
+        std::fs::remove_file(&out).unwrap();
+    }
+}
+
+#[test]
 fn a_links_target_on_the_host_is_never_reached() {
     let knarr = Knarr::new().with_busybox();
     let secret = knarr.file("secret", "of the host");
