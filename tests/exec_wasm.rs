@@ -134,6 +134,32 @@ fn a_further_guest_is_confined_and_ends_with_the_container() {
 }
 
 #[test]
+fn a_further_guest_reaches_the_first_one_on_the_loopback() {
+    let knarr = Knarr::new();
+    let mut tar = Tar::new();
+    for name in ["httpd", "tcpd", "tcpc"] {
+        tar.file(&format!("bin/{name}"), 0o755, &guest(&format!("{name}.p2.wasm")));
+    }
+    knarr.import("net", "wasi/wasm", &["ENV PATH=/bin"], &tar.finish());
+    // one that the engine listens for, one that listens itself, at all addresses
+    for (command, request, answer) in [
+        (&["httpd"][..], "GET /env HTTP/1.0\r\n\r\n", "200 OK"),
+        (&["tcpd", "0.0.0.0:8080"], "hello\n", "hello"),
+    ] {
+        for ip in ["127.0.0.1", "localhost"] {
+            let run = ["run", "-d", "--name", "box", "--expose", "8080", "net"];
+            knarr.ok(&[&run, command].concat());
+            let asked = || knarr.run(&["exec", "box", "tcpc", ip, "8080", request]);
+            until("it answers", || asked().stdout.contains(answer));
+            // a neighbour has a loopback of its own
+            let other = knarr.run(&["run", "--rm", "net", "tcpc", ip, "8080", request]);
+            assert_ne!(other.code, 0, "{other:?}");
+            knarr.ok(&["rm", "-f", "box"]);
+        }
+    }
+}
+
+#[test]
 fn a_further_guest_has_a_terminal() {
     let knarr = with_two(Knarr::new());
     knarr.ok(&["run", "-d", "--name", "box", "two"]);

@@ -79,6 +79,10 @@ impl Listeners {
                         let at = listeners.add(Some(address), port, port)?;
                         shared.listens_everywhere(Protocol::Tcp, at);
                     }
+                    // for further guests of the container
+                    if let Some(loopback) = shared.private(Ipv4Addr::LOCALHOST.into()) {
+                        listeners.add(Some(loopback), port, port)?;
+                    }
                     listeners.everywhere.push(port);
                 }
                 Where::Carried(carried) => {

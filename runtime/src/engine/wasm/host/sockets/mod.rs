@@ -200,7 +200,8 @@ impl Place {
                     at.port()
                 ));
             }
-            relay::start(self.clone(), shared.relays.clone(), at);
+            let loopback = shared.private(at.ip());
+            relay::start(self.clone(), shared.relays.clone(), at, loopback);
         }
     }
 
@@ -246,7 +247,12 @@ impl Place {
 
     /// Whether the guest has no right to this address of a socket any more.
     pub fn has_lost(&self, address: IpAddr) -> bool {
-        matches!(self.at, Where::Shared(_)) && !self.current.get().is_own(address)
+        match &self.at {
+            Where::Shared(shared) => {
+                shared.private(address) != Some(address) && !self.current.get().is_own(address)
+            }
+            _ => false,
+        }
     }
 
     /// The address to bind before sending to a [`Self::target`]: without it the kernel would take any of the

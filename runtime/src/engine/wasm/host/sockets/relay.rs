@@ -1,7 +1,8 @@
 //! Listening at all addresses of a container, for guests that open their sockets themselves.
 //!
 //! In a namespace with neighbours no socket can listen at all addresses that there are: a guest's socket is bound to the
-//! first of its own. At the others listeners of ours pass connections on to it, and the guest is told of the true peer.
+//! first of its own. At the others listeners of ours pass connections on to it, and the guest is told of the true peer. One
+//! of them is its loopback's: a further guest of the container connects there.
 
 use super::{Place, lock};
 use std::collections::{HashMap, HashSet};
@@ -29,28 +30,34 @@ impl Relays {
 
 /// Listens at the other addresses of the family as well, in the calling thread's event loop, until the guest does not listen
 /// any more.
-pub(super) fn start(place: Arc<Place>, relays: Arc<Relays>, guest: SocketAddr) {
+pub(super) fn start(
+    place: Arc<Place>,
+    relays: Arc<Relays>,
+    guest: SocketAddr,
+    loopback: Option<IpAddr>,
+) {
     if lock(&relays.served).insert(guest) {
         tokio::spawn(async move {
-            follow(&place, &relays, guest).await;
+            follow(&place, &relays, guest, loopback).await;
             lock(&relays.served).remove(&guest);
         });
     }
 }
 
-async fn follow(place: &Place, relays: &Arc<Relays>, guest: SocketAddr) {
+async fn follow(place: &Place, relays: &Arc<Relays>, guest: SocketAddr, loopback: Option<IpAddr>) {
     let mut tasks = JoinSet::new();
     let mut listeners: HashMap<IpAddr, AbortHandle> = HashMap::new();
     loop {
         let now = place.current.get();
         listeners.retain(|ip, task| {
-            let is_own = now.is_own(*ip);
+            let is_own = now.is_own(*ip) || loopback == Some(*ip);
             if !is_own {
                 task.abort();
             }
             is_own
         });
-        for ip in now.addresses().filter(|ip| ip.is_ipv4() == guest.is_ipv4()) {
+        let like = now.addresses().filter(|ip| ip.is_ipv4() == guest.is_ipv4());
+        for ip in like.chain(loopback) {
             // what the guest has bound there itself stays its own
             if ip != guest.ip()
                 && !listeners.contains_key(&ip)

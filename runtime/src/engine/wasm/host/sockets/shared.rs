@@ -29,7 +29,7 @@ impl Shared {
     }
 
     /// What the guest's loopback address really is.
-    fn private(&self, ip: IpAddr) -> Option<IpAddr> {
+    pub fn private(&self, ip: IpAddr) -> Option<IpAddr> {
         let private = self.private?;
         Some(if ip.is_ipv4() { private.into() } else { loopback6(private).into() })
     }
