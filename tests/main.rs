@@ -24,6 +24,7 @@ mod interop;
 mod isolation;
 mod kills;
 mod life;
+mod limits;
 mod logs;
 mod mistakes;
 mod mounts;

@@ -1,4 +1,5 @@
 use super::*;
+use knarr_core::fsx;
 
 fn state() -> ContainerState {
     ContainerState::created("bold_cook".into())

@@ -11,12 +11,14 @@ mod archive;
 mod copy_up;
 mod error;
 mod options;
+mod spec;
 mod users;
 
 pub use archive::{export, import};
 pub use copy_up::copy_up;
 pub use error::Error;
 pub use options::{Backing, InvalidOption};
+pub use spec::{NewVolume, Volume};
 pub use users::{User, Users};
 
 use crate::sys::mount::is_mount;
@@ -25,74 +27,16 @@ use jiff::Timestamp;
 use knarr_core::fsx::{self, Context, Durability};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
-use knarr_core::record::{self, Record};
+use knarr_core::record;
 use knarr_core::root::Root;
-use knarr_core::spec::VolumeMount;
 use knarr_core::sys;
 use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What is known of a volume (`volume.json`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Volume {
-    pub name: String,
-    pub created: Timestamp,
-    /// Made for one container that named none; goes with it (`rm -v`, `--rm`).
-    pub anonymous: bool,
-    pub labels: BTreeMap<String, String>,
-    /// `-o`, see [`Backing`].
-    #[serde(default)]
-    pub options: BTreeMap<String, String>,
-}
-
-/// A volume that is wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NewVolume {
-    pub name: String,
-    pub anonymous: bool,
-    pub labels: BTreeMap<String, String>,
-    pub options: BTreeMap<String, String>,
-    /// It survives a power cut, as every volume with a name does.
-    pub lasting: bool,
-}
-
-impl From<&VolumeMount> for NewVolume {
-    fn from(mount: &VolumeMount) -> Self {
-        Self {
-            name: mount.name.clone(),
-            anonymous: mount.anonymous,
-            labels: mount.labels.clone(),
-            options: mount.options.clone(),
-            lasting: false,
-        }
-    }
-}
-
-impl Volume {
-    pub fn backing(&self) -> Result<Backing> {
-        Ok(Backing::parse(&self.options)?)
-    }
-
-    /// The directory that containers see.
-    pub fn data(&self, root: &Root) -> Result<PathBuf> {
-        match self.backing()? {
-            Backing::Directory(path) => Ok(path),
-            Backing::Folder | Backing::Memory { .. } => Ok(Paths::of(root, &self.name)?.data()),
-        }
-    }
-}
-
-impl Record for Volume {
-    const KIND: &'static str = "volume";
-    const VERSION: u32 = 1;
-}
 
 /// The folders of one volume.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@
 
 pub mod devices;
 mod error;
+mod existing;
 mod host;
 mod kill;
 pub mod limits;
@@ -14,6 +15,8 @@ mod stats;
 mod wasm;
 
 pub use error::{Error, Reason};
+use existing::existing;
+pub use existing::{containers, freeze, kill, remove, remove_empty};
 pub use host::{Host, V1, Version};
 pub use stats::{Stats, stats, was_oom_killed};
 pub use wasm::{apply_to_wasm, is_for_wasm, join_wasm, limits_of_wasm};
@@ -322,17 +325,6 @@ fn door(path: &Path) -> Result<std::fs::File, fsx::Error> {
     fsx::open_with(&path.join("cgroup.procs"), std::fs::OpenOptions::new().write(true))
 }
 
-/// The cgroups that a container has, by name of hierarchy; the unified one first.
-fn existing(host: &Host, id: &ContainerId) -> Vec<V1> {
-    let unified = host.unified.iter().map(|path| ("", path.as_path()));
-    let v1 = host.v1.iter().map(|v1| (v1.name.as_str(), v1.path.as_path()));
-    unified
-        .chain(v1)
-        .map(|(name, path)| V1 { name: name.into(), path: path.join(PARENT).join(id.as_str()) })
-        .filter(|v1| v1.path.is_dir())
-        .collect()
-}
-
 /// Where the base of an ordinary user's cgroups is written down: it depends on how knarr was started.
 pub(super) fn record(root: &Root, id: &ContainerId) -> PathBuf {
     root.container(id).run().join("cgroup")
@@ -363,67 +355,6 @@ pub fn of_process(host: &Host, pid: u32) -> Result<(Option<OwnedFd>, Vec<std::fs
         }
     }
     Ok((cgroup.unified()?, cgroup.v1_doors()?))
-}
-
-/// Kills everything in a container's cgroups, waits for its end, and removes them. What is gone is removed.
-pub fn remove(host: &Host, id: &ContainerId) -> Result<(), Error> {
-    let cgroups = existing(host, id);
-    let mut result = cgroups.iter().try_for_each(|v1| kill::kill_frozen(&v1.path));
-    for v1 in cgroups {
-        let cleared = kill::clear(&v1.path);
-        if result.is_ok() {
-            result = cleared;
-        }
-    }
-    result
-}
-
-/// The containers that have a cgroup, whatever their roots.
-pub fn containers(host: &Host) -> Vec<ContainerId> {
-    let names = parents(host).filter_map(|parent| fsx::list(&parent).ok()).flatten();
-    names.filter_map(|name| name.parse().ok()).collect()
-}
-
-/// Removes the cgroups that are there for containers of any root, if none is left.
-pub fn remove_empty(host: &Host) {
-    for parent in parents(host) {
-        // busy ones are others'
-        let _ = rustix::fs::rmdir(&parent);
-    }
-    if let (false, Some(base)) = (host.superuser, &host.unified) {
-        let _ = rustix::fs::rmdir(base.join(LEAF));
-    }
-}
-
-fn parents(host: &Host) -> impl Iterator<Item = PathBuf> {
-    let bases = host.unified.iter().chain(host.v1.iter().map(|v1| &v1.path));
-    bases.map(|base| base.join(PARENT))
-}
-
-/// Kills everything in a container's cgroups, without removing them.
-pub fn kill(host: &Host, id: &ContainerId) -> Result<(), Error> {
-    let cgroups = existing(host, id);
-    cgroups.iter().try_for_each(|v1| kill::kill_frozen(&v1.path))?;
-    cgroups.iter().try_for_each(|v1| kill::kill(&v1.path))
-}
-
-/// Stops (or continues) every process of a container where it stands.
-pub fn freeze(host: &Host, id: &ContainerId, frozen: bool) -> Result<(), Error> {
-    let cgroups = existing(host, id);
-    if let Some(unified) = cgroups.iter().find(|v1| v1.name.is_empty()) {
-        write(&unified.path.join("cgroup.freeze"), if frozen { "1" } else { "0" })?;
-        let line = if frozen { "frozen 1" } else { "frozen 0" };
-        let verb = if frozen { "freeze" } else { "thaw" };
-        return kill::wait_event(&unified.path, line, verb);
-    }
-    let freezer = cgroups.iter().find(|v1| v1.has("freezer")).ok_or(Error::CannotFreeze)?;
-    let state = if frozen { "FROZEN" } else { "THAWED" };
-    let file = freezer.path.join("freezer.state");
-    kill::retry(&freezer.path, if frozen { "freeze" } else { "thaw" }, || {
-        // a process that forks while it is being frozen can escape the first attempt
-        write(&file, state)?;
-        Ok(fsx::read_to_string(&file)?.trim() == state)
-    })
 }
 
 /// Makes a container's cgroup below [`PARENT`].
