@@ -31,6 +31,7 @@ impl Root {
             &self.layers(),
             &self.mapped_layers(),
             &self.build_cache(),
+            &self.events(),
             &self.containers(),
             &self.volumes(),
             &self.networks(),

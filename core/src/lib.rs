@@ -5,6 +5,7 @@
 pub mod compression;
 pub mod contents;
 pub mod duration;
+pub mod events;
 pub mod fsx;
 #[cfg(fuzzing)]
 pub mod fuzz;

@@ -142,6 +142,21 @@ impl Root {
         self.build_cache().join("steps")
     }
 
+    // --- core::events
+
+    pub fn events(&self) -> PathBuf {
+        self.data.join("events")
+    }
+
+    /// A link to the file that is written to.
+    pub fn current_events(&self) -> PathBuf {
+        self.events().join("current")
+    }
+
+    pub fn events_file(&self, number: u64) -> PathBuf {
+        self.events().join(format!("{number}{}", crate::events::SUFFIX))
+    }
+
     // --- runtime::state
 
     pub fn containers(&self) -> PathBuf {

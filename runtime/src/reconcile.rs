@@ -13,6 +13,7 @@
 use crate::engine::{cgroup, native};
 use crate::state::{self, Container, Exit, Locked, Status};
 use crate::{net, volume};
+use knarr_core::events;
 use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::id::ContainerId;
@@ -136,6 +137,12 @@ pub(crate) fn killed() -> Exit {
     Exit { code: KILLED, oom_killed: false, error }
 }
 
+/// Tells that a guest ended with its monitor.
+pub(crate) fn tell_killed(root: &Root, spec: &ContainerSpec, name: &str) {
+    let code = KILLED.to_string();
+    events::tell(root, &[state::event(spec, name, "die").with("exitCode", code)]);
+}
+
 fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {
     clear(root, &unowned.container.spec)?;
     if unowned.state.state().status == Status::Restarting {
@@ -145,6 +152,7 @@ fn put_right(root: &Root, unowned: &mut Unowned) -> Result<(), Error> {
     if unowned.state.state().is_alive() {
         unowned.state.apply(|s| s.exited(killed()))?;
         unowned.container.state = unowned.state.state().clone();
+        tell_killed(root, &unowned.container.spec, &unowned.container.state.name);
     }
     let paths = root.container(&unowned.container.spec.id);
     // a record that was being replaced
@@ -193,6 +201,7 @@ pub(crate) fn hide(
     }
     fsx::remove_file(&paths.spec())?;
     state::release(root, name)?;
+    events::tell(root, &[state::event(&container.spec, name, "destroy")]);
     sys::remove_tree(paths.run())?;
     result
 }

@@ -93,12 +93,16 @@ pub enum Verb {
     Attach(commands::attach::Args),
     /// Copy files between a container and this machine
     Cp(commands::cp::Args),
+    /// Show what a container has changed of its image's files
+    Diff(commands::diff::Args),
     /// Write a container's file system to a tar archive
     Export(commands::export::Args),
     /// Show the processes of a container
     Top(commands::top::Args),
     /// Show what running containers use
     Stats(commands::stats::Args),
+    /// Show what happens to containers, images, networks and volumes
+    Events(commands::events::Args),
     /// Show a container's published ports
     Port(commands::port::Args),
     /// Show details of containers, images or volumes

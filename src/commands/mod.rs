@@ -8,6 +8,8 @@ pub mod compose;
 pub mod container;
 pub mod cp;
 pub mod create;
+pub mod diff;
+pub mod events;
 pub mod exec;
 pub mod export;
 pub mod healthcheck;
@@ -91,6 +93,8 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Container(verb) => container::run(verb, context),
         Verb::Cp(args) => cp::run(&args, context),
         Verb::Create(args) => create::run(&args, context),
+        Verb::Diff(args) => diff::run(&args, context),
+        Verb::Events(args) => events::run(&args, context),
         Verb::Exec(args) => exec::run(&args, context),
         Verb::Export(args) => export::run(&args, context),
         Verb::Healthcheck(verb) => healthcheck::run(verb, context),

@@ -25,6 +25,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let _hold = store.hold()?;
     let image = store.find(&args.source)?;
-    store.tag(&target, image.descriptor)?;
+    store.tag(&target, image.descriptor.clone())?;
+    store.tell("tag", &image.descriptor, Some(&target));
     Ok(0)
 }

@@ -121,6 +121,19 @@ pub fn sections<'a>(
     render_lines(&format, std::iter::once(Value::Struct(fields.collect())))
 }
 
+/// A template that is rendered a line at a time, as there is something to show.
+pub struct Lines(Template);
+
+impl Lines {
+    pub fn new(format: &str) -> Result<Self, Failure> {
+        parse(&unescape(format)).map(Self)
+    }
+
+    pub fn render(&self, value: Value) -> Result<String, Failure> {
+        Ok(format!("{}\n", safe(&self.0.render(&value)?)))
+    }
+}
+
 /// Four spaces of indentation, as `docker inspect` prints.
 fn pretty(value: &[Value]) -> String {
     let mut bytes = Vec::new();

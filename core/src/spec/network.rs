@@ -206,6 +206,16 @@ pub enum Driver {
     Loopback,
 }
 
+impl Driver {
+    /// As users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Loopback => "loopback",
+        }
+    }
+}
+
 /// The addresses of one family.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet<N, A> {

@@ -111,8 +111,9 @@ impl Store {
         }
         let mut removed: Vec<Removed> = names.into_iter().map(Removed::Untagged).collect();
         if is_last {
-            removed.push(Removed::Image(id));
+            removed.push(Removed::Image(id.clone()));
         }
+        self.tell_removed(&id, &removed);
         if let Some(content) = content {
             removed.extend(self.collect_alone(content, &in_use, Partials::Recent)?);
         }

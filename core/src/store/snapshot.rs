@@ -128,7 +128,7 @@ fn mark(snapshot: &Snapshot) -> PathBuf {
     snapshot.work.join("copied")
 }
 
-fn is_copied(snapshot: &Snapshot) -> bool {
+pub(super) fn is_copied(snapshot: &Snapshot) -> bool {
     mark(snapshot).exists()
 }
 

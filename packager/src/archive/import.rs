@@ -47,5 +47,9 @@ pub fn import(
         Some(reference) => store.tag(reference, descriptor.clone())?,
         None => store.keep_dangling(descriptor.clone())?,
     }
+    store.tell("import", &descriptor, None);
+    if reference.is_some() {
+        store.tell("tag", &descriptor, reference);
+    }
     Ok(Image { reference: reference.cloned(), descriptor })
 }

@@ -60,6 +60,7 @@ fn finish(store: &Store, loaded: Loaded) -> Result<Vec<Image>, Error> {
             Some(reference) => store.tag(reference, descriptor.clone())?,
             None => store.keep_dangling(descriptor.clone())?,
         }
+        store.tell("load", &descriptor, reference.as_ref());
         images.push(Image { reference, descriptor });
     }
     Ok(images)

@@ -63,7 +63,9 @@ pub fn save(
         Format::DockerArchive => archive.docker(images, options.platform.as_ref())?,
     }
     let out = archive.tar.into_inner().map_err(failed)?;
-    out.flush().map_err(failed)
+    out.flush().map_err(failed)?;
+    images.iter().for_each(|image| store.tell("save", &image.descriptor, image.reference.as_ref()));
+    Ok(())
 }
 
 /// One image in `manifest.json`, the docker archive's table of contents.

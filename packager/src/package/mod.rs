@@ -140,7 +140,9 @@ pub fn package(
     };
     for reference in references {
         store.tag(reference, descriptor.clone())?;
+        store.tell("tag", &descriptor, Some(reference));
     }
+    store.tell("create", &descriptor, None);
     if references.is_empty() {
         store.keep_dangling(descriptor.clone())?;
     }

@@ -89,6 +89,7 @@ fn finish(
 ) -> store::Result<Image> {
     let before = store.find(&reference.to_string()).ok();
     store.tag(reference, image.descriptor.clone())?;
+    store.tell_moved("pull", reference);
     progress.status(&format!("Digest: {}", image.id()));
     let news = match before {
         Some(before) if before.id() == image.id() => "Image is up to date",

@@ -80,6 +80,7 @@ pub(crate) fn push_descriptor(
         }
         Ok::<(), Error>(())
     })?;
+    store.tell_moved("push", reference);
     Ok(top)
 }
 

@@ -21,6 +21,10 @@ pub fn attach(store: &Store, id: &ContainerId, options: &Attach) -> Result<End> 
     let stdin = options.stdin && container.spec.process.open_stdin;
     let options = Attach { stdin, ..options.clone() };
     match monitor::attach(store.root(), id, &options) {
+        Ok(End::Detached) => {
+            state::tell(store.root(), &container.spec, "detach", &[]);
+            Ok(End::Detached)
+        }
         Err(monitor::Error::NotRunning { .. }) => Err(Error::NotRunning { name }),
         result => Ok(result?),
     }

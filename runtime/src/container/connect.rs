@@ -3,15 +3,21 @@
 use super::Result;
 use crate::monitor::client::{Connection, Request};
 use crate::{monitor, net, reconcile, state};
+use knarr_core::events;
 use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
+use knarr_core::spec::network::NetworkSpec;
 use knarr_core::spec::{Attachment, NetworkMode};
 
 /// Gives a container a place on a further network: at once if it runs, else at its start.
 pub fn connect(root: &Root, id: &ContainerId, wish: &Attachment) -> Result<()> {
     let container = settled(root, id)?;
+    let network = net::find(root, &wish.network)?;
     net::connect(root, &container, wish, &mut |_| Ok(()))?;
     let told = tell(root, &container);
+    if told.is_ok() {
+        tell_of(root, &container, &network, "connect");
+    }
     if told.is_err() {
         // the cause matters more than what is left, which is found when the container ends
         let _ = disconnect(root, id, &wish.network);
@@ -22,8 +28,18 @@ pub fn connect(root: &Root, id: &ContainerId, wish: &Attachment) -> Result<()> {
 /// Takes a container from a network.
 pub fn disconnect(root: &Root, id: &ContainerId, network: &str) -> Result<()> {
     let container = settled(root, id)?;
+    let found = net::find(root, network)?;
     net::disconnect(root, &container, network)?;
+    tell_of(root, &container, &found, "disconnect");
     tell(root, &container)
+}
+
+/// Of a container that does not run it is told when it does.
+fn tell_of(root: &Root, container: &state::Container, network: &NetworkSpec, action: &str) {
+    if container.state.is_alive() {
+        let event = net::event(network, action).with("container", container.id().as_str());
+        events::tell(root, &[event]);
+    }
 }
 
 /// The container, once it is known whether it runs: one that is being started connects to the networks that it had when it

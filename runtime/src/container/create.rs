@@ -6,6 +6,7 @@ use crate::engine::{cgroup, native, wasm};
 use crate::state::{self, Claim, ContainerState};
 use crate::volume::NewVolume;
 use crate::{net, volume};
+use knarr_core::events;
 use knarr_core::fsx::{self, Context, Durability};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
@@ -71,6 +72,7 @@ pub fn create(store: &Store, new: NewContainer) -> Result<ContainerId> {
     for mount in spec.mounts.iter().filter_map(|mount| mount.volume()) {
         volume::create(root, NewVolume { lasting, ..mount.into() })?;
     }
+    events::tell(root, &[state::event(&spec, &name, "create")]);
     Ok(spec.id)
 }
 

@@ -27,6 +27,10 @@ pub enum Error {
     ShowLog { source: io::Error },
     #[error("cannot follow the log")]
     FollowLog { source: io::Error },
+    #[error("cannot show the events")]
+    ShowEvents { source: io::Error },
+    #[error("cannot follow the events")]
+    FollowEvents { source: io::Error },
     #[error("cannot list the processes with 'ps {options}'")]
     Ps { options: String, source: io::Error },
     #[error("exec needs a process with a single thread")]

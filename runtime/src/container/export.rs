@@ -2,11 +2,14 @@
 
 use super::Result;
 use super::view::View;
+use crate::state;
 use knarr_core::id::ContainerId;
 use knarr_core::store::{self, Store};
 use std::io::Write;
 
 pub fn export(store: &Store, id: &ContainerId, out: &mut dyn Write) -> Result<()> {
     let view = View::without_mounts(store, id)?;
-    Ok(store::export(&view.path(), out)?)
+    store::export(&view.path(), out)?;
+    state::tell(store.root(), &state::load_spec(store.root(), id)?, "export", &[]);
+    Ok(())
 }

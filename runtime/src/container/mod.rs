@@ -4,8 +4,10 @@ pub mod attach;
 pub mod connect;
 pub mod copy;
 pub mod create;
+mod diff;
 mod disk;
 mod error;
+pub mod events;
 pub mod exec;
 pub mod export;
 pub mod health;
@@ -31,6 +33,7 @@ pub mod wait;
 
 pub use connect::{connect, disconnect};
 pub use create::create;
+pub use diff::diff;
 pub use error::Error;
 pub use exec::{exec, exec_detached};
 pub use export::export;

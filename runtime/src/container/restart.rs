@@ -2,10 +2,14 @@
 
 use super::stop::{Stop, stop};
 use super::{Result, start};
+use crate::state;
 use knarr_core::id::ContainerId;
 use knarr_core::store::Store;
 
 pub fn restart(store: &Store, id: &ContainerId, options: &Stop) -> Result<()> {
     stop(store, id, options)?;
-    start(store, id)
+    start(store, id)?;
+    let root = store.root();
+    state::tell(root, &state::load_spec(root, id)?, "restart", &[]);
+    Ok(())
 }

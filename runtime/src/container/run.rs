@@ -39,5 +39,8 @@ pub fn start_attached(store: &Store, id: &ContainerId, options: &Attach) -> Resu
     if matches!(end, End::Exited(_)) && spec.auto_remove {
         monitor::wait_for_end(root, id).map_err(Error::from)?;
     }
+    if matches!(end, End::Detached) {
+        state::tell(root, &spec, "detach", &[]);
+    }
     Ok(end)
 }

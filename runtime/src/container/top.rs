@@ -51,6 +51,7 @@ pub fn top(store: &Store, id: &ContainerId, options: &[String]) -> Result<Proces
             own.unwrap_or(&first).join(" ")
         });
     }
+    state::tell(store.root(), &container.spec, "top", &[]);
     Ok(processes)
 }
 

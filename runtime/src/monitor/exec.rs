@@ -13,10 +13,12 @@ use super::streams::Ends;
 use super::{Error, control, streams};
 use crate::engine::Guest;
 use crate::engine::native::{self, ExecProcess};
-use crate::state::{Container, Exit};
+use crate::state::{self, Container, Exit};
 use crate::sys::process::{self, Process};
 use crate::sys::signal::SignalQueue;
 use crate::sys::terminal;
+use knarr_core::events;
+use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use knarr_core::spec::ContainerSpec;
 use rustix::process::Pid;
@@ -163,7 +165,8 @@ fn further(
     let signals = SignalQueue::open().map_err(|source| Error::Signals { source })?;
     let process = execution.streams();
     let (stdio, ends) = streams::make(&process, DEFAULT_SIZE)?;
-    let guest = place.start(&execution.process(), &process, stdio, channel)?;
+    let further = execution.process();
+    let guest = place.start(&further, &process, stdio, channel)?;
     let audience = match client.take() {
         Some(client) => {
             answer(client.as_fd(), &Response::Done);
@@ -171,7 +174,15 @@ fn further(
         }
         None => Audience::Nobody,
     };
-    follow((place.root, place.spec), guest, ends, &process, &signals, audience, &mut || {})
+    follow(
+        (place.root, place.spec, &further),
+        guest,
+        ends,
+        &process,
+        &signals,
+        audience,
+        &mut || {},
+    )
 }
 
 /// To a client that waits for it.
@@ -220,12 +231,12 @@ fn execute(
     let (stdio, ends) = streams::make(&process, size)?;
     let further = execution.process();
     let guest = native::exec(root, spec, init, &further, stdio, &signals)?;
-    follow((root, spec), guest, ends, &process, &signals, audience, ready)
+    follow((root, spec, &further), guest, ends, &process, &signals, audience, ready)
 }
 
 /// Everything from a further guest that runs to its end.
 fn follow(
-    (root, spec): (&Root, &ContainerSpec),
+    (root, spec, further): (&Root, &ContainerSpec, &ExecProcess),
     mut guest: Guest,
     ends: Ends,
     process: &knarr_core::spec::Process,
@@ -243,6 +254,18 @@ fn follow(
         Audience::Client(fd) => (None, Some(Client::attached(fd, true).map_err(failed)?)),
         Audience::Nobody => (None, None),
     };
+    let id = ContainerId::random().to_string();
+    let told = |actions: &[&str], more: &[(&str, String)]| {
+        // the container may end before what runs in it
+        let Ok(state) = state::now(root, &spec.id) else { return };
+        let event = |action: &&str| {
+            let event = state::event(spec, &state.name, *action).with("execID", &id);
+            more.iter().fold(event, |event, (name, value)| event.with(name, value))
+        };
+        events::tell(root, &actions.iter().map(event).collect::<Vec<_>>());
+    };
+    let command = command(&further.args);
+    told(&[&format!("exec_create: {command}"), &format!("exec_start: {command}")], &[]);
     ready();
     let mut session = Session {
         guest: Guarded::new(root, spec, child),
@@ -259,6 +282,7 @@ fn follow(
         kill_at: None,
         stop_signal: 0,
         was_stopped: false,
+        stop_asked: false,
         names: None,
         networks: None,
         denials: None,
@@ -271,8 +295,17 @@ fn follow(
     };
     let code = session.run().map_err(|source| Error::Watch { source })?;
     session.remark(code);
+    told(&["exec_die"], &[("exitCode", code.to_string())]);
     let exit = Exit { code, oom_killed: false, error: None };
     session.announce(&exit, false);
     session.farewell();
     Ok(exit)
+}
+
+/// A command as Docker's events show it: the program, and its arguments after a space, also if there are none.
+fn command(args: &[String]) -> String {
+    const SHOWN: usize = 4096;
+    let (program, rest) = args.split_first().map_or(("", &[][..]), |(p, rest)| (p, rest));
+    let command = format!("{program} {}", rest.join(" "));
+    command.chars().take(SHOWN).collect()
 }

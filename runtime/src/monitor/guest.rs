@@ -7,6 +7,7 @@ use crate::engine::{self, native};
 use crate::state;
 use crate::sys::process::Process;
 use crate::sys::signal::Signal;
+use knarr_core::events;
 use knarr_core::hint::Hint;
 use knarr_core::root::Root;
 use knarr_core::spec::{ContainerSpec, EngineKind};
@@ -99,7 +100,14 @@ impl<'a> Guarded<'a> {
         }
         locked.apply(transition)?;
         self.paused = paused;
+        let action = if paused { "pause" } else { "unpause" };
+        events::tell(self.root, &[state::event(self.spec, &locked.state().name, action)]);
         Ok(())
+    }
+
+    /// Tells what happens to the container.
+    pub fn tell(&self, action: &str, more: &[(&str, String)]) {
+        state::tell(self.root, self.spec, action, more);
     }
 
     /// Collects the exit code of a guest that has ended.

@@ -11,7 +11,7 @@ use super::restart::{self, Seat, Term};
 use super::server::Client;
 use super::session::{Further, OneId, Session};
 use super::sink::Sink;
-use super::{client, mounts, streams};
+use super::{client, mounts, streams, told};
 use crate::engine::{Guest, Launch, cgroup, native, wasm};
 use crate::net::Surroundings;
 use crate::state::{self, Container, Exit, RunningGuest};
@@ -263,6 +263,7 @@ impl<'a> Life<'a> {
         let place =
             Place { root, spec, pid, placement: attached.placement, unmounted: layer.is_some() };
         let probes = Probes::begin(place, ports, &state);
+        told::start(root, spec, &state, &attached.endpoints, stdin_once);
         let is_wasm = spec.engine == EngineKind::Wasm;
         let further = is_wasm.then(|| Further { place, children: Vec::new() });
         observe(Step::Recorded);
@@ -284,6 +285,7 @@ impl<'a> Life<'a> {
             kill_at: None,
             stop_signal: stop_signal(spec),
             was_stopped: false,
+            stop_asked: false,
             names,
             networks: Some(Networks { root, spec, places, guest: ear }),
             denials: attached.denials,
@@ -313,8 +315,8 @@ impl<'a> Life<'a> {
         // before the record of it: nobody probes a guest that has ended
         let health = session.probes.take().map(|probes| probes.health().clone());
         // a container that vanishes now needs no record of its end
-        let recorded = match spec.auto_remove {
-            true => Ok(()),
+        let state = match spec.auto_remove {
+            true => state::now(self.root, &spec.id),
             false => state::apply(self.root, &spec.id, |s| {
                 s.health = health;
                 if goes_on {
@@ -323,9 +325,13 @@ impl<'a> Life<'a> {
                 s.exited(exit.clone())?;
                 s.stopped = session.was_stopped;
                 Ok(())
-            })
-            .map(drop),
+            }),
         };
+        if let Ok(state) = &state {
+            let places = session.networks.as_ref().map_or(&[][..], |networks| &networks.places);
+            told::end(self.root, spec, state, places, &exit, session.stop_asked);
+        }
+        let recorded = if spec.auto_remove { Ok(()) } else { state.map(drop) };
         session.end_further();
         session.announce(&exit, goes_on);
         observe(Step::Announced);

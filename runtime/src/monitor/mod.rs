@@ -27,6 +27,7 @@ mod session;
 mod sink;
 mod spawn;
 mod streams;
+mod told;
 
 pub use attach::{Attach, DetachKeys, End, InvalidKeys, attach};
 pub use error::Error;

@@ -164,6 +164,7 @@ fn after_a_life(
         reconcile::clear(root, &spec)?;
         if state.state().is_alive() {
             let exit = reconcile::killed();
+            reconcile::tell_killed(root, &spec, &state.state().name);
             match policy.again(exit.code, restarts) {
                 true => state.apply(|s| s.restarting(exit))?,
                 false => state.apply(|s| s.exited(exit))?,

@@ -10,6 +10,7 @@ use super::{bridge, endpoint, lease, namespace, reload, rootless, shared};
 use crate::engine::UserNamespaces;
 use ipnet::IpNet;
 use jiff::Timestamp;
+use knarr_core::events::{self, Event, Kind};
 use knarr_core::fsx::{self, Durability};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
@@ -121,7 +122,15 @@ fn make(root: &Root, new: NewNetwork) -> Result<NetworkSpec> {
         sys::remove_tree(paths.data())?;
         return Err(error);
     }
+    events::tell(root, &[event(&network, "create")]);
     Ok(network)
+}
+
+/// What has happened to a network.
+pub(crate) fn event(network: &NetworkSpec, action: &str) -> Event {
+    Event::new(Kind::Network, action, network.id.as_str())
+        .with("name", &network.name)
+        .with("type", network.driver.name())
 }
 
 /// Sees that no link has the bridge's name. Before there is a record: after that a container may make the bridge first.
@@ -261,6 +270,7 @@ pub fn remove(root: &Root, name: &str) -> Result<Vec<String>> {
     fsx::remove_file(&paths.record())?;
     sys::remove_tree(paths.run())?;
     sys::remove_tree(paths.data())?;
+    events::tell(root, &[event(&network, "destroy")]);
     Ok(members.into_iter().map(|member| member.name).collect())
 }
 

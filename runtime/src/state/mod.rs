@@ -17,6 +17,7 @@ mod health;
 mod lookup;
 mod names;
 mod sweep;
+mod told;
 
 pub use error::Error;
 pub use health::{Health, HealthStatus, Probed, health};
@@ -25,6 +26,7 @@ pub use lookup::{Damaged, all, find, load, load_spec};
 pub(crate) use names::rename;
 pub use names::{Claim, claim, generate, release, validate};
 pub use sweep::{sweep, sweep_waiting};
+pub(crate) use told::{event, now, tell};
 
 use jiff::Timestamp;
 use knarr_core::fsx::Durability;

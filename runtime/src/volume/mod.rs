@@ -24,6 +24,7 @@ pub use users::{User, Users};
 use crate::sys::mount::is_mount;
 use crate::sys::tmpfs;
 use jiff::Timestamp;
+use knarr_core::events::{self, Event, Kind};
 use knarr_core::fsx::{self, Context, Durability};
 use knarr_core::id::ContainerId;
 use knarr_core::lock::Lock;
@@ -127,6 +128,7 @@ pub fn create(root: &Root, new: NewVolume) -> Result<Volume> {
         if new.lasting || !volume.anonymous {
             fsx::sync_up_to(&paths.record(), root.data())?;
         }
+        events::tell(root, &[event(&volume.name, "create")]);
         return Ok(volume);
     }
 }
@@ -209,7 +211,13 @@ pub fn remove(root: &Root, name: &str, except: Option<&ContainerId>) -> Result<(
         return Err(Error::InUse { name: name.to_owned(), users });
     }
     fsx::remove_file(&paths.record())?;
+    events::tell(root, &[event(name, "destroy")]);
     delete(&paths)
+}
+
+/// What has happened to a volume.
+pub(crate) fn event(name: &str, action: &str) -> Event {
+    Event::new(Kind::Volume, action, name).with("driver", "local")
 }
 
 /// Deletes a volume's own folder. A directory of the host that it stood for is not in there.

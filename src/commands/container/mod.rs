@@ -15,6 +15,8 @@ pub enum Verb {
     Cp(cp::Args),
     /// Create a container without starting it
     Create(Box<create::Args>),
+    /// Show what a container has changed of its image's files
+    Diff(diff::Args),
     /// Run a command in a running container
     Exec(exec::Args),
     /// Write a container's file system to a tar archive
@@ -62,6 +64,7 @@ pub fn run(verb: Verb, context: &Context) -> Outcome {
         Verb::Attach(args) => attach::run(&args, context),
         Verb::Cp(args) => cp::run(&args, context),
         Verb::Create(args) => create::run(&args, context),
+        Verb::Diff(args) => diff::run(&args, context),
         Verb::Exec(args) => exec::run(&args, context),
         Verb::Export(args) => export::run(&args, context),
         Verb::Inspect(args) => inspect::run_container(&args, context),

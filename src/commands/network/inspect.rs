@@ -5,7 +5,7 @@ use crate::commands::{Context, Outcome};
 use crate::error::Failure;
 use ipnet::IpNet;
 use knarr_core::root::Root;
-use knarr_core::spec::network::{Driver, NetworkSpec};
+use knarr_core::spec::network::NetworkSpec;
 use knarr_runtime::net::{self, Endpoint};
 use knarr_runtime::state;
 use serde::Serialize;
@@ -118,7 +118,7 @@ pub fn find(root: &Root, text: &str) -> Result<Document, Failure> {
         id: network.id.to_string(),
         created: network.created.to_string(),
         scope: "local",
-        driver: driver_name(network.driver),
+        driver: network.driver.name(),
         enable_ipv4: network.ipv4.is_some(),
         enable_ipv6: network.ipv6.is_some(),
         ipam: Ipam {
@@ -182,12 +182,5 @@ fn container(network: &NetworkSpec, endpoint: &Endpoint) -> Container {
         mac: endpoint.mac_text(),
         ipv4: with_prefix(endpoint.ipv4.and_then(|a| IpNet::new(a.into(), prefix4).ok())),
         ipv6: with_prefix(endpoint.ipv6.and_then(|a| IpNet::new(a.into(), prefix6).ok())),
-    }
-}
-
-pub fn driver_name(driver: Driver) -> &'static str {
-    match driver {
-        Driver::Bridge => "bridge",
-        Driver::Loopback => "loopback",
     }
 }

@@ -1,6 +1,5 @@
 //! List networks.
 
-use super::inspect::driver_name;
 use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
@@ -106,7 +105,7 @@ impl From<NetworkSpec> for Line {
     fn from(network: NetworkSpec) -> Self {
         Self {
             is_builtin: network.is_builtin(),
-            driver: driver_name(network.driver),
+            driver: network.driver.name(),
             families: [network.ipv4.is_some(), network.ipv6.is_some()],
             internal: network.internal,
             created: units::local_time(network.created),

@@ -107,7 +107,9 @@ fn name(build: &Build, built: &mut Built, descriptor: Descriptor) -> Result<(), 
     for tag in &build.options.tags {
         let vertex = build.report.internal(&format!("naming to {tag}"));
         build.report.watch(vertex, || Ok(build.store.tag(tag, descriptor.clone())?))?;
+        build.store.tell("tag", &descriptor, Some(tag));
     }
+    build.store.tell("create", &descriptor, None);
     if build.options.tags.is_empty() {
         build.store.keep_dangling(descriptor.clone())?;
     }

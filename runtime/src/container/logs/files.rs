@@ -11,7 +11,7 @@ const CHUNK: usize = 64 << 10;
 
 /// A log file that is being read.
 #[derive(Debug)]
-pub(super) struct LogFile {
+pub(in crate::container) struct LogFile {
     path: PathBuf,
     file: File,
     pub inode: u64,
@@ -53,6 +53,11 @@ impl LogFile {
                 return Ok(None);
             }
         }
+    }
+
+    /// Moves to the end of what is written so far.
+    pub fn skip_all(&mut self) -> fsx::Result<()> {
+        self.file.seek(SeekFrom::End(0)).at("read", &self.path).map(drop)
     }
 
     /// Gives up an unfinished line.

@@ -1,6 +1,6 @@
 //! `logs`: what a container wrote.
 
-mod files;
+pub(super) mod files;
 mod follow;
 
 use super::{Error, Result};

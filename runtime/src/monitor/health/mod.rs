@@ -274,6 +274,10 @@ impl<'a> Probes<'a> {
         self.health.add(probed, self.timing.retries, counts);
         self.write();
         self.schedule();
+        if self.health.status != before {
+            let action = format!("health_status: {}", self.health.status);
+            state::tell(self.place.root, self.place.spec, &action, &[]);
+        }
         let turned = self.health.status == HealthStatus::Unhealthy && before != self.health.status;
         let action = if turned { self.place.spec.on_unhealthy } else { OnUnhealthy::None };
         self.ended = Some(Ended { action });

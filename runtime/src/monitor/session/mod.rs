@@ -74,6 +74,8 @@ pub(super) struct Session<'a> {
     pub stop_signal: i32,
     /// Somebody asked it to end.
     pub was_stopped: bool,
+    /// By `stop`, rather than by a signal.
+    pub stop_asked: bool,
     /// Answers the container's questions for names.
     pub names: Option<Resolver>,
     /// `None` for a process that was not given the container's networks (`exec`).
@@ -120,6 +122,7 @@ impl Session<'_> {
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
                 self.kill_at = None;
                 self.guest.signal(Signal::KILL)?;
+                self.tell_kill(Signal::KILL.number());
             }
             self.forget_gone_clients();
         }
@@ -184,6 +187,7 @@ impl Session<'_> {
                 while let Some(signal) = self.signals.next()? {
                     if signal != Signal::WINCH {
                         self.guest.signal(signal)?;
+                        self.tell_kill(signal.number());
                     }
                 }
             }
@@ -355,7 +359,10 @@ impl Session<'_> {
             Some(result.map_or_else(Response::Failed, |()| Response::Done))
         };
         match request {
-            Request::Attach { .. } => Some(Response::Attached { terminal: self.terminal }),
+            Request::Attach { .. } => {
+                self.tell("attach", &[]);
+                Some(Response::Attached { terminal: self.terminal })
+            }
             Request::Wait => None,
             Request::Ping => Some(Response::Done),
             Request::Resize { rows, columns } => {
@@ -364,6 +371,8 @@ impl Session<'_> {
                 {
                     // a terminal that refuses a size keeps its old one
                     let _ = terminal::resize(fd, *rows, *columns);
+                    let size = [("height", rows.to_string()), ("width", columns.to_string())];
+                    self.tell("resize", &size);
                 }
                 Some(Response::Done)
             }
@@ -373,10 +382,13 @@ impl Session<'_> {
             }
             Request::Stop { signal, timeout } => {
                 self.was_stopped = true;
+                self.stop_asked |= *timeout >= 0 || *signal != Signal::KILL.number();
                 if let Err(failure) = self.signal(*signal) {
                     return Some(Response::Failed(failure));
                 }
-                self.kill_after(*timeout);
+                if *signal != Signal::KILL.number() {
+                    self.kill_after(*timeout);
+                }
                 None
             }
             Request::Networks => {

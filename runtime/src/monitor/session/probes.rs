@@ -20,7 +20,11 @@ impl Session<'_> {
         }
         match ended.action {
             OnUnhealthy::None => Ok(()),
-            OnUnhealthy::Kill => self.guest.signal(Signal::KILL),
+            OnUnhealthy::Kill => {
+                self.guest.signal(Signal::KILL)?;
+                self.tell_kill(Signal::KILL.number());
+                Ok(())
+            }
             OnUnhealthy::Stop => {
                 self.was_stopped = true;
                 self.stop()
@@ -35,7 +39,20 @@ impl Session<'_> {
     fn stop(&mut self) -> io::Result<()> {
         let signal = Signal::try_from(self.stop_signal).unwrap_or(Signal::TERM);
         self.kill_after(self.guest.grace());
-        self.guest.signal(signal)
+        self.guest.signal(signal)?;
+        self.tell_kill(signal.number());
+        Ok(())
+    }
+
+    /// Tells what happens to the container, if it is one, and not a further process in it.
+    pub(super) fn tell(&self, action: &str, more: &[(&str, String)]) {
+        if self.listener.is_some() {
+            self.guest.tell(action, more);
+        }
+    }
+
+    pub(super) fn tell_kill(&self, signal: i32) {
+        self.tell("kill", &[("signal", signal.to_string())]);
     }
 
     pub(super) fn pause(&mut self) -> Result<(), Failure> {
@@ -51,6 +68,9 @@ impl Session<'_> {
     /// Sends a signal that a client asked for, which lets a paused guest go on.
     pub(super) fn signal(&mut self, number: i32) -> Result<(), Failure> {
         let result = self.guest.signal_number(number);
+        if result.is_ok() {
+            self.tell_kill(number);
+        }
         self.resume_probes();
         result
     }
