@@ -33,6 +33,7 @@ mod mounts;
 mod network;
 mod options;
 mod owners;
+mod prune;
 mod ps;
 mod publish;
 mod reset;

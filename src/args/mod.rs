@@ -4,6 +4,7 @@
 //! that several verbs share.
 
 pub mod build;
+pub mod consent;
 pub mod container;
 pub mod filter;
 pub mod health;

@@ -4,11 +4,14 @@ use super::{Context, Outcome, tell};
 use crate::error::Failure;
 use crate::ui;
 use knarr_runtime::container;
-use knarr_runtime::container::remove::{Remove, remove_all};
+use knarr_runtime::container::remove::{Remove, removable, remove_all};
 use knarr_runtime::state;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Only say what would be removed
+    #[arg(long)]
+    dry_run: bool,
     /// Kill it first if it runs, and do not fail if there is none
     #[arg(short, long)]
     force: bool,
@@ -37,6 +40,13 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
             }
             Err(error) => tell(Err(error.into()), &mut status)?,
         }
+    }
+    if args.dry_run {
+        for (name, id) in names.into_iter().zip(&ids) {
+            let removable = removable(&store, id, options).map(|()| Some(name.clone()));
+            tell(removable.map_err(Failure::from), &mut status)?;
+        }
+        return Ok(status);
     }
     for (name, removed) in names.into_iter().zip(remove_all(&store, &ids, options)) {
         tell(removed.map(|()| Some(name.clone())).map_err(Failure::from), &mut status)?;

@@ -8,6 +8,9 @@ use knarr_core::store::{self, Removed};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Only say what would be removed
+    #[arg(long)]
+    dry_run: bool,
     /// Remove even if a stopped container uses it, and all names of an id; do not fail if there is none
     #[arg(short, long)]
     force: bool,
@@ -23,7 +26,11 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let usages = usages(&context.root);
     super::each(&args.images, |name| {
-        let removed = match store.remove(name, args.force, &usages) {
+        let removed = match args.dry_run {
+            true => store.would_remove(name, args.force, &usages),
+            false => store.remove(name, args.force, &usages),
+        };
+        let removed = match removed {
             // to pull it would not help here
             Err(error @ store::Error::NotFound { .. }) => {
                 let failure = Failure::from(error).hint("'knarr images' lists all images");

@@ -64,6 +64,22 @@ impl Removed {
     }
 }
 
+/// What is to be taken away, and may be.
+struct Doomed {
+    image: Image,
+    names: Vec<Reference>,
+    /// The image goes with its names.
+    is_last: bool,
+    in_use: Vec<Usage>,
+}
+
+impl Doomed {
+    fn removed(&self) -> Vec<Removed> {
+        let image = self.is_last.then(|| Removed::Image(self.image.id().clone()));
+        self.names.iter().cloned().map(Removed::Untagged).chain(image).collect()
+    }
+}
+
 impl Store {
     /// `rmi`: takes a name away, or an id with all its names; the last name takes the image with it.
     ///
@@ -71,6 +87,39 @@ impl Store {
     /// where a running one does. A container keeps what it needs of an image that was removed by force.
     pub fn remove(&self, text: &str, force: bool, usages: Usages) -> Result<Vec<Removed>> {
         let content = Lock::try_exclusive(&self.root.content_lock())?;
+        let doomed = self.doomed(text, force, usages)?;
+        let mut removed = doomed.removed();
+        let Doomed { image, is_last, in_use, .. } = doomed;
+        let id = image.id().clone();
+        let forget = || {
+            self.change_entries(|entries| {
+                entries.retain(|entry| {
+                    *entry.digest() != id
+                        || (!is_last && !images::has_name(entry, image.reference.as_ref()))
+                });
+                Ok(())
+            })
+        };
+        match forget() {
+            Err(Error::File(e)) if content.is_some() && e.kind() == ErrorKind::StorageFull => {
+                self.make_room(&image, &in_use)?;
+                forget()?;
+            }
+            other => other?,
+        }
+        self.tell_removed(&id, &removed);
+        if let Some(content) = content {
+            removed.extend(self.collect_alone(content, &in_use, Partials::Recent)?);
+        }
+        Ok(removed)
+    }
+
+    /// What [`Self::remove`] would take away, but for what nothing else refers to.
+    pub fn would_remove(&self, text: &str, force: bool, usages: Usages) -> Result<Vec<Removed>> {
+        Ok(self.doomed(text, force, usages)?.removed())
+    }
+
+    fn doomed(&self, text: &str, force: bool, usages: Usages) -> Result<Doomed> {
         let image = self.find(text)?;
         let id = image.id().clone();
         let mut names: Vec<Reference> = self
@@ -93,31 +142,7 @@ impl Store {
         } else {
             names.retain(|name| Some(name) == image.reference.as_ref());
         }
-        let forget = || {
-            self.change_entries(|entries| {
-                entries.retain(|entry| {
-                    *entry.digest() != id
-                        || (!is_last && !images::has_name(entry, image.reference.as_ref()))
-                });
-                Ok(())
-            })
-        };
-        match forget() {
-            Err(Error::File(e)) if content.is_some() && e.kind() == ErrorKind::StorageFull => {
-                self.make_room(&image, &in_use)?;
-                forget()?;
-            }
-            other => other?,
-        }
-        let mut removed: Vec<Removed> = names.into_iter().map(Removed::Untagged).collect();
-        if is_last {
-            removed.push(Removed::Image(id.clone()));
-        }
-        self.tell_removed(&id, &removed);
-        if let Some(content) = content {
-            removed.extend(self.collect_alone(content, &in_use, Partials::Recent)?);
-        }
-        Ok(removed)
+        Ok(Doomed { image, names, is_last, in_use })
     }
 
     /// Removes blobs and layers that neither an image nor a container refers to, and the leftovers of processes

@@ -29,6 +29,25 @@ pub fn remove(store: &Store, id: &ContainerId, options: Remove) -> Result<()> {
     }
 }
 
+/// Whether [`remove`] would delete it, as it is now.
+pub fn removable(store: &Store, id: &ContainerId, options: Remove) -> Result<()> {
+    let container = match reconcile::container(store.root(), id) {
+        Ok(Some(container)) => container,
+        Ok(None) => return Ok(()),
+        Err(reconcile::Error::State(state::Error::Damaged { .. })) if options.force => {
+            return Ok(());
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let name = container.state.name;
+    match container.state.status {
+        _ if options.force => Ok(()),
+        Status::Running | Status::Paused => Err(Error::Running { name }),
+        Status::Restarting => Err(Error::Restarting { name }),
+        Status::Created | Status::Exited | Status::Removing => Ok(()),
+    }
+}
+
 /// Deletes several containers, each with its own result: they are killed at once rather than one after the other, and
 /// their files, which nobody will look for any more, may go after this process has ended.
 pub fn remove_all(store: &Store, ids: &[ContainerId], options: Remove) -> Vec<Result<()>> {

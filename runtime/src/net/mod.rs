@@ -53,7 +53,9 @@ pub use outbound::is_limited as is_outbound_limited;
 pub use reload::reload;
 pub(crate) use shared::{is_loopback, loopback6};
 pub use step::{Observe, Step};
-pub use store::{NewNetwork, create, ensure_default, find, list, load, prune, remove, unused};
+pub use store::{
+    NewNetwork, create, ensure_default, find, list, load, prune, removable, remove, unused,
+};
 pub(crate) use store::{event, subnets};
 pub(crate) use surroundings::{Surroundings, channel, hear, places_of, tell};
 pub(crate) use take_down::take_down;

@@ -274,6 +274,17 @@ pub fn remove(root: &Root, name: &str) -> Result<Vec<String>> {
     Ok(members.into_iter().map(|member| member.name).collect())
 }
 
+/// Whether [`remove`] would take it away, as it is now; the names of its members.
+pub fn removable(root: &Root, name: &str) -> Result<Vec<String>> {
+    let network = load(root, name)?.ok_or_else(|| Error::NotFound { text: name.to_owned() })?;
+    let users = users(root, &network)?;
+    if !users.is_empty() {
+        return Err(Error::InUse { name: name.to_owned(), users });
+    }
+    let members = endpoint::endpoints(root, name)?;
+    Ok(members.into_iter().map(|member| member.name).collect())
+}
+
 /// A bridge wherever one may be had: by the superuser on the host, by others in a user namespace.
 fn default_driver() -> Driver {
     let bridge = sys::is_superuser() || UserNamespaces::detect() == UserNamespaces::Available;

@@ -200,6 +200,19 @@ pub fn remove(root: &Root, name: &str, except: Option<&ContainerId>) -> Result<(
     let paths = Paths::of(root, name)?;
     // asked under the lock: a container that comes to use it now makes it anew
     let _lock = paths.lock()?;
+    check_unused(root, name, except)?;
+    fsx::remove_file(&paths.record())?;
+    events::tell(root, &[event(name, "destroy")]);
+    delete(&paths)
+}
+
+/// Whether [`remove`] would delete it, as it is now.
+pub fn removable(root: &Root, name: &str) -> Result<()> {
+    find(root, name)?;
+    check_unused(root, name, None)
+}
+
+fn check_unused(root: &Root, name: &str, except: Option<&ContainerId>) -> Result<()> {
     let users: Vec<String> = match Users::read(root) {
         Ok(users) => {
             let others = users.of(name).filter(|user| Some(&user.id) != except);
@@ -210,9 +223,7 @@ pub fn remove(root: &Root, name: &str, except: Option<&ContainerId>) -> Result<(
     if !users.is_empty() {
         return Err(Error::InUse { name: name.to_owned(), users });
     }
-    fsx::remove_file(&paths.record())?;
-    events::tell(root, &[event(name, "destroy")]);
-    delete(&paths)
+    Ok(())
 }
 
 /// What has happened to a volume.

@@ -1,12 +1,13 @@
 //! Remove what the cache of builds holds.
 
 use super::{du, entries};
+use crate::args::consent::{Consent, listed};
 use crate::args::filter::{self, Filter};
 use crate::args::time;
 use crate::args::value::size;
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
-use crate::ui::{self, terminal, units};
+use crate::ui::{self, units};
 use crate::wiring::usages;
 use jiff::Timestamp;
 use knarr_core::root::Root;
@@ -22,9 +23,8 @@ pub struct Args {
     /// Only some: until=24h for what was not used for so long; type=…, description=…
     #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// Keep so much, what was used last
     #[arg(long, visible_aliases = ["max-used-space", "reserved-space"], value_name = "BYTES", value_parser = size)]
     keep_storage: Option<u64>,
@@ -39,11 +39,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let (cache, _, used) = entries(&store)?;
     let mut doomed = candidates(&cache, &filters, &used)?;
     doomed.retain(matching);
-    if !doomed.is_empty() && !args.force {
-        show(&doomed);
-        if !terminal::confirm("Remove them?")? {
-            return Ok(0);
-        }
+    if !args.consent.given(show(&doomed).as_slice())? {
+        return Ok(0);
     }
     let removed = remove_entries(&cache, doomed, args.all && args.filter.is_empty())?;
     let reclaimed = removed.freed.max(collect(&store, &context.root)?);
@@ -52,15 +49,12 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
 }
 
 /// What would go, before anybody is asked.
-pub fn show(doomed: &[Entry]) {
-    let lines: Vec<_> = doomed
-        .iter()
-        .map(|entry| {
-            let what = units::ellipsis(&du::one_line(&entry.description), 60);
-            format!("  {:8} {:>8}  {what}", du::kind(entry.kind), units::size(entry.size))
-        })
-        .collect();
-    ui::note(format_args!("This will be removed from the cache of builds:\n{}", lines.join("\n")));
+pub fn show(doomed: &[Entry]) -> Option<String> {
+    let line = |entry: &Entry| {
+        let what = units::ellipsis(&du::one_line(&entry.description), 60);
+        format!("{:8} {:>8}  {what}", du::kind(entry.kind), units::size(entry.size))
+    };
+    listed("This will be removed from the cache of builds:", doomed.iter().map(line))
 }
 
 /// Removes what nothing refers to any more; the bytes that were reclaimed.

@@ -1,9 +1,10 @@
 //! Remove the containers that do not run.
 
+use crate::args::consent::{Consent, listed};
 use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
-use crate::ui::{self, terminal, units};
+use crate::ui::{self, units};
 use knarr_core::store::Store;
 use knarr_runtime::container::list::{Filters, Summary};
 use knarr_runtime::container::prune;
@@ -13,19 +14,15 @@ pub struct Args {
     /// Only some: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE], and what 'ps' has
     #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
     let candidates = candidates(&store, &args.filter)?;
-    if !candidates.is_empty() && !args.force {
-        show(&candidates);
-        if !terminal::confirm("Remove them?")? {
-            return Ok(0);
-        }
+    if !args.consent.given(show(&candidates).as_slice())? {
+        return Ok(0);
     }
     let reclaimed = remove(&store, candidates)?;
     ui::line(format_args!("Total reclaimed space: {}", units::size(reclaimed)))?;
@@ -42,10 +39,10 @@ pub fn candidates(store: &Store, filters: &[Filter]) -> Result<Vec<Summary>, Fai
     Ok(found)
 }
 
-pub fn show(candidates: &[Summary]) {
-    let lines: Vec<_> =
-        candidates.iter().map(|c| format!("  {} {}", c.id.short(), c.name)).collect();
-    ui::note(format_args!("These containers will be removed:\n{}", lines.join("\n")));
+/// Says what is about to go.
+pub fn show(candidates: &[Summary]) -> Option<String> {
+    let line = |c: &Summary| format!("{} {}", c.id.short(), c.name);
+    listed("These containers will be removed:", candidates.iter().map(line))
 }
 
 /// Removes them and prints their ids; the bytes that were reclaimed.

@@ -1,9 +1,10 @@
 //! Remove images that no container uses: those without a name, or all.
 
+use crate::args::consent::{Consent, listed};
 use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
-use crate::ui::{self, terminal, units};
+use crate::ui::{self, units};
 use crate::wiring::usages;
 use knarr_core::image::Variant;
 use knarr_core::root::Root;
@@ -18,9 +19,8 @@ pub struct Args {
     /// Only some: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE], dangling=false for --all
     #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
@@ -31,11 +31,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         all = !filter::switch("dangling", dangling)?;
     }
     let candidates = candidates(&store, &context.root, all, &args.filter)?;
-    if !candidates.is_empty() && !args.force {
-        show(&candidates);
-        if !terminal::confirm("Remove them?")? {
-            return Ok(0);
-        }
+    if !args.consent.given(show(&candidates).as_slice())? {
+        return Ok(0);
     }
     let reclaimed = remove(&store, &context.root, &candidates)?;
     ui::line(format_args!("Total reclaimed space: {}", units::size(reclaimed)))?;
@@ -74,9 +71,9 @@ pub fn candidates(
     Ok(candidates)
 }
 
-pub fn show(candidates: &[Image]) {
-    let lines: Vec<_> = candidates.iter().map(|i| format!("  {}", i.display_name())).collect();
-    ui::note(format_args!("These images will be removed:\n{}", lines.join("\n")));
+/// Says what is about to go.
+pub fn show(candidates: &[Image]) -> Option<String> {
+    listed("These images will be removed:", candidates.iter().map(Image::display_name))
 }
 
 /// Removes them and what nothing refers to any more; the bytes that were reclaimed.

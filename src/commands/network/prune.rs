@@ -1,9 +1,10 @@
 //! Remove networks to which no container belongs.
 
+use crate::args::consent::{Consent, listed};
 use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
-use crate::ui::{self, terminal};
+use crate::ui;
 use knarr_core::root::Root;
 use knarr_core::spec::network::NetworkSpec;
 use knarr_runtime::net;
@@ -13,9 +14,8 @@ pub struct Args {
     /// Only some: label=NAME[=VALUE], label!=NAME[=VALUE], until=TIME
     #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
@@ -24,14 +24,8 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     let wanted = chosen(&args.filter)?;
     let mut unused = net::unused(root)?;
     unused.retain(&wanted);
-    if unused.is_empty() {
+    if !args.consent.given(show(&unused).as_slice())? {
         return Ok(0);
-    }
-    if !args.force {
-        show(&unused);
-        if !terminal::confirm("Remove them?")? {
-            return Ok(0);
-        }
     }
     remove(root, &wanted)?;
     Ok(0)
@@ -44,9 +38,8 @@ pub fn chosen(filters: &[Filter]) -> Result<impl Fn(&NetworkSpec) -> bool, Failu
 }
 
 /// Says what is about to go.
-pub fn show(networks: &[NetworkSpec]) {
-    let names: Vec<_> = networks.iter().map(|n| format!("  {}", n.name)).collect();
-    ui::note(format_args!("These networks will be removed:\n{}", names.join("\n")));
+pub fn show(networks: &[NetworkSpec]) -> Option<String> {
+    listed("These networks will be removed:", networks.iter().map(|n| n.name.clone()))
 }
 
 /// Removes networks and prints their names.

@@ -8,6 +8,9 @@ use knarr_runtime::net;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Only say what would be removed
+    #[arg(long)]
+    dry_run: bool,
     /// Do not complain about networks that do not exist
     #[arg(short, long)]
     force: bool,
@@ -23,10 +26,11 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
                 .hint("remove the containers that use it instead"));
         }
         let root = &context.root;
+        let remove = if args.dry_run { net::removable } else { net::remove };
         let removed = match text {
             // made again when it is needed: not just to be removed
-            DEFAULT_NETWORK | "default" => net::remove(root, DEFAULT_NETWORK),
-            text => net::find(root, text).and_then(|network| net::remove(root, &network.name)),
+            DEFAULT_NETWORK | "default" => remove(root, DEFAULT_NETWORK),
+            text => net::find(root, text).and_then(|network| remove(root, &network.name)),
         };
         match removed {
             Err(net::Error::NotFound { .. }) if args.force => Ok(None),

@@ -1,6 +1,7 @@
 //! Remove containers that do not run, networks and images that nobody uses, the cache of builds, and with `--volumes`
 //! anonymous volumes.
 
+use crate::args::consent::Consent;
 use crate::args::filter::{self, Filter};
 use crate::commands::builder::prune as builds;
 use crate::commands::container::prune as containers;
@@ -9,7 +10,7 @@ use crate::commands::network::prune as networks;
 use crate::commands::volume::prune as volumes;
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
-use crate::ui::{self, terminal, units};
+use crate::ui::{self, units};
 use knarr_packager::build::cache::prune::Entry;
 use knarr_runtime::net;
 use knarr_runtime::volume::Volume;
@@ -22,9 +23,8 @@ pub struct Args {
     /// Only some: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE]; the cache of builds has no labels
     #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// Anonymous volumes as well
     #[arg(long)]
     volumes: bool,
@@ -53,29 +53,20 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
             false => builds::all_candidates(&store, args.all, &args.filter),
         }
     };
-    if !args.force {
-        if !stopped.is_empty() {
-            containers::show(&stopped);
-        }
-        let mut unused = net::unused(root)?;
-        unused.retain(&wanted);
-        if !unused.is_empty() {
-            networks::show(&unused);
-        }
-        images::show(&images::candidates(&store, root, args.all, &args.filter)?);
-        let cached = cached()?;
-        if !cached.is_empty() {
-            builds::show(&cached);
-        }
-        let unused = unused_volumes()?;
-        if !unused.is_empty() {
-            volumes::show(root, &unused);
-        }
+    let mut doomed = Vec::from_iter(containers::show(&stopped));
+    let has_stopped = !doomed.is_empty();
+    let mut unused = net::unused(root)?;
+    unused.retain(&wanted);
+    doomed.extend(networks::show(&unused));
+    doomed.extend(images::show(&images::candidates(&store, root, args.all, &args.filter)?));
+    doomed.extend(builds::show(&cached()?));
+    doomed.extend(volumes::show(root, &unused_volumes()?));
+    if has_stopped {
         // which ones these are shows when the containers are gone
-        ui::note("And the same of what only these containers use.");
-        if !terminal::confirm("Remove them?")? {
-            return Ok(0);
-        }
+        doomed.push("And the same of what only these containers use.".into());
+    }
+    if !args.consent.given(&doomed)? {
+        return Ok(0);
     }
     let mut reclaimed = containers::remove(&store, stopped)?;
     let unused = unused_volumes()?;

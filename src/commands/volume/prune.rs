@@ -1,9 +1,10 @@
 //! Remove volumes that no container uses: anonymous ones, or all.
 
+use crate::args::consent::{Consent, listed};
 use crate::args::filter::{self, Filter};
 use crate::commands::{Context, Outcome};
 use crate::error::Failure;
-use crate::ui::{self, terminal, units};
+use crate::ui::{self, units};
 use crate::wiring::volume_size;
 use knarr_core::root::Root;
 use knarr_runtime::volume::{self, Users, Volume};
@@ -16,9 +17,8 @@ pub struct Args {
     /// Only some: label=NAME[=VALUE], label!=NAME[=VALUE], all=true
     #[arg(long, value_name = "FILTER", value_parser = filter::parse)]
     filter: Vec<Filter>,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
@@ -30,16 +30,13 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
     }
     let mut unused = unused(root, all)?;
     unused.retain(|volume| filter::is_chosen(&args.filter, &volume.labels));
-    if unused.is_empty() {
+    if unused.is_empty() && !args.consent.dry_run {
         ui::line("Total reclaimed space: 0B")?;
         return Ok(0);
     }
     context.among_owners();
-    if !args.force {
-        show(root, &unused);
-        if !terminal::confirm("Remove them?")? {
-            return Ok(0);
-        }
+    if !args.consent.given(show(root, &unused).as_slice())? {
+        return Ok(0);
     }
     let reclaimed = remove(root, &unused)?;
     ui::line(format_args!("Total reclaimed space: {}", units::size(reclaimed)))?;
@@ -47,10 +44,9 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
 }
 
 /// Says what is about to go, with its size.
-pub fn show(root: &Root, volumes: &[Volume]) {
-    let line = |v: &Volume| format!("  {} ({})", v.name, units::size(volume_size(root, v)));
-    let lines: Vec<_> = volumes.iter().map(line).collect();
-    ui::note(format_args!("These volumes will be removed:\n{}", lines.join("\n")));
+pub fn show(root: &Root, volumes: &[Volume]) -> Option<String> {
+    let line = |v: &Volume| format!("{} ({})", v.name, units::size(volume_size(root, v)));
+    listed("These volumes will be removed:", volumes.iter().map(line))
 }
 
 /// The volumes that no container uses.

@@ -5,6 +5,9 @@ use knarr_runtime::volume;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Only say what would be removed
+    #[arg(long)]
+    dry_run: bool,
     /// Do not complain about volumes that do not exist
     #[arg(short, long)]
     force: bool,
@@ -16,7 +19,11 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let root = &context.root;
     each(&args.names, |name| {
-        match volume::remove(root, name, None) {
+        let removed = match args.dry_run {
+            true => volume::removable(root, name),
+            false => volume::remove(root, name, None),
+        };
+        match removed {
             Err(volume::Error::NotFound { .. }) if args.force => {}
             result => result?,
         }
