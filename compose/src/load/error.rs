@@ -63,7 +63,14 @@ pub enum Error {
     EnvFileFormat { place: Place, format: String },
 
     #[error("{place}: unknown key '{}' in {path}", short(.key))]
-    UnknownKey { place: Place, path: String, key: String, nearest: Option<&'static str> },
+    UnknownKey {
+        place: Place,
+        path: String,
+        key: String,
+        nearest: Option<&'static str>,
+        /// All there are, where the author may add none of their own.
+        known: Option<Vec<&'static str>>,
+    },
     #[error("{place}: '{}' is no name for {path}: letters, digits, '.', '_' and '-' only", short(.key))]
     KeyName { place: Place, path: String, key: String },
     #[error("{place}: {path} is {found}, must be {expected}")]
@@ -150,10 +157,11 @@ impl Hint for Error {
                 return Some("fetch it into the project, and name the path".into());
             }
             Self::NoName => return Some("give one with -p".into()),
-            Self::UnknownKey { key, nearest, .. } => {
-                return match nearest {
-                    Some(nearest) => Some(format!("did you mean '{nearest}'?")),
-                    None => (!key.starts_with("x-"))
+            Self::UnknownKey { key, nearest, known, .. } => {
+                return match (nearest, known) {
+                    (Some(nearest), _) => Some(format!("did you mean '{nearest}'?")),
+                    (None, Some(known)) => Some(format!("its keys are {}", known.join(", "))),
+                    (None, None) => (!key.starts_with("x-"))
                         .then(|| format!("a key of your own begins with 'x-': x-{key}")),
                 };
             }

@@ -7,3 +7,4 @@ mod cases;
 mod hostile;
 mod messages;
 mod mutated;
+mod own;

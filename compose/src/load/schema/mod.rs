@@ -4,6 +4,7 @@
 //! knows the one thing that is wrong: the key, its place, and what was probably meant.
 
 mod deploy;
+mod own;
 mod service;
 mod shapes;
 mod top;
@@ -106,12 +107,13 @@ fn map(map: &Map, node: &Node, object: &'static Object, trail: &mut Trail) -> Re
                 return Err(Error::KeyName { place, path, key: key.to_owned() });
             }
             (None, Others::Refused) => {
-                let names = object.keys.iter().map(|(name, _)| *name);
+                let names = || object.keys.iter().map(|(name, _)| *name);
                 return Err(Error::UnknownKey {
                     place: entry.key.clone(),
                     path: show(trail),
                     key: key.to_owned(),
-                    nearest: super::nearest(key, names),
+                    nearest: super::nearest(key, names()),
+                    known: (!object.extensible).then(|| names().collect()),
                 });
             }
         };

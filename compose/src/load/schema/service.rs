@@ -1,6 +1,7 @@
 //! A service and its build.
 
 use super::deploy::{DEPLOY, DEVELOP, GPUS};
+use super::own::OWN;
 use super::shapes::*;
 
 pub(super) static SERVICE: Object = known(&[
@@ -109,6 +110,7 @@ pub(super) static SERVICE: Object = known(&[
     ("volumes", Shape::List(&Shape::Either(&[STRING, Shape::Map(&VOLUME)]), true)),
     ("volumes_from", UNIQUE_STRINGS),
     ("working_dir", STRING),
+    ("x-knarr", Shape::Map(&OWN)),
 ]);
 
 fn is_container_name(text: &str) -> bool {
