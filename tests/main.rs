@@ -7,6 +7,7 @@ mod harness;
 
 mod build;
 mod builtin;
+mod commit;
 mod compose;
 mod config;
 mod cp;

@@ -9,6 +9,14 @@ pub(crate) fn created() -> String {
     format(seconds.unwrap_or(0))
 }
 
+/// The same, or what time it is.
+pub(crate) fn now() -> String {
+    match std::env::var_os("SOURCE_DATE_EPOCH") {
+        Some(_) => created(),
+        None => format(jiff::Timestamp::now().as_second()),
+    }
+}
+
 fn format(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }

@@ -94,6 +94,8 @@ pub enum Verb {
     Attach(commands::attach::Args),
     /// Copy files between a container and this machine
     Cp(commands::cp::Args),
+    /// Make an image of a container
+    Commit(commands::commit::Args),
     /// Show what a container has changed of its image's files
     Diff(commands::diff::Args),
     /// Write a container's file system to a tar archive

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod build;
 pub mod builder;
+pub mod commit;
 pub mod completion;
 pub mod compose;
 pub mod container;
@@ -88,6 +89,7 @@ pub fn dispatch(verb: Verb, context: &Context) -> Outcome {
         Verb::Build(args) => build::run(&args, context),
         Verb::Builder(verb) => builder::run(verb, context),
         Verb::Buildx(verb) => builder::buildx(verb, context),
+        Verb::Commit(args) => commit::run(&args, context),
         Verb::Completion(args) => completion::run(&args),
         Verb::Compose(args) => compose::run(&args, context),
         Verb::Container(verb) => container::run(verb, context),

@@ -22,6 +22,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether what was changed lies apart from the layers, as this host takes overlays.
+    pub fn is_apart(&self) -> bool {
+        !is_copied(self)
+    }
+
     /// The tree that the whole is as long as nothing was changed, where it is a single layer.
     pub fn single_layer(&self) -> Option<&Path> {
         match self.lower.as_slice() {

@@ -6,6 +6,7 @@
 //! since nobody makes such an archive by accident.
 
 mod change;
+mod commit;
 mod error;
 mod import;
 pub(crate) mod layer;
@@ -15,6 +16,7 @@ mod read;
 mod save;
 
 pub use change::InvalidChange;
+pub use commit::{Commit, commit};
 pub use error::Error;
 pub use import::{ImportOptions, import};
 pub use load::{load, load_path};

@@ -1,6 +1,7 @@
 //! What can be done with a container: one file for each verb.
 
 pub mod attach;
+pub mod commit;
 pub mod connect;
 pub mod copy;
 pub mod create;

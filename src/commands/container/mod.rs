@@ -11,6 +11,8 @@ use clap::Subcommand;
 pub enum Verb {
     /// Attach to a running container
     Attach(attach::Args),
+    /// Make an image of a container
+    Commit(commit::Args),
     /// Copy files between a container and this machine
     Cp(cp::Args),
     /// Create a container without starting it
@@ -62,6 +64,7 @@ pub enum Verb {
 pub fn run(verb: Verb, context: &Context) -> Outcome {
     match verb {
         Verb::Attach(args) => attach::run(&args, context),
+        Verb::Commit(args) => commit::run(&args, context),
         Verb::Cp(args) => cp::run(&args, context),
         Verb::Create(args) => create::run(&args, context),
         Verb::Diff(args) => diff::run(&args, context),
