@@ -34,7 +34,7 @@ pub fn events(
     // before anything is read: what comes after that is announced
     let watch =
         inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).at("watch", &root.events())?;
-    inotify::add_watch(&watch, &root.events(), WatchFlags::MODIFY | WatchFlags::CREATE)
+    inotify::add_watch(&watch, root.events(), WatchFlags::MODIFY | WatchFlags::CREATE)
         .at("watch", &root.events())?;
     let mut reader = Reader { root, files: BTreeMap::new() };
     if span.since.is_none() {
