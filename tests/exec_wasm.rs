@@ -160,6 +160,22 @@ fn a_further_guest_reaches_the_first_one_on_the_loopback() {
 }
 
 #[test]
+fn a_signal_to_exec_is_the_further_guests() {
+    let knarr = with_two(Knarr::new());
+    knarr.ok(&["run", "-d", "--name", "box", "two"]);
+    for (signal, code) in
+        [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)]
+    {
+        let child =
+            knarr.start(&["exec", "box", KIT, "log", "100000", "10"], std::process::Stdio::null());
+        until("it runs", || knarr.ok(&["top", "box"]).contains("kit.wasm log"));
+        Process::open(child.id() as i32).unwrap().signal(signal);
+        assert_eq!(child.wait_with_output().unwrap().status.code(), Some(code));
+        assert_eq!(knarr.inspect("box", "{{.State.Status}}"), "running");
+    }
+}
+
+#[test]
 fn a_further_guest_has_a_terminal() {
     let knarr = with_two(Knarr::new());
     knarr.ok(&["run", "-d", "--name", "box", "two"]);

@@ -102,3 +102,18 @@ fn prune_lists_before_it_asks_and_removes_what_nobody_uses() {
     assert_eq!(knarr.ok(&["volume", "ls", "-q"]), "");
     assert!(knarr.ok(&["system", "df"]).starts_with("TYPE"));
 }
+
+#[test]
+fn a_name_can_be_taken_from_what_runs() {
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+    knarr.fails(1, &["rmi", "busybox"]);
+    let id = knarr.inspect("box", "{{.Image}}");
+    knarr.fails(1, &["rmi", "-f", &id]);
+    assert!(knarr.ok(&["rmi", "-f", "busybox"]).starts_with("Untagged: busybox"));
+    assert_eq!(
+        knarr.ok(&["images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}"]),
+        format!("{id} <none>")
+    );
+    assert_eq!(knarr.ok(&["exec", "box", "echo", "x"]), "x");
+}

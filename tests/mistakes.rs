@@ -32,6 +32,10 @@ const MISTAKES: &[Mistake] = &[
     ("start -ai typed", 1, "the input device is not a TTY", "leave -t out"),
     ("attach typed", 1, "the input device is not a TTY", "leave -t out"),
     ("exec -it typed sh", 1, "the input device is not a TTY", "leave -t out"),
+    ("-H tcp://x ps", 125, "Knarr has no option -H", "there is no daemon"),
+    ("tag busybox sha256", 1, "cannot be named sha256", "a digest"),
+    ("images [", 1, "is not a valid pattern", "close each"),
+    ("kill -s -1 made", 1, "-1", ""),
     ("exec nothere true", 1, "no container \"nothere\"", "'knarr ps -a'"),
     ("exec -w relative made true", 126, "is not an absolute path", "write /relative"),
     ("ps --filter name=[", 1, "\"[\" is not a regular expression", "'^web-[0-9]+$'"),
@@ -255,4 +259,45 @@ fn every_mistake_is_explained() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(knarr.containers().len(), 2, "a mistake left a container");
+}
+
+#[test]
+fn an_id_is_no_name() {
+    let knarr = Knarr::new().with_busybox();
+    let id = "a".repeat(64);
+    assert!(knarr.fails(1, &["tag", "busybox", &id]).contains("64 hexadecimal digits are an id"));
+    // by its id an image is found all the same
+    let own = knarr.ok(&["images", "-q", "--no-trunc"]);
+    assert_eq!(knarr.ok(&["run", "--rm", own.trim_start_matches("sha256:"), "echo", "x"]), "x");
+}
+
+#[test]
+fn empty_values_and_switches_mean_what_docker_takes_them_for() {
+    let knarr = Knarr::new().with_busybox();
+    assert_eq!(knarr.ok(&["run", "-d=false", "-it=false", "--rm", "busybox", "echo", "a"]), "a");
+    let id = knarr.ok(&["run", "-d=true", "busybox", "sh", "-c", "echo x; exec sleep 1000"]);
+    assert_eq!(knarr.ok(&["ps", "-q=true", "-a=1", "--no-trunc"]), id);
+    assert_eq!(knarr.ok(&["exec", "-t=0", &id, "echo", "in"]), "in");
+    crate::harness::proc::until("it has said it", || knarr.ok(&["logs", &id]) == "x");
+    assert_eq!(knarr.ok(&["logs", "--since", "", "--until", "", "-n", "-5", &id]), "x");
+    assert_eq!(knarr.ok(&["logs", "--since", "-5m", &id]), "");
+    knarr.ok(&["kill", "-s", "", &id]);
+    assert_eq!(knarr.ok(&["wait", &id]), "137");
+    assert_eq!(knarr.ok(&["run", "--detach-keys", "", "--rm", "busybox", "echo", "b"]), "b");
+    assert_eq!(knarr.ok(&["run", "--detach-keys", "DEL", "--rm", "busybox", "echo", "b"]), "b");
+    for option in [
+        "-w",
+        "-h",
+        "--name",
+        "--platform",
+        "--pull",
+        "--stop-signal",
+        "--cidfile",
+        "--ip",
+        "--log-driver",
+        "--runtime",
+    ] {
+        assert_eq!(knarr.ok(&["run", "--rm", option, "", "busybox", "echo", "c"]), "c", "{option}");
+    }
+    assert!(knarr.fails(127, &["run", "--rm", "busybox", ""]).contains("not found"));
 }

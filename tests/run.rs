@@ -202,3 +202,83 @@ fn what_has_no_meaning_for_wasm_is_refused() {
     }
     assert!(knarr.containers().is_empty());
 }
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_and_in_the_log() {
+    use std::process::{Command, Stdio};
+    let knarr = Knarr::new().with_busybox();
+    knarr.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+    knarr.ok(&["create", "--name", "made", "busybox", "seq", "20000"]);
+    let commands: [&[&str]; 4] = [
+        &["run", "--name", "kept", "busybox", "seq", "20000"],
+        &["run", "--rm", "busybox", "echo", "x"],
+        &["start", "-a", "made"],
+        &["exec", "box", "echo", "x"],
+    ];
+    for words in commands {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_knarr"));
+        command.env("KNARR_ROOT", knarr.root()).args(words);
+        let ended = command.stdout(full).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(1), "{words:?}: {said}");
+        assert!(said.contains("standard output") && said.contains("No space left"), "{said}");
+    }
+    for name in ["kept", "made"] {
+        assert_eq!(knarr.inspect(name, "{{.State.ExitCode}}"), "0");
+        assert_eq!(knarr.ok(&["logs", name]).lines().count(), 20000);
+    }
+    assert_eq!(knarr.ok(&["ps", "-aq"]).lines().count(), 3);
+}
+
+#[test]
+fn who_interrupts_three_times_gets_out() {
+    use crate::harness::proc::{Process, until};
+    use rustix::process::Signal;
+    let knarr = Knarr::new().with_busybox();
+    let has = |id: u32, field: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or("0");
+        u64::from_str_radix(mask.trim(), 16).unwrap() & 1 << (Signal::INT.as_raw() - 1) != 0
+    };
+    let interrupt = |id: u32| {
+        until("signals are listened to", || has(id, "SigBlk:"));
+        for _ in 0..3 {
+            Process::open(id as i32).unwrap().signal(Signal::INT);
+            // two that come together are one
+            until("it is taken", || !has(id, "ShdPnd:"));
+        }
+    };
+    // process 1 has no handlers: the kernel does not deliver these
+    let run = ["run", "--name", "box", "busybox", "sleep", "1000"];
+    let child = knarr.start(&run, std::process::Stdio::null());
+    let running =
+        || knarr.run(&["inspect", "-f", "{{.State.Status}}", "box"]).stdout == "running\n";
+    until("it runs", running);
+    interrupt(child.id());
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(137));
+    // who is attached leaves, and the container goes on
+    knarr.ok(&["start", "box"]);
+    let child = knarr.start(&["attach", "--no-stdin", "box"], std::process::Stdio::null());
+    interrupt(child.id());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("knarr kill"));
+    assert!(running());
+}
+
+#[test]
+fn everybody_may_enter_the_root_directory() {
+    use crate::harness::image::Tar;
+    let knarr = Knarr::new();
+    let mut tar = Tar::new();
+    tar.directory("./", 0o700);
+    tar.file("bin/busybox", 0o755, &std::fs::read("/bin/busybox").unwrap());
+    knarr.import(
+        "closed",
+        "linux/amd64",
+        &[r#"CMD ["/bin/busybox","stat","-c","%a %u:%g","/"]"#],
+        &tar.finish(),
+    );
+    assert_eq!(knarr.ok(&["run", "--rm", "-u", "1000", "closed"]), "755 0:0");
+}

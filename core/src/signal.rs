@@ -59,6 +59,7 @@ pub const RTMAX: i32 = 64;
 
 impl Signal {
     pub const KILL: Self = Self(Known::KILL.as_raw());
+    pub const INT: Self = Self(Known::INT.as_raw());
     pub const TERM: Self = Self(Known::TERM.as_raw());
     pub const STOP: Self = Self(Known::STOP.as_raw());
     pub const TSTP: Self = Self(Known::TSTP.as_raw());

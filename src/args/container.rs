@@ -235,7 +235,7 @@ impl Options {
     /// What the runtime makes a container of.
     pub fn run_options(&self) -> Result<RunOptions, Failure> {
         Ok(RunOptions {
-            name: self.name.clone(),
+            name: given(&self.name),
             command: self.words.get(1..).unwrap_or_default().to_vec(),
             entrypoint: self.entrypoint.as_ref().map(|text| match text.as_str() {
                 "" => Vec::new(),
@@ -244,12 +244,12 @@ impl Options {
             env: self.env.clone(),
             env_files: self.env_file.clone(),
             user: self.user.clone(),
-            workdir: self.workdir.clone(),
+            workdir: given(&self.workdir),
             group_add: self.group_add.clone(),
             tty: self.tty,
             interactive: self.interactive,
-            hostname: self.hostname.clone(),
-            domainname: self.domainname.clone(),
+            hostname: given(&self.hostname),
+            domainname: given(&self.domainname),
             labels: self.label.clone(),
             label_files: self.label_file.clone(),
             mounts: self.mounts()?,
@@ -273,7 +273,7 @@ impl Options {
             auto_remove: self.rm,
             restart: self.restart.parse()?,
             log: Some(self.log()?),
-            stop_signal: self.stop_signal.clone(),
+            stop_signal: given(&self.stop_signal),
             stop_timeout: self.stop_timeout,
             healthcheck: self.health.healthcheck()?,
             on_unhealthy: self.health.on_unhealthy(),
@@ -366,4 +366,9 @@ impl Options {
 
 fn conflict(message: String) -> Failure {
     Failure::usage(message)
+}
+
+/// As Docker takes it: an empty text is none.
+fn given(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| !text.is_empty())
 }

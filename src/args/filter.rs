@@ -85,7 +85,28 @@ pub fn is_chosen(filters: &[Filter], labels: &BTreeMap<String, String>) -> bool 
         && !values(filters, "label!").iter().any(|unwanted| has_label(labels, unwanted))
 }
 
-/// Go's `path.Match`: `*` and `?` do not cross a slash, `[a-z]` is a class.
+/// Refuses what Go's `path.Match` does not take: a class without an end, and a backslash before nothing.
+pub fn check_glob(pattern: &str) -> Result<(), Failure> {
+    let mut rest = pattern.chars();
+    let mut is_valid = true;
+    while let Some(c) = rest.next() {
+        is_valid &= match c {
+            '\\' => rest.next().is_some(),
+            '[' => {
+                rest.by_ref().skip_while(|c| *c == '^').nth(0).is_some_and(|c| c != ']')
+                    && rest.any(|c| c == ']')
+            }
+            _ => true,
+        };
+    }
+    match is_valid {
+        true => Ok(()),
+        false => Err(Failure::new(format!("{pattern:?} is not a valid pattern"))
+            .hint("close each '[' with a ']', and write '\\[' for a bracket itself")),
+    }
+}
+
+/// Go's `path.Match`: `*` and `?` do not cross a slash, `[a-z]` is a class, a backslash takes the next one as it is.
 pub fn glob(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();
@@ -110,6 +131,7 @@ fn glob_at(pattern: &[char], text: &[char]) -> bool {
             let Some((c, text)) = text.split_first() else { return false };
             in_class(class, *c) != negated && *c != '/' && glob_at(after, text)
         }
+        '\\' if !rest.is_empty() => text.first() == rest.first() && glob_at(&rest[1..], &text[1..]),
         literal => text.first() == Some(literal) && glob_at(rest, &text[1..]),
     }
 }
@@ -149,6 +171,8 @@ mod tests {
             ("[a-c]pp:[^2]", "app:1", true),
             ("[a-c]pp:[^1]", "app:1", false),
             ("app", "apple", false),
+            ("a\\*", "a*", true),
+            ("a\\*", "ab", false),
         ] {
             assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
         }

@@ -4,6 +4,16 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+/// As Docker takes it: an empty text is no limit.
+pub fn since(text: &str) -> Result<Timestamp, String> {
+    if text.is_empty() { Ok(Timestamp::MIN) } else { parse(text) }
+}
+
+/// [`since`] for the other end.
+pub fn until(text: &str) -> Result<Timestamp, String> {
+    if text.is_empty() { Ok(Timestamp::MAX) } else { parse(text) }
+}
+
 pub fn parse(text: &str) -> Result<Timestamp, String> {
     let invalid = || "write a time (2026-01-02T15:04:05Z, 1767366245) or how long ago (10m, 1h30m)";
     let now = Timestamp::now();

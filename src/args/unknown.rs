@@ -43,15 +43,27 @@ const VERBS: &[(&str, &str)] = &[
     ("update", "use 'knarr rm' and 'knarr run' with the new limits"),
 ];
 
+/// Options before the command.
+const LEADING: &[(&str, &str)] = &[
+    ("-H", "use --root for another place of images and containers: there is no daemon"),
+    ("-c", "use --root for another place of images and containers: there is no context"),
+    ("-D", "leave it out: every error says what is wrong"),
+    ("-l", "leave it out: there is no daemon whose log has levels"),
+];
+
 /// Options of others, whatever the command.
 const OPTIONS: &[(&str, &str)] = &[
     ("attach", "use -i, -t and -d"),
     ("cgroup-parent", "use --memory, --cpus and --pids-limit"),
+    ("config", "set DOCKER_CONFIG to another folder of logins"),
+    ("context", "use --root for another place of images and containers"),
+    ("debug", "leave it out: every error says what is wrong"),
     ("disable-content-trust", "leave it out: signatures are not checked; digests are"),
     ("domainname", "use --hostname NAME.DOMAIN"),
     ("gpus", "use -v for the devices and libraries, with --privileged"),
     ("host", "use --root for another place of images and containers: there is no daemon"),
     ("kernel-memory", "use --memory"),
+    ("log-level", "leave it out: there is no daemon whose log has levels"),
     ("pod", "use --network container:NAME"),
     ("replace", "use 'knarr rm -f NAME' first"),
 ];
@@ -95,6 +107,10 @@ fn verb(word: &str, path: &[&Command]) -> Option<Answer> {
 }
 
 fn option(word: &str, root: &Command, path: &[&Command]) -> Option<Answer> {
+    if let ([_], Some((known, instead))) = (path, LEADING.iter().find(|(o, _)| *o == word)) {
+        let message = Some(format!("Knarr has no option {known}"));
+        return Some(Answer { message, hint: (*instead).to_owned() });
+    }
     let name = word.strip_prefix("--")?.split('=').next()?;
     let command = path.last()?;
     let words: Vec<&str> = path.iter().skip(1).map(|c| c.get_name()).collect();

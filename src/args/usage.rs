@@ -17,7 +17,10 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Option<Cli>, Failure> {
                 return Ok(None);
             }
             Ok(cli) => return Ok(Some(cli)),
-            Err(error) if resolve_switch(&error, &mut arguments) => {}
+            Err(error)
+                if resolve_switch(&error, &mut arguments)
+                    || resolve_letters(&error, &mut arguments)
+                    || leave_out(&error, &mut arguments) => {}
             Err(error) => return reject(&error, &arguments).map(|()| None),
         }
     }
@@ -56,6 +59,81 @@ fn resolve_switch(error: &clap::Error, arguments: &mut Vec<OsString>) -> bool {
     true
 }
 
+/// An empty value is none for these options of Docker's: a script's variable that is not set.
+fn leave_out(error: &clap::Error, arguments: &mut Vec<OsString>) -> bool {
+    const OPTIONS: [&str; 8] = [
+        "--cidfile",
+        "--ip",
+        "--ip6",
+        "--iidfile",
+        "--log-driver",
+        "--platform",
+        "--pull",
+        "--runtime",
+    ];
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let (Some(argument), Some("")) =
+        (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue))
+    else {
+        return false;
+    };
+    let Some(option) = OPTIONS.iter().find(|o| argument.split(' ').next() == Some(o)) else {
+        return false;
+    };
+    if let Some(at) = arguments.iter().position(|a| *a == *format!("{option}=")) {
+        arguments.remove(at);
+        return true;
+    }
+    let pair = |words: &[OsString]| words[0] == **option && words[1].is_empty();
+    let Some(at) = arguments.windows(2).position(pair) else { return false };
+    arguments.drain(at..at + 2);
+    true
+}
+
+/// The same of one letter, the last one of a group: `-d=true`, `-it=false`.
+fn resolve_letters(error: &clap::Error, arguments: &mut Vec<OsString>) -> bool {
+    let is_value = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(text)) if text == "-=");
+    if error.kind() != ErrorKind::UnknownArgument || !is_value {
+        return false;
+    }
+    let mut command = Cli::command();
+    command.build();
+    for name in commands(arguments) {
+        let Some(next) = command.find_subcommand(&name) else { break };
+        command = next.clone();
+    }
+    let is_switch = |letter: char| {
+        let mut options = command.get_arguments().filter(|a| a.get_short() == Some(letter));
+        options.any(|a| !a.get_action().takes_values())
+    };
+    let found = arguments.iter().enumerate().find_map(|(at, argument)| {
+        let (letters, value) = argument.to_str()?.strip_prefix('-')?.split_once('=')?;
+        let on = switch_value(value)?;
+        let is_group = !letters.is_empty() && letters.chars().all(is_switch);
+        is_group.then(|| (at, letters.to_owned(), on))
+    });
+    let Some((at, mut letters, on)) = found else { return false };
+    let Some(last) = letters.pop() else { return false };
+    if on {
+        letters.push(last);
+    } else {
+        // the last one wins: whatever switched it on before is void
+        let off = OsString::from(format!("-{last}"));
+        for argument in arguments[..at].iter_mut().filter(|argument| **argument == off) {
+            argument.clear();
+        }
+    }
+    match letters.is_empty() {
+        true => arguments[at].clear(),
+        false => arguments[at] = format!("-{letters}").into(),
+    }
+    arguments.retain(|argument| !argument.is_empty());
+    true
+}
+
 /// What Go's `strconv.ParseBool` takes.
 pub fn switch_value(text: &str) -> Option<bool> {
     match text {
@@ -83,7 +161,9 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> Result<(), Failure> {
     let mut paragraphs = rendered.trim_start_matches("error: ").split("\n\n");
     let message = paragraphs.next().unwrap_or_default().lines().map(str::trim);
     let message: Vec<_> = message.collect();
-    let tip = paragraphs.find_map(|p| p.trim().strip_prefix("tip: "));
+    let tips = paragraphs.filter_map(|p| p.trim().strip_prefix("tip: "));
+    // nobody means it as a value
+    let tip = tips.filter(|tip| !tip.starts_with("to pass '-")).next();
     let help = match commands.as_slice() {
         [] => "see 'knarr --help'".to_owned(),
         names => format!("see 'knarr {} --help'", names.join(" ")),

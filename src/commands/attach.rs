@@ -42,6 +42,7 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
 }
 
 pub fn keys(text: Option<&str>) -> Result<DetachKeys, InvalidKeys> {
+    let text = text.filter(|text| !text.is_empty());
     text.map_or_else(|| Ok(DetachKeys::default()), str::parse)
 }
 

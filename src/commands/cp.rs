@@ -1,9 +1,10 @@
 //! Copy files between a container and this machine.
 
-use super::save::write_to;
+use super::save::to_output;
 use super::{Context, Outcome};
 use crate::error::Failure;
 use knarr_runtime::container::{self, copy};
+use std::io::IsTerminal;
 use std::path::Path;
 
 #[derive(Debug, clap::Args)]
@@ -52,9 +53,11 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
             let store = context.store()?;
             let id = container::find(&store, name)?;
             if target == "-" {
-                return write_to(None, |out| {
-                    Ok(copy::to_archive(&store, &id, path, out, options)?)
-                });
+                if std::io::stdout().is_terminal() {
+                    return Err(Failure::usage("an archive is not for a terminal")
+                        .hint("redirect standard output, or name a folder instead of -"));
+                }
+                return to_output(|out| Ok(copy::to_archive(&store, &id, path, out, options)?));
             }
             copy::from_container(&store, &id, path, Path::new(target), options)?;
         }

@@ -69,12 +69,16 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
             },
         };
         let created: Option<Timestamp> = step.created.as_deref().and_then(|t| t.parse().ok());
+        let at = created.map(|t| t.to_string()).unwrap_or_default();
         let by = step.created_by.clone().unwrap_or_default().replace('\t', " ");
         rows.push(
             Row::new()
                 .text("ID", "<missing>")
-                .text("CreatedSince", units::ago(created, now))
-                .text("CreatedAt", created.map(|t| t.to_string()).unwrap_or_default())
+                .text(
+                    "CreatedSince",
+                    if args.human { units::ago(created, now) } else { at.clone() },
+                )
+                .text("CreatedAt", at)
                 .text("CreatedBy", if args.no_trunc { by } else { units::ellipsis(&by, 45) })
                 .text("Size", if args.human { units::size(size) } else { size.to_string() })
                 .text("Comment", step.comment.clone().unwrap_or_default()),

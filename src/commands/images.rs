@@ -129,10 +129,12 @@ pub fn created(store: &Store, image: &Image, config: &ImageConfig) -> Option<Tim
 
 fn select(args: &Args, store: &Store, entries: &mut Vec<Entry>) -> Result<(), Failure> {
     if let Some(pattern) = &args.repository {
+        filter::check_glob(pattern)?;
         entries.retain(|e| matches_reference(e.image.reference.as_ref(), pattern));
     }
     let value = |key: &str| filter::values(&args.filter, key);
     let references = value("reference");
+    references.iter().try_for_each(|pattern| filter::check_glob(pattern))?;
     if !references.is_empty() {
         entries.retain(|e| {
             references.iter().any(|p| matches_reference(e.image.reference.as_ref(), p))

@@ -15,7 +15,7 @@ pub struct Args {
     #[arg(short, long)]
     follow: bool,
     /// Only what was printed after this time, or this long ago (10m)
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::since, allow_hyphen_values = true)]
     since: Option<Timestamp>,
     /// Only the last lines: a number, or all
     #[arg(short = 'n', long, value_name = "NUMBER", default_value = "all",
@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(short, long)]
     timestamps: bool,
     /// Only what was printed before this time
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::until, allow_hyphen_values = true)]
     until: Option<Timestamp>,
     /// The container, by its name or the beginning of its id
     #[arg(value_name = "CONTAINER")]
@@ -39,7 +39,8 @@ pub struct Tail(pub Option<u64>);
 pub fn tail(text: &str) -> Result<Tail, String> {
     match text {
         // a negative number means all, as in Docker
-        "all" | "-1" => Ok(Tail(None)),
+        "all" => Ok(Tail(None)),
+        text if text.parse::<i64>().is_ok_and(|n| n < 0) => Ok(Tail(None)),
         text => text.parse().map(|n| Tail(Some(n))).map_err(|_| "write a number, or all".into()),
     }
 }

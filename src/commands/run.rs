@@ -65,6 +65,11 @@ fn attempt(args: &Args, context: &Context) -> Outcome {
         Err(error) => {
             let status = error.exit_code();
             let failure = Failure::from(error).status(status);
+            // it ran: its output is what was lost
+            if status == FAILED {
+                ui::failure(&failure);
+                return Ok(FAILED);
+            }
             if args.options.rm {
                 let everything = Remove { force: true, volumes: true };
                 if let Err(error) = container::remove(&store, &id, everything) {

@@ -72,6 +72,13 @@ fn tag(reference: &Reference) -> &str {
     reference.tag().unwrap_or_default()
 }
 
+pub fn to_output(write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Outcome {
+    let mut out = BufWriter::with_capacity(256 << 10, ui::data_writer());
+    write(&mut out)?;
+    ui::written(out.flush())?;
+    Ok(0)
+}
+
 /// Writes to a file, which appears when it is complete, or to standard output, unless that is a terminal.
 pub fn write_to(
     file: Option<&PathBuf>,
@@ -82,10 +89,7 @@ pub fn write_to(
             return Err(Failure::usage("an archive is not for a terminal")
                 .hint("write it to a file with --output FILE, or redirect standard output"));
         }
-        let mut out = BufWriter::with_capacity(256 << 10, ui::data_writer());
-        write(&mut out)?;
-        ui::written(out.flush())?;
-        return Ok(0);
+        return to_output(write);
     };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(".".as_ref());
     let failed = |error: std::io::Error| {

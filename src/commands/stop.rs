@@ -24,7 +24,10 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
     let store = context.store()?;
-    let options = Stop { signal: args.signal.clone(), timeout: args.timeout };
+    let options = Stop {
+        signal: args.signal.clone().filter(|signal| !signal.is_empty()),
+        timeout: args.timeout,
+    };
     each_at_once(&args.containers, |name| {
         container::stop(&store, &container::find(&store, name)?, &options)?;
         Ok(Some(name.to_owned()))

@@ -22,6 +22,11 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         ))
         .hint("leave @sha256:… out"));
     }
+    // digests begin so
+    if target.familiar_name() == "sha256" {
+        return Err(crate::error::Failure::usage("an image cannot be named sha256")
+            .hint("take another name: what begins with sha256: is a digest"));
+    }
     let store = context.store()?;
     let _hold = store.hold()?;
     let image = store.find(&args.source)?;

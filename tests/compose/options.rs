@@ -2,6 +2,7 @@
 
 use super::Project;
 use crate::harness::proc::until;
+use crate::harness::{Knarr, NewUser};
 
 const TWO: &str = r#"
 services:
@@ -154,4 +155,51 @@ fn orphans_are_listed_unless_they_are_not_wanted() {
     assert_eq!(project.ok(&["ps", "--services"]), "app\ndb");
     assert_eq!(project.ok(&["ps", "--services", "--orphans=false"]), "db");
     project.ok(&["down", "--remove-orphans", "-v"]);
+}
+
+#[test]
+fn what_is_named_is_whole_and_what_is_not_stays() {
+    let project = Project::new(
+        r"
+services:
+  web: {image: busybox, command: sleep 1000, depends_on: [db]}
+  db: {image: busybox, command: sleep 1000}
+  job: {image: busybox, profiles: [jobs], env_file: job.env, command: env}
+",
+    );
+    project.write("job.env", "JOB=done\n");
+    assert!(project.ok(&["run", "--rm", "job"]).contains("JOB=done"));
+    project.ok(&["up", "-d"]);
+    let before = project.ids();
+    let said = project.run(&["up", "-d", "--no-deps", "--remove-orphans", "web"]).code(0).stderr;
+    assert!(!said.contains("no longer has"), "{said}");
+    assert_eq!(project.ids(), before);
+}
+
+#[test]
+fn hooks_run_after_the_start_and_before_the_end() {
+    let user = NewUser::new();
+    for knarr in [Knarr::new(), Knarr::of_user(user.0.clone())] {
+        let project = Project::on(
+            knarr,
+            r#"
+services:
+  web:
+    image: busybox
+    command: sleep 1000
+    stop_grace_period: 0s
+    volumes: [data:/data]
+    post_start: [{command: [sh, -c, "echo $$A > /data/began"], environment: [A=b]}]
+    pre_stop: [{command: touch /data/ending}]
+volumes:
+  data:
+"#,
+        );
+        project.ok(&["up", "-d"]);
+        assert_eq!(project.ok(&["exec", "-T", "web", "cat", "/data/began"]), "b");
+        project.ok(&["stop"]);
+        let run = ["run", "--rm", "-v", "app_data:/data", "busybox", "ls", "/data"];
+        assert_eq!(project.0.ok(&run), "began\nending");
+        project.ok(&["down", "-v"]);
+    }
 }

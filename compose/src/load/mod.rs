@@ -62,6 +62,8 @@ pub struct Options {
     pub current: PathBuf,
     /// The services wanted, with those that they need; all if there are none.
     pub services: Vec<String>,
+    /// Services that are enabled whatever their profiles.
+    pub named: Vec<String>,
     /// Keep networks, volumes and the like that no service uses.
     pub all_resources: bool,
     pub skip: Skip,

@@ -51,7 +51,7 @@ pub(super) fn build(
         let nearest = super::nearest(&missing.name, names).map(str::to_owned);
         Error::Inconsistent { place: None, problem: missing.to_string(), nearest }
     };
-    project.enable(&options.services);
+    project.enable(&[options.named.as_slice(), &options.services].concat());
     project.select(&options.services).map_err(unknown)?;
     if !options.all_resources {
         project.drop_unused();

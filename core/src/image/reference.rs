@@ -19,6 +19,8 @@ pub enum InvalidReference {
     Empty,
     #[error("invalid reference {reference:?}: the repository name must be lower case")]
     UpperCase { reference: String },
+    #[error("invalid reference {reference:?}: 64 hexadecimal digits are an id, and no name")]
+    Id { reference: String },
     #[error("invalid reference {reference:?}: the name is longer than 255 characters")]
     TooLong { reference: String },
     #[error("invalid reference {reference:?}: {part:?} is not a valid {kind}")]
@@ -110,6 +112,10 @@ impl FromStr for Reference {
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
         if text.is_empty() {
             return Err(InvalidReference::Empty);
+        }
+        let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if text.len() == 64 && text.bytes().all(is_digit) {
+            return Err(InvalidReference::Id { reference: text.to_owned() });
         }
         let part = |kind, part: &str| InvalidReference::Part {
             reference: text.to_owned(),

@@ -56,6 +56,8 @@ pub enum Error {
     Export { path: PathBuf, source: io::Error },
     #[error("image {image} is used by container {container}")]
     InUse { image: String, container: String, running: bool },
+    #[error("{reference} cannot be the name of an image whose digest is {found}")]
+    WrongDigest { reference: String, found: Digest },
     #[error("image {id} has several names: {}", references.join(", "))]
     SeveralNames { id: String, references: Vec<String> },
     #[error("cannot tell which images containers use")]

@@ -70,6 +70,8 @@ struct Doomed {
     names: Vec<Reference>,
     /// The image goes with its names.
     is_last: bool,
+    /// The image stays without a name, as something runs that is made from it.
+    stays: bool,
     in_use: Vec<Usage>,
 }
 
@@ -83,14 +85,19 @@ impl Doomed {
 impl Store {
     /// `rmi`: takes a name away, or an id with all its names; the last name takes the image with it.
     ///
-    /// Refused, unless forced, where an id has several names or a stopped container uses the image; always
-    /// where a running one does. A container keeps what it needs of an image that was removed by force.
+    /// Refused, unless forced, where an id has several names or a stopped container uses the image; where a running one does,
+    /// force takes away a name alone. A container keeps what it needs of an image that was removed by force.
     pub fn remove(&self, text: &str, force: bool, usages: Usages) -> Result<Vec<Removed>> {
         let content = Lock::try_exclusive(&self.root.content_lock())?;
         let doomed = self.doomed(text, force, usages)?;
         let mut removed = doomed.removed();
-        let Doomed { image, is_last, in_use, .. } = doomed;
+        let Doomed { image, names, is_last, stays, in_use } = doomed;
         let id = image.id().clone();
+        if stays {
+            names.iter().try_for_each(|name| self.untag(name).map(drop))?;
+            self.tell_removed(&id, &removed);
+            return Ok(removed);
+        }
         let forget = || {
             self.change_entries(|entries| {
                 entries.retain(|entry| {
@@ -137,12 +144,16 @@ impl Store {
         }
         let in_use = usages().map_err(|source| Error::Usage { source })?;
         let is_last = !by_name || names.len() == 1;
+        let mut stays = false;
         if is_last {
-            self.refuse_if_used(&image, &in_use, force)?;
+            match self.refuse_if_used(&image, &in_use, force) {
+                Err(Error::InUse { .. }) if force && by_name => stays = true,
+                result => result?,
+            }
         } else {
             names.retain(|name| Some(name) == image.reference.as_ref());
         }
-        Ok(Doomed { image, names, is_last, in_use })
+        Ok(Doomed { image, names, is_last: is_last && !stays, stays, in_use })
     }
 
     /// Removes blobs and layers that neither an image nor a container refers to, and the leftovers of processes

@@ -87,7 +87,15 @@ impl Store {
     }
 
     /// Gives an image a name. The image that had the name before becomes dangling if this was its last.
+    ///
+    /// A name with a digest is a promise of what it stands for: [`Error::WrongDigest`] if that is another image.
     pub fn tag(&self, reference: &Reference, descriptor: Descriptor) -> Result<()> {
+        if reference.digest().is_some_and(|digest| digest != descriptor.digest()) {
+            return Err(Error::WrongDigest {
+                reference: reference.familiar(),
+                found: descriptor.digest().clone(),
+            });
+        }
         let name = reference.to_string();
         let mut entry = descriptor;
         let mut annotations = entry.annotations().clone().unwrap_or_default();
@@ -264,7 +272,9 @@ fn name_of(entry: &Descriptor) -> Option<&String> {
 
 /// By the exact name; with a digest also by any name of the same repository.
 fn named<'a>(images: &'a [Image], reference: &Reference) -> Option<&'a Image> {
-    images.iter().find(|i| i.reference.as_ref() == Some(reference)).or_else(|| {
+    let is_kept = |id| reference.digest().is_none_or(|digest| digest == id);
+    let exact = images.iter().find(|i| i.reference.as_ref() == Some(reference) && is_kept(i.id()));
+    exact.or_else(|| {
         let digest = reference.digest()?;
         let is_same = |r: &Reference| r.name() == reference.name();
         images.iter().find(|i| i.id() == digest && i.reference.as_ref().is_some_and(is_same))

@@ -137,7 +137,8 @@ pub(super) fn is_copied(snapshot: &Snapshot) -> bool {
     mark(snapshot).exists()
 }
 
-/// The root of an overlay is its upper directory's: it gets the attributes of the image's.
+/// The root of an overlay is its upper directory's: it is root's and everybody may enter it, as with Docker, whatever a
+/// layer says of it.
 fn create(directory: &Path, snapshot: &Snapshot) -> Result<()> {
     match fsx::create_dir(directory) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(()),
@@ -148,10 +149,12 @@ fn create(directory: &Path, snapshot: &Snapshot) -> Result<()> {
         return Ok(());
     }
     let failed = |source| Error::Copy { path: top.clone(), source };
-    let attributes = sys::attributes_of(top).map_err(failed)?;
+    let (top, _) = sys::look(top).map_err(failed)?;
+    let attributes =
+        sys::Attributes { mode: 0o755, uid: 0, gid: 0, mtime: top.borrow().mtime, xattrs: &[] };
     let superuser = sys::is_superuser();
     let tree = sys::Tree::open(directory, superuser).map_err(failed)?;
-    tree.set_attributes(tree.root(), &attributes.borrow()).map_err(failed)
+    tree.set_attributes(tree.root(), &attributes).map_err(failed)
 }
 
 /// What the kernel says where it will not mount overlays for this user, on this file system, or at all.

@@ -30,6 +30,17 @@ struct Partial {
     lock: Lock,
     hasher: Hasher,
     path: PathBuf,
+    /// What has arrived is worth another attempt.
+    resumable: bool,
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // still locked: nobody else has begun to go on with it
+        if !self.resumable {
+            let _ = fsx::remove_file(&self.path);
+        }
+    }
 }
 
 impl std::fmt::Debug for Partial {
@@ -58,12 +69,20 @@ impl BlobWriter {
             let lock = Lock::exclusive(&partial_path)?;
             // whoever held the lock before may have renamed or removed the file that we waited for
             if sys::is_same_file(lock.file(), &partial_path)? {
-                let mut partial = Partial { lock, hasher, path: partial_path };
+                let mut partial = Partial { lock, hasher, path: partial_path, resumable: false };
                 writer.offset = partial.resume(size)?;
                 writer.partial = Some(partial);
                 return Ok(writer);
             }
         }
+    }
+
+    /// What has arrived stays when this is given up, or turns out short: another attempt goes on from there.
+    pub fn resumable(mut self) -> Self {
+        if let Some(partial) = &mut self.partial {
+            partial.resumable = true;
+        }
+        self
     }
 
     /// How many bytes are there: where to resume.
@@ -92,7 +111,7 @@ impl BlobWriter {
     }
 
     /// Verifies size and digest, and gives the blob its name; it is on disk when this returns. Content that
-    /// turns out wrong is removed; content that is short is kept for the next attempt.
+    /// turns out wrong is removed, and so is what is short, unless it is [`Self::resumable`].
     pub fn commit(mut self) -> Result<()> {
         let partial = self.partial.take();
         if let Some(size) = self.size
@@ -105,23 +124,17 @@ impl BlobWriter {
             });
         }
         // somebody else's, verified by them
-        let Some(partial) = partial else { return Ok(()) };
+        let Some(mut partial) = partial else { return Ok(()) };
         let found = partial.hasher.clone().finish();
         if found != self.expected {
-            fsx::remove_file(&partial.path)?;
+            partial.resumable = false;
             return Err(Error::DigestMismatch { expected: self.expected.clone(), found });
         }
         partial.lock.file().sync_data().at("sync", &partial.path)?;
         fsx::rename(&partial.path, &self.path)?;
+        // from now on the name is somebody else's
+        partial.resumable = true;
         Ok(fsx::sync_directory(&self.blobs)?)
-    }
-
-    /// Gives up, and removes what has arrived.
-    pub fn discard(mut self) -> Result<()> {
-        match self.partial.take() {
-            Some(partial) => Ok(fsx::remove_file(&partial.path)?),
-            None => Ok(()),
-        }
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Error {
     Base { word: String, expanded: String, source: InvalidReference },
     #[error("FROM {word:?} gives no name at all")]
     EmptyBase { word: String },
+    #[error("FROM --platform={word} names no platform: it is empty")]
+    EmptyPlatform { word: String },
     #[error("FROM --platform={word} gives {expanded:?}")]
     Platform { word: String, expanded: String, source: InvalidPlatform },
     #[error("the stage {name:?} needs itself")]
@@ -155,6 +157,11 @@ impl Hint for Error {
             Self::Base { source, .. } => return source.hint(),
             Self::EmptyBase { .. } => {
                 "give the ARG a default before the first FROM, or a value with --build-arg".into()
+            }
+            Self::EmptyPlatform { .. } => {
+                "give the ARG a default before the first FROM, or a value with --build-arg; \
+                 TARGETPLATFORM and BUILDPLATFORM are always there"
+                    .into()
             }
             Self::Platform { source, .. } => return source.hint(),
             Self::Pull { source, .. } => return source.hint(),

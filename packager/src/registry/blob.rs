@@ -54,6 +54,7 @@ impl Download<'_> {
     fn writer(&self) -> Result<BlobWriter, Error> {
         self.store
             .writer(self.descriptor.digest(), Some(self.descriptor.size()))
+            .map(BlobWriter::resumable)
             .map_err(|e| self.session.store(e))
     }
 

@@ -33,8 +33,6 @@ pub enum Error {
     FollowEvents { source: io::Error },
     #[error("cannot list the processes with 'ps {options}'")]
     Ps { options: String, source: io::Error },
-    #[error("exec needs a process with a single thread")]
-    Threads,
     #[error("cannot {operation} {path}")]
     Copy { operation: &'static str, path: String, source: io::Error },
     #[error("{path} does not exist")]

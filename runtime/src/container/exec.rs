@@ -11,7 +11,7 @@ use knarr_core::store::Store;
 
 /// Executes with this process's own standard streams, to the end of the new process or until its terminal is left.
 ///
-/// Without a terminal the new process is a child of this one, which must have a single thread, and gets its signals.
+/// Without a terminal the new process gets this one's signals, and is its child if this one has a single thread.
 pub fn exec(
     store: &Store,
     id: &ContainerId,
@@ -28,16 +28,14 @@ pub fn exec(
         };
         return Ok(monitor::exec::by_monitor(store.root(), &container, execution, &attach)?);
     }
-    if execution.tty {
+    // a guest is the child of a process that has one thread, and no event loop
+    if execution.tty || monitor::must_reexec() {
         let attach = Attach {
             stdin: execution.interactive,
             detach_keys: detach_keys.clone(),
-            forward_signals: false,
+            forward_signals: !execution.tty,
         };
         return Ok(monitor::exec::apart(store.root(), &container, execution, &attach)?);
-    }
-    if monitor::must_reexec() {
-        return Err(Error::Threads);
     }
     Ok(End::Exited(monitor::exec::here(store.root(), &container, execution)?))
 }

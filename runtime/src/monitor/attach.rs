@@ -1,6 +1,8 @@
 //! The terminal's end of an attached container: raw mode, window size, detach keys, signals.
 
 use super::control::{self, Kind, Request, Response};
+use super::log::Stream;
+use super::session::INTERRUPTS;
 use super::sink::Sink;
 use super::{Error, client::Connection};
 use crate::state::Exit;
@@ -63,6 +65,7 @@ impl std::str::FromStr for DetachKeys {
                 Some(c.to_ascii_uppercase() & 0x1f)
             }
             (None, [c]) if c.is_ascii() => Some(*c),
+            (None, b"DEL") => Some(0x7f),
             _ => None,
         };
         let keys: Option<Vec<u8>> = text.split(',').map(key).collect();
@@ -110,15 +113,26 @@ pub fn attach(root: &Root, id: &ContainerId, options: &Attach) -> Result<End, Er
     let mut connection = Connection::open(root, id)?;
     let request = Request::Attach { stdin: options.stdin, stdout: true, stderr: true };
     match connection.ask(&request)? {
-        Response::Attached { terminal } => stream(root, connection, terminal, options),
+        Response::Attached { terminal } => {
+            stream(root, connection, Guests::First, terminal, options)
+        }
         _ => Err(connection.nonsense()),
     }
+}
+
+/// Whose streams these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guests {
+    First,
+    /// One that the other end of the connection alone has.
+    Further,
 }
 
 /// [`attach`] without its request: for a client that was attached before the guest began.
 pub(super) fn stream(
     root: &Root,
     connection: Connection,
+    whose: Guests,
     has_terminal: bool,
     options: &Attach,
 ) -> Result<End, Error> {
@@ -144,7 +158,10 @@ pub(super) fn stream(
         stderr: Some(Sink::shared(rustix::stdio::stderr())),
         watcher: typed.then(|| Watcher::new(&options.detach_keys)),
         forward_signals: options.forward_signals && !has_terminal,
+        whose,
         end: None,
+        unwritten: None,
+        interrupts: 0,
     };
     let mut raw = if typed { Some(enter()?) } else { None };
     if has_terminal {
@@ -157,7 +174,10 @@ pub(super) fn stream(
             result => result.map_err(talk)?,
         }
         if let Some(end) = client.take_end() {
-            return Ok(end);
+            return client.unwritten.map_or(Ok(end), Err);
+        }
+        if client.interrupts >= INTERRUPTS {
+            return Err(Error::Left { id: id.clone() });
         }
         for source in client.wait(&signals).map_err(talk)? {
             match source {
@@ -204,7 +224,11 @@ struct Client<'a> {
     stderr: Option<Sink<BorrowedFd<'a>>>,
     watcher: Option<Watcher>,
     forward_signals: bool,
+    whose: Guests,
     end: Option<End>,
+    /// The first output that could not be written, though somebody wants it.
+    unwritten: Option<Error>,
+    interrupts: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -303,10 +327,13 @@ impl Client<'_> {
     }
 
     fn flush_outputs(&mut self) {
-        for sink in [&mut self.stdout, &mut self.stderr] {
-            // whoever read our output is gone: the rest goes nowhere, and the guest does not care
-            if sink.as_mut().is_some_and(|s| s.flush().is_err()) {
-                *sink = None;
+        let outputs = [(&mut self.stdout, Stream::Stdout), (&mut self.stderr, Stream::Stderr)];
+        for (sink, stream) in outputs {
+            let Some(Err(error)) = sink.as_mut().map(Sink::flush) else { continue };
+            *sink = None;
+            // where whoever read it is gone the rest goes nowhere, and the guest does not care
+            if error != Errno::PIPE {
+                self.unwritten.get_or_insert(Error::output(stream, error));
             }
         }
     }
@@ -346,9 +373,15 @@ impl Client<'_> {
                 self.send_size();
             }
         } else if self.forward_signals {
-            // not behind input that the guest does not read; one that has ended got it
-            if let Ok(mut connection) = Connection::open(self.root, self.id) {
-                let _ = connection.order(&Request::Signal { signal: signal.number() });
+            self.interrupts += u8::from(matches!(signal, Signal::INT | Signal::TERM));
+            let request = Request::Signal { signal: signal.number() };
+            match self.whose {
+                Guests::Further => self.send(&request),
+                // not behind input that the guest does not read; one that has ended got it
+                Guests::First => {
+                    let _ =
+                        Connection::open(self.root, self.id).and_then(|mut c| c.order(&request));
+                }
             }
         } else if signal.ends_a_program() {
             self.end = Some(End::Signalled(signal));

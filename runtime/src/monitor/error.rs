@@ -1,3 +1,4 @@
+use super::log::Stream;
 use super::report::{self, Failure, Kind};
 use crate::engine::{native, wasm};
 use crate::sys::signal::InvalidSignal;
@@ -6,6 +7,7 @@ use knarr_core::fsx;
 use knarr_core::hint::Hint;
 use knarr_core::id::ContainerId;
 use knarr_core::store;
+use rustix::io::Errno;
 use std::io;
 use std::path::PathBuf;
 
@@ -30,6 +32,11 @@ pub enum Error {
     ControlSocket { path: PathBuf, source: io::Error },
     #[error("cannot {operation} of the guest")]
     Stream { operation: &'static str, source: io::Error },
+    /// The container is not concerned: what it wrote is in its log.
+    #[error("cannot write to standard {stream}")]
+    Output { stream: &'static str, source: io::Error },
+    #[error("three signals, and the container goes on: it is left")]
+    Left { id: ContainerId },
     #[error("cannot receive signals")]
     Signals { source: io::Error },
     #[error("cannot signal the guest")]
@@ -82,12 +89,21 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn output(stream: Stream, error: Errno) -> Self {
+        let stream = match stream {
+            Stream::Stdout => "output",
+            Stream::Stderr => "error",
+        };
+        Self::Output { stream, source: error.into() }
+    }
+
     /// Docker's meanings: 127 the command was not found, 126 it cannot be executed, 125 anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Failed(failure) => failure.exit_code(),
             Self::Native(e) => e.exit_code(),
             Self::Wasm(e) => e.exit_code(),
+            Self::Output { .. } | Self::Left { .. } => 1,
             _ => 125,
         }
     }
@@ -133,6 +149,7 @@ impl Hint for Error {
                 Some("rslave lets the host's mounts arrive in the container".into())
             }
             Self::NotRunning { id } => Some(format!("start it: knarr start {}", id.short())),
+            Self::Left { id } => Some(format!("knarr kill {} ends it", id.short())),
             Self::AlreadyRunning { .. } => None,
             Self::Silent { id } => {
                 Some(format!("'knarr stop {0}' or 'knarr rm -f {0}' ends it anyway", id.short()))

@@ -92,7 +92,8 @@ pub(crate) fn apart(
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let size = terminal::size(rustix::stdio::stdout());
     helper(root, container, size, Some(theirs.into())).run(Some(execution))?;
-    attach::stream(root, Connection::over(id, ours), execution.tty, attach)
+    let connection = Connection::over(id, ours);
+    attach::stream(root, connection, attach::Guests::Further, execution.tty, attach)
 }
 
 /// Executes as a child of a process in the background; nobody sees its output.
@@ -112,7 +113,7 @@ pub(crate) fn by_monitor(
     attach: &Attach,
 ) -> Result<End, Error> {
     let connection = ordered(root, container, execution, true)?;
-    attach::stream(root, connection, execution.tty, attach)
+    attach::stream(root, connection, attach::Guests::Further, execution.tty, attach)
 }
 
 /// Has the monitor start a further guest of a Wasm container, whose output nobody sees.
@@ -299,6 +300,7 @@ fn follow(
     let exit = Exit { code, oom_killed: false, error: None };
     session.announce(&exit, false);
     session.farewell();
+    session.own.map_or(Ok(()), |own| own.written())?;
     Ok(exit)
 }
 

@@ -9,7 +9,7 @@ use super::networks::{Ear, Networks};
 use super::ownership::{self, Owned};
 use super::restart::{self, Seat, Term};
 use super::server::Client;
-use super::session::{Further, OneId, Session};
+use super::session::{Further, OneId, Own, Session};
 use super::sink::Sink;
 use super::{client, mounts, streams, told};
 use crate::engine::{Guest, Launch, cgroup, native, wasm};
@@ -347,6 +347,7 @@ impl<'a> Life<'a> {
             .map_err(reconcile::Error::from)
             .and(cleared)
             .and_then(|()| self.leave(session.own.is_some(), Some(monitor), links));
+        session.own.as_ref().map_or(Ok(()), Own::written)?;
         // the guest's exit code matters more than that
         match left {
             Ok(()) => Ok(exit),

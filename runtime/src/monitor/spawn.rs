@@ -120,7 +120,8 @@ pub fn spawn_attached(
     let failed = |source| Error::Spawn { id: id.clone(), source };
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     spawn(root, id, Spawn { client: Some(theirs.into()), ..options })?;
-    attach::stream(root, Connection::over(id, ours), spec.process.tty, attach)
+    let connection = Connection::over(id, ours);
+    attach::stream(root, connection, attach::Guests::First, spec.process.tty, attach)
 }
 
 /// The whole of `knarr internal monitor …`, after those two words; the exit code of a foreground run is the guest's.

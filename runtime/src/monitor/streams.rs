@@ -3,7 +3,6 @@
 use super::Error;
 use super::log::Stream;
 use super::session::{Output, Own};
-use super::sink::Sink;
 use crate::engine::{Guest, Stdio};
 use knarr_core::spec::Process;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -65,9 +64,5 @@ pub(super) fn of_guest(
 
 /// The monitor's own streams in the foreground.
 pub(super) fn own(process: &Process) -> Own {
-    Own {
-        stdin: process.open_stdin.then(rustix::stdio::stdin),
-        stdout: Some(Sink::shared(rustix::stdio::stdout())),
-        stderr: Some(Sink::shared(rustix::stdio::stderr())),
-    }
+    Own::streams(process.open_stdin)
 }

@@ -89,6 +89,7 @@ impl Global {
             environment,
             current,
             services: services.to_vec(),
+            named: Vec::new(),
             all_resources: self.all_resources,
             skip,
         })
@@ -101,14 +102,14 @@ impl Global {
         Ok(loaded)
     }
 
-    /// The whole project, also what no enabled service uses.
-    pub fn project(&self) -> Result<Project, Failure> {
-        Ok(self.load(&self.everything()?)?.project)
+    /// The whole project, also what no enabled service uses; services that are `named` are enabled.
+    pub fn project(&self, named: &[String]) -> Result<Project, Failure> {
+        Ok(self.load(&self.everything(named)?)?.project)
     }
 
     /// The same; or only its name, where one was given, no file was, and there is none here.
-    pub fn project_or_name(&self) -> Result<Result<Project, String>, Failure> {
-        let options = self.everything()?;
+    pub fn project_or_name(&self, named: &[String]) -> Result<Result<Project, String>, Failure> {
+        let options = self.everything(named)?;
         let name = load::given_name(&options).filter(|_| options.files.is_empty());
         match (load::load(&options), name) {
             (Err(load::Error::NoFile { .. }), Some(name)) => Ok(Err(name.to_owned())),
@@ -120,8 +121,9 @@ impl Global {
         }
     }
 
-    fn everything(&self) -> Result<Options, Failure> {
-        Ok(Options { all_resources: true, ..self.options(&[], Skip::default())? })
+    fn everything(&self, named: &[String]) -> Result<Options, Failure> {
+        let options = self.options(&[], Skip::default())?;
+        Ok(Options { all_resources: true, named: named.to_vec(), ..options })
     }
 
     /// What stands between the parts of names.

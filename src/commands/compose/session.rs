@@ -37,16 +37,10 @@ impl<'a> Session<'a> {
         services: &[String],
     ) -> Result<Self, Failure> {
         context.among_owners_for_start();
-        Ok(Self::of(global, context, global.project()?, services))
+        Ok(Self::of(global, context, global.project(services)?))
     }
 
-    fn of(
-        global: &'a Global,
-        context: &'a Context,
-        mut project: Project,
-        services: &[String],
-    ) -> Self {
-        project.enable(services);
+    fn of(global: &'a Global, context: &'a Context, project: Project) -> Self {
         let (cancelled, signal) = (Arc::default(), Arc::default());
         let mut session =
             Self { context, global, project, hashes: Hashes::default(), cancelled, signal };
@@ -62,8 +56,8 @@ impl<'a> Session<'a> {
         services: &[String],
     ) -> Result<(Self, bool), Failure> {
         context.among_owners_for_start();
-        let name = match global.project_or_name()? {
-            Ok(project) => return Ok((Self::of(global, context, project, services), true)),
+        let name = match global.project_or_name(services)? {
+            Ok(project) => return Ok((Self::of(global, context, project), true)),
             Err(name) => name,
         };
         let all = observe::project(context, &context.store()?, &name, None)?;
@@ -72,7 +66,7 @@ impl<'a> Session<'a> {
             let service = Service { name: container.service().to_owned(), ..Service::default() };
             project.services.insert(service.name.clone(), service);
         }
-        Ok((Self::of(global, context, project, services), false))
+        Ok((Self::of(global, context, project), false))
     }
 
     /// The containers of these services, or of all, by name; of each only the one with this number, if there is one.
@@ -121,9 +115,16 @@ impl<'a> Session<'a> {
     pub fn select(&mut self, services: &[String], alone: bool) -> Result<(), Failure> {
         self.project.select(services)?;
         if alone && !services.is_empty() {
-            self.project.services.retain(|name, _| services.contains(name));
-            for service in self.project.services.values_mut() {
-                service.depends_on.clear();
+            let all = std::mem::take(&mut self.project.services);
+            for (name, mut service) in all {
+                // the others are still the project's
+                match services.contains(&name) {
+                    true => {
+                        service.depends_on.clear();
+                        self.project.services.insert(name, service);
+                    }
+                    false => drop(self.project.disabled.insert(name, service)),
+                }
             }
         }
         Ok(())

@@ -53,6 +53,7 @@ struct Metadata {
 #[serde(rename_all = "PascalCase")]
 struct RootFs {
     r#type: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     layers: Vec<String>,
 }
 
@@ -180,7 +181,9 @@ struct Execution {
 fn execution(config: &ImageConfig) -> Result<Execution, Failure> {
     let given = serde_json::to_value(&config.config)
         .map_err(|error| Failure::new(format!("cannot show the configuration: {error}")))?;
-    let or = |field: &str, absent: Value| given.get(field).cloned().unwrap_or(absent);
+    // an empty list is none, as Docker keeps it
+    let kept = |value: &&Value| value.as_array().is_none_or(|list| !list.is_empty());
+    let or = |field: &str, absent: Value| given.get(field).filter(kept).cloned().unwrap_or(absent);
     let [text, nothing] = [Value::String(String::new()), Value::Null];
     Ok(Execution {
         user: or("User", text.clone()),

@@ -111,7 +111,10 @@ impl Evaluator<'_> {
             Value::List(items) => {
                 items.into_iter().enumerate().map(|(i, v)| (Value::Int(i as i64), v)).collect()
             }
-            Value::Map(entries) => entries.into_iter().map(|(k, v)| (Value::Text(k), v)).collect(),
+            // Docker tries the document as maps where the struct does not fit
+            Value::Map(entries) | Value::Struct(entries) => {
+                entries.into_iter().map(|(k, v)| (Value::Text(k), v)).collect()
+            }
             Value::Int(count) => (0..count).map(|i| (Value::Int(i), Value::Int(i))).collect(),
             Value::Nil | Value::NilList | Value::NilMap | Value::Missing | Value::Omitted => {
                 Vec::new()

@@ -106,6 +106,10 @@ fn index(value: &Value, key: &Value) -> Result<Value, String> {
             .ok()
             .and_then(|at| items.get(at).cloned())
             .ok_or_else(|| format!("index out of range: {at}")),
+        (Value::Struct(entries), Value::Text(key)) => {
+            let found = entries.iter().find(|(name, _)| name == key);
+            Ok(found.map_or(Value::Missing, |(_, value)| value.clone()))
+        }
         (Value::Map(entries), Value::Text(key)) => {
             let found = entries.iter().find(|(k, _)| k == key);
             // Go gives the zero value of the map's type: for text it is empty, else nil

@@ -184,8 +184,9 @@ impl Planner<'_> {
             None => self.platform.clone(),
             Some(flag) => {
                 let expanded = word(flag)?;
-                let expanded =
-                    if expanded.is_empty() { self.platform.to_string() } else { expanded };
+                if expanded.is_empty() {
+                    return Err(Error::EmptyPlatform { word: flag.value.clone() });
+                }
                 expanded.parse().map_err(|source| Error::Platform {
                     word: flag.value.clone(),
                     expanded: expanded.clone(),

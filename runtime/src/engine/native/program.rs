@@ -136,6 +136,9 @@ pub fn variable<'e>(environment: &'e [String], name: &str) -> Option<&'e str> {
 
 /// The files that a command may mean: itself with a slash, else one for each directory of PATH.
 pub fn candidates(command: &str, environment: &[String]) -> Result<Vec<CString>, Error> {
+    if command.is_empty() {
+        return Ok(Vec::new());
+    }
     if command.contains('/') {
         return Ok(vec![c_string(command, "the command")?]);
     }

@@ -5,6 +5,7 @@
 
 mod further;
 mod ids;
+mod own;
 mod probes;
 mod ready;
 
@@ -24,12 +25,13 @@ use crate::sys::signal::{Signal, SignalQueue};
 use crate::sys::terminal;
 pub(super) use further::Further;
 pub(super) use ids::OneId;
+pub(super) use own::{INTERRUPTS, Own};
 use ready::Source;
 pub(super) use ready::timeout;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// How long clients that do not read may delay the end of the monitor.
@@ -41,14 +43,6 @@ pub(super) struct Output {
     pub stream: Stream,
     /// `None` once it has ended.
     pub fd: Option<OwnedFd>,
-}
-
-/// The monitor's own standard streams, in the foreground.
-#[derive(Debug)]
-pub(super) struct Own {
-    pub stdin: Option<BorrowedFd<'static>>,
-    pub stdout: Option<Sink<BorrowedFd<'static>>>,
-    pub stderr: Option<Sink<BorrowedFd<'static>>>,
 }
 
 #[derive(Debug)]
@@ -163,10 +157,7 @@ impl Session<'_> {
     /// Gets rid of what is still on its way.
     pub fn farewell(&mut self) {
         if let Some(own) = &mut self.own {
-            for sink in [&mut own.stdout, &mut own.stderr].into_iter().flatten() {
-                // a reader that is gone needs nothing more
-                let _ = sink.finish();
-            }
+            own.finish();
         }
         let until = Instant::now() + FAREWELL;
         while !self.clients.is_empty() && Instant::now() < until {
@@ -188,6 +179,12 @@ impl Session<'_> {
                     if signal != Signal::WINCH {
                         self.guest.signal(signal)?;
                         self.tell_kill(signal.number());
+                    }
+                    // this process cannot leave a guest that does not mind: it is its monitor
+                    if matches!(signal, Signal::INT | Signal::TERM)
+                        && self.own.as_mut().is_some_and(Own::interrupted)
+                    {
+                        self.guest.signal(Signal::KILL)?;
                     }
                 }
             }
@@ -253,13 +250,7 @@ impl Session<'_> {
             client.output(stream, bytes);
         }
         if let Some(own) = &mut self.own {
-            let sink = match stream {
-                Stream::Stdout => &mut own.stdout,
-                Stream::Stderr => &mut own.stderr,
-            };
-            if let Some(sink) = sink {
-                sink.buffer().extend_from_slice(bytes);
-            }
+            own.put(stream, bytes);
         }
         self.flush_own();
     }
@@ -268,13 +259,9 @@ impl Session<'_> {
     /// (`knarr run … | head`), nobody reads the guest's, and it is told so as any program is.
     fn flush_own(&mut self) {
         let Some(own) = &mut self.own else { return };
-        for (sink, stream) in [(&mut own.stdout, Stream::Stdout), (&mut own.stderr, Stream::Stderr)]
-        {
-            if sink.as_mut().is_some_and(|s| s.flush().is_err()) {
-                *sink = None;
-                for output in self.outputs.iter_mut().filter(|o| o.stream == stream) {
-                    output.fd = None;
-                }
+        for stream in own.flush() {
+            for output in self.outputs.iter_mut().filter(|o| o.stream == stream) {
+                output.fd = None;
             }
         }
     }
