@@ -46,6 +46,8 @@ pub struct Container {
     pub name: String,
     pub labels: BTreeMap<String, String>,
     pub state: State,
+    /// The names of the networks that it is on.
+    pub networks: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Plans carried out on something that only notes what it was asked for.
 
+mod faults;
+
 use super::*;
 use crate::plan::Step;
 use std::sync::Barrier;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// `web`, `web*2` (two of it), `web:hash2`, `web -> db!healthy` (waits until it is healthy), `web -> db+` (starts anew with it),
 /// `web ~ db` (shares its network).
-fn wanted(services: &[&str]) -> Wanted {
+pub(crate) fn wanted(services: &[&str]) -> Wanted {
     let services: Vec<Service> = services.iter().map(|text| service(text)).collect();
     let named = |key: &str| Named {
         key: key.into(),
@@ -65,7 +65,7 @@ fn service(text: &str) -> Service {
     service
 }
 
-fn container(service: &str, number: u32, hash: &str, state: State) -> Container {
+pub(crate) fn container(service: &str, number: u32, hash: &str, state: State) -> Container {
     let labels = [
         (label::PROJECT, "app".to_owned()),
         (label::SERVICE, service.to_owned()),
@@ -78,10 +78,11 @@ fn container(service: &str, number: u32, hash: &str, state: State) -> Container 
         name: format!("app-{service}-{number}"),
         labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         state,
+        networks: vec!["app_default".into()],
     }
 }
 
-fn running(services: &[&str]) -> Observed {
+pub(crate) fn running(services: &[&str]) -> Observed {
     let containers =
         services.iter().map(|name| container(name, 1, "hash", State::Running)).collect();
     Observed {
@@ -98,7 +99,7 @@ fn thing(key: &str, project: &str) -> Thing {
     Thing { name: format!("app_{key}"), labels }
 }
 
-fn start() -> Up {
+pub(crate) fn start() -> Up {
     Up { start: true, ..Up::default() }
 }
 
@@ -228,6 +229,15 @@ fn networks_and_volumes() {
     wanted.volumes[0].hash = "other".into();
     let plan = up(&wanted, &running(&["web"]), &start()).unwrap();
     assert!(plan.steps.is_empty() && plan.warnings[0].contains("stays as it is"), "{plan:?}");
+}
+
+#[test]
+fn what_is_off_its_network_is_made_anew() {
+    let wanted = wanted(&["web"]);
+    let mut observed = running(&["web"]);
+    observed.containers[0].networks.clear();
+    assert!(planned(&wanted, &observed, &start()).contains("for app-web-1"));
+    assert_eq!(planned(&wanted, &observed, &Up { recreate: Recreate::Never, ..start() }), "");
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub fn container(summary: &Summary) -> Container {
         name: summary.name.clone(),
         labels: summary.labels.clone(),
         state: state(summary),
+        networks: summary.network.split(',').map(str::to_owned).collect(),
     }
 }
 

@@ -223,14 +223,20 @@ impl<'a> Planner<'a> {
             let outcome = self.outcomes.get(other.as_str());
             outcome.is_some_and(|o| !o.recreated.is_empty() || !o.new.is_empty())
         });
-        let on_changed = service.networks.iter().any(|key| {
-            let network = self.wanted.networks.iter().find(|network| network.key == *key);
-            network.is_some_and(|network| is_changed(network, self.observed.network(&network.name)))
-        });
+        let networks = service.networks.iter();
+        let networks: Vec<_> = networks
+            .filter_map(|key| self.wanted.networks.iter().find(|network| network.key == *key))
+            .collect();
+        let on_changed = networks
+            .iter()
+            .any(|network| is_changed(network, self.observed.network(&network.name)));
         move |container| {
+            // somebody took it off, or the replacement of the network was interrupted
+            let is_off = networks.iter().any(|network| !container.networks.contains(&network.name));
             let other_image =
                 !service.image.is_empty() && container.image() != Some(service.image.as_str());
-            let diverged = container.config_hash() != Some(service.hash.as_str()) || other_image;
+            let diverged =
+                container.config_hash() != Some(service.hash.as_str()) || other_image || is_off;
             match policy {
                 Recreate::Always => true,
                 Recreate::Never => follows || on_changed,
