@@ -19,22 +19,17 @@ pub fn exec(
     detach_keys: &DetachKeys,
 ) -> Result<End> {
     let container = running(store, id)?;
+    let attach = Attach {
+        stdin: execution.interactive,
+        detach_keys: detach_keys.clone(),
+        forward_signals: !execution.tty,
+    };
     if container.spec.engine == EngineKind::Wasm {
         refuse(execution)?;
-        let attach = Attach {
-            stdin: execution.interactive,
-            detach_keys: detach_keys.clone(),
-            forward_signals: !execution.tty,
-        };
         return Ok(monitor::exec::by_monitor(store.root(), &container, execution, &attach)?);
     }
     // a guest is the child of a process that has one thread, and no event loop
     if execution.tty || monitor::must_reexec() {
-        let attach = Attach {
-            stdin: execution.interactive,
-            detach_keys: detach_keys.clone(),
-            forward_signals: !execution.tty,
-        };
         return Ok(monitor::exec::apart(store.root(), &container, execution, &attach)?);
     }
     Ok(End::Exited(monitor::exec::here(store.root(), &container, execution)?))
