@@ -105,7 +105,10 @@ class Context:
             return None
         if "docker" not in self.imported:
             layout, tag = self.layout()
-            self.run("skopeo", "copy", "--insecure-policy", f"oci:{layout}:{tag}", "docker-daemon:knarr-bench-busybox:latest")
+            name = "knarr-bench-busybox:latest"
+            archive = self.directory / "docker-busybox.tar"
+            self.run("skopeo", "copy", "--insecure-policy", f"oci:{layout}:{tag}", f"docker-archive:{archive}:{name}")
+            self.run("docker", "load", "-i", archive)
             self.imported.add("docker")
         return "knarr-bench-busybox:latest"
 

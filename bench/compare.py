@@ -4,7 +4,7 @@
     bench/compare.py [--knarr PATH] [--runs N] [--bases OCI_LAYOUT] [--json FILE] [CASE ...]
 
 Cases: wasm-hello native-true exec-true detached pull http memory network-start network-throughput network-publish
-network-wasm build-flask build-stages (default: all). A peer that is not
+network-wasm build-flask build-stages compose-services compose-ps (default: all). A peer that is not
 installed (or a daemon that does not answer) is skipped, and the table says so. Needs root for the native cases.
 """
 
@@ -19,8 +19,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import builds  # noqa: E402
 import cases  # noqa: E402
 import networks  # noqa: E402
+import projects  # noqa: E402
 
-ALL = {**cases.ALL, **networks.ALL, **builds.ALL}
+ALL = {**cases.ALL, **networks.ALL, **builds.ALL, **projects.ALL}
 
 
 def main():
