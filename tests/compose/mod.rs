@@ -1,5 +1,8 @@
 //! Projects of compose files: what there is on the machine after each command.
 
+mod faults;
+mod many;
+mod mixed;
 mod options;
 
 use crate::harness::image::{Tar, guest};
@@ -505,6 +508,35 @@ fn an_ordinary_user_has_projects() {
     project.ok(&["up", "-d"]);
     let ask = ["exec", "-T", "worker", "wget", "-qO-", "http://web/fetch?url=http://db/"];
     until("all find each other", || project.run(&ask).stdout.contains("of-the-database"));
+    project.ok(&["down", "-v"]);
+    assert_eq!(project.left(), "");
+}
+
+#[test]
+fn commands_at_points_of_a_life_are_carried_out() {
+    let service =
+        "image: busybox, command: sleep 1000, stop_grace_period: 0s, volumes: ['data:/data']";
+    let hooks = |name: &str| {
+        format!(
+            "post_start: [{{ command: sh -c 'echo $$WORD >> /data/{name}', environment: [WORD=begins] }}], \
+             pre_stop: [{{ command: sh -c 'echo ends >> /data/{name}; echo of-{name}' }}]"
+        )
+    };
+    // several at once, so that the command has threads
+    let file = format!(
+        "services:\n  a: {{ {service}, {} }}\n  b: {{ {service}, {} }}\n  c: {{ {service}, depends_on: [a] }}\nvolumes: {{ data: {{}} }}\n",
+        hooks("a"),
+        hooks("b"),
+    );
+    let project = Project::new(&file);
+    let seen = || project.ok(&["exec", "-T", "c", "sh", "-c", "cat /data/a /data/b"]);
+    project.ok(&["up", "-d"]);
+    assert_eq!(seen(), "begins\nbegins");
+    let said = project.ok(&["stop", "a", "b"]);
+    assert!(said.contains("of-a\n") && said.contains("of-b"), "{said}");
+    assert_eq!(seen(), "begins\nends\nbegins\nends");
+    project.ok(&["start", "a"]);
+    assert_eq!(seen(), "begins\nends\nbegins\nbegins\nends");
     project.ok(&["down", "-v"]);
     assert_eq!(project.left(), "");
 }
