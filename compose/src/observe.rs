@@ -2,6 +2,7 @@
 //!
 //! The labels are those of Docker Compose, with its meaning, so that tools which look for them find what they expect.
 
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// The labels.
@@ -48,6 +49,9 @@ pub struct Container {
     pub state: State,
     /// The names of the networks that it is on.
     pub networks: Vec<String>,
+    pub created: Timestamp,
+    /// The last time; `None`: never.
+    pub started: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

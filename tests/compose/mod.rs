@@ -424,6 +424,13 @@ fn what_shares_a_network_follows_it() {
     project.write("compose.yaml", &file("2"));
     project.ok(&["up", "-d"]);
     assert!(same());
+    // as after a command that was killed between the two
+    project.write("compose.yaml", &file("3"));
+    project.ok(&["up", "-d", "--no-deps", "net"]);
+    assert!(!same());
+    project.ok(&["up", "-d"]);
+    assert!(same());
+    assert_eq!(project.ok(&["--dry-run", "up", "-d"]), "");
     project.ok(&["down"]);
 }
 

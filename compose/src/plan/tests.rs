@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::observe::{Container, Observed, State, Thing, label};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// `web`, `web*2` (two of it), `web:hash2`, `web -> db!healthy` (waits until it is healthy), `web -> db+` (starts anew with it),
@@ -79,6 +80,8 @@ pub(crate) fn container(service: &str, number: u32, hash: &str, state: State) ->
         labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         state,
         networks: vec!["app_default".into()],
+        created: Timestamp::UNIX_EPOCH,
+        started: Some(Timestamp::UNIX_EPOCH),
     }
 }
 
@@ -162,6 +165,29 @@ fn what_shares_a_network_follows_and_what_asks_for_it_restarts() {
         plan.ends_with("5. start app-db-1 (after 4)\n6. restart app-web-1 (after 5)\n"),
         "{plan}"
     );
+}
+
+#[test]
+fn what_was_made_anew_by_another_command_is_followed_as_well() {
+    let plans = [
+        ("web ~ db", ["1. create web1id", "5. start app-web-1 (after 4)\n"]),
+        ("web -> db+", ["1. restart app-web-1\n", ""]),
+        ("web -> db", ["", ""]),
+    ];
+    let mut observed = running(&["web", "db"]);
+    observed.containers[1].created = Timestamp::MAX;
+    for (web, [first, last]) in plans {
+        let plan = planned(&wanted(&[web, "db"]), &observed, &start());
+        assert!(plan.starts_with(first) && plan.ends_with(last), "{web}: {plan}");
+        assert_eq!(plan.is_empty(), first.is_empty(), "{web}: {plan}");
+    }
+    // one that was added is no other one
+    let mut more = running(&["web", "db"]);
+    more.containers.push(container("db", 2, "hash", State::Running));
+    more.containers[2].created = Timestamp::MAX;
+    for (web, _) in plans {
+        assert_eq!(planned(&wanted(&[web, "db*2"]), &more, &start()), "", "{web}");
+    }
 }
 
 #[test]

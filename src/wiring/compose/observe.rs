@@ -45,6 +45,8 @@ pub fn container(summary: &Summary) -> Container {
         labels: summary.labels.clone(),
         state: state(summary),
         networks: summary.network.split(',').map(str::to_owned).collect(),
+        created: summary.created,
+        started: summary.started,
     }
 }
 

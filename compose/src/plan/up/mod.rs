@@ -6,6 +6,7 @@ use super::order::in_order;
 use super::wanted::{Condition, Service, Wanted};
 use super::{Action, Error, Plan};
 use crate::observe::{Container, Observed, Thing};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// When a container that is there is made anew.
@@ -111,6 +112,8 @@ struct Outcome<'a> {
     new: Vec<u32>,
     /// They only stop and start, since what they need is made anew.
     restarts: bool,
+    /// When what restarts those that ask for it was made: the service's oldest container, or what that one restarts with.
+    since: Option<Timestamp>,
     /// Steps after which all containers are there, under their names.
     made: Vec<usize>,
     /// Steps after which all containers have been started.
@@ -202,7 +205,15 @@ impl<'a> Planner<'a> {
                     .get(name)
                     .is_some_and(|o: &Outcome<'_>| !o.recreated.is_empty() || o.restarts)
             };
-            outcome.restarts = service.depends_on.iter().any(|d| d.restart && renewed(&d.service));
+            let restarts_with = service.depends_on.iter().filter(|d| d.restart);
+            outcome.restarts = restarts_with.clone().any(|d| renewed(&d.service));
+            // made anew before, by a command that came no further
+            let since =
+                restarts_with.filter_map(|d| self.outcomes.get(d.service.as_str())?.since).max();
+            outcome.restarts |= outcome.kept.iter().any(|container| {
+                container.is_running() && container.started.is_some_and(|own| Some(own) < since)
+            });
+            outcome.since = all.iter().map(|container| container.created).min().max(since);
             let old = outcome.recreated.iter().chain(&outcome.kept).map(|c| c.name.clone());
             let new = outcome.new.iter().map(|number| self.wanted.container_name(service, *number));
             outcome.names = old.chain(new).collect();
@@ -230,6 +241,11 @@ impl<'a> Planner<'a> {
         let on_changed = networks
             .iter()
             .any(|network| is_changed(network, self.observed.network(&network.name)));
+        // it did already, and the command came no further
+        let shared = service.shares.iter().filter_map(|other| {
+            self.observed.of_service(other).first().map(|container| container.created)
+        });
+        let shared = shared.max();
         move |container| {
             // somebody took it off, or the replacement of the network was interrupted
             let is_off = networks.iter().any(|network| !container.networks.contains(&network.name));
@@ -237,10 +253,11 @@ impl<'a> Planner<'a> {
                 !service.image.is_empty() && container.image() != Some(service.image.as_str());
             let diverged =
                 container.config_hash() != Some(service.hash.as_str()) || other_image || is_off;
+            let needed = follows || on_changed || Some(container.created) < shared;
             match policy {
                 Recreate::Always => true,
-                Recreate::Never => follows || on_changed,
-                Recreate::Diverged => diverged || follows || on_changed,
+                Recreate::Never => needed,
+                Recreate::Diverged => diverged || needed,
             }
         }
     }
