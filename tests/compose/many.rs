@@ -1,7 +1,6 @@
 //! Large projects, and many at once.
 
 use super::Project;
-use crate::harness::Knarr;
 use std::fmt::Write;
 use std::process::Stdio;
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use knarr_compose::model::{PullPolicy, Service};
 use knarr_core::store::Store;
 use knarr_packager::registry::{self, PullOptions};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What is done about images before containers are made.
@@ -45,6 +46,8 @@ impl Machine<'_> {
             &to_build,
             &build::Build { quiet: prepare.quiet_build, ..Default::default() },
         )?;
+        // what several services run is looked for, and pulled, once
+        let mut ready = HashMap::new();
         for name in names {
             let service = self.service(&name)?;
             let built = service.build.is_some();
@@ -52,7 +55,12 @@ impl Machine<'_> {
                 true => registry::PullPolicy::Never,
                 false => prepare.pull.unwrap_or(self.policy(&store, service)?),
             };
-            let id = self.ensure(&store, service, policy, prepare.quiet_pull)?;
+            let image = (self.image(service), service.platform.clone());
+            let id = match ready.get(&image) {
+                Some((asked, id)) if *asked == policy => String::clone(id),
+                _ => self.ensure(&store, service, policy, prepare.quiet_pull)?,
+            };
+            ready.insert(image, (policy, id.clone()));
             self.images.insert(name, id);
         }
         Ok(())
