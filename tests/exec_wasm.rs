@@ -169,7 +169,9 @@ fn a_signal_to_exec_is_the_further_guests() {
         let child =
             knarr.start(&["exec", "box", KIT, "log", "100000", "10"], std::process::Stdio::null());
         until("it runs", || knarr.ok(&["top", "box"]).contains("kit.wasm log"));
-        Process::open(child.id() as i32).unwrap().signal(signal);
+        let client = Process::open(child.id() as i32).unwrap();
+        until("the client listens", || client.has("SigBlk", signal));
+        client.signal(signal);
         assert_eq!(child.wait_with_output().unwrap().status.code(), Some(code));
         assert_eq!(knarr.inspect("box", "{{.State.Status}}"), "running");
     }

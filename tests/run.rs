@@ -236,17 +236,13 @@ fn who_interrupts_three_times_gets_out() {
     use crate::harness::proc::{Process, until};
     use rustix::process::Signal;
     let knarr = Knarr::new().with_busybox();
-    let has = |id: u32, field: &str| {
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let mask = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or("0");
-        u64::from_str_radix(mask.trim(), 16).unwrap() & 1 << (Signal::INT.as_raw() - 1) != 0
-    };
     let interrupt = |id: u32| {
-        until("signals are listened to", || has(id, "SigBlk:"));
+        let process = Process::open(id as i32).unwrap();
+        until("signals are listened to", || process.has("SigBlk", Signal::INT));
         for _ in 0..3 {
-            Process::open(id as i32).unwrap().signal(Signal::INT);
+            process.signal(Signal::INT);
             // two that come together are one
-            until("it is taken", || !has(id, "ShdPnd:"));
+            until("it is taken", || !process.has("ShdPnd", Signal::INT));
         }
     };
     // process 1 has no handlers: the kernel does not deliver these

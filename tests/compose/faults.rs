@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 /// Starts a command, kills it with its `lines`th line about what it does, and says whether there was such a line.
 fn killed_at(project: &Project, lines: usize, words: &[&str]) -> bool {
-    let mut command = project.0.command(&[&["compose", "--progress", "json"], words].concat());
+    let words = project.words(&[&["--progress", "json"], words].concat());
+    let mut command = project.0.command(&words);
     command.current_dir(project.folder()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -48,15 +48,22 @@ impl Project {
 
     #[track_caller]
     fn run(&self, words: &[&str]) -> Ended {
-        let folder = self.folder();
-        // the way to another user leads through the root directory
-        let directory = format!("--project-directory={}", folder.display());
-        let file = format!("--file={}", folder.join("compose.yaml").display());
-        let where_it_is = [directory.as_str(), &file];
-        let where_it_is = &where_it_is[..if self.0.is_of_user() { 2 } else { 0 }];
-        self.0.run_with(&[&["compose"], where_it_is, words].concat(), |command| {
-            command.current_dir(folder);
+        self.0.run_with(&self.words(words), |command| {
+            command.current_dir(self.folder());
         })
+    }
+
+    /// The command with what it is about.
+    fn words(&self, words: &[&str]) -> Vec<String> {
+        let folder = self.folder();
+        let mut all = vec!["compose".to_owned()];
+        // the way to another user and to another host leads through the root directory
+        if self.0.is_apart() {
+            all.push(format!("--project-directory={}", folder.display()));
+            all.push(format!("--file={}", folder.join("compose.yaml").display()));
+        }
+        all.extend(words.iter().copied().map(str::to_owned));
+        all
     }
 
     #[track_caller]
@@ -540,7 +547,7 @@ fn commands_at_points_of_a_life_are_carried_out() {
     project.ok(&["up", "-d"]);
     assert_eq!(seen(), "begins\nbegins");
     let said = project.ok(&["stop", "a", "b"]);
-    assert!(said.contains("of-a\n") && said.contains("of-b"), "{said}");
+    assert!(said.contains("of-a") && said.contains("of-b"), "{said}");
     assert_eq!(seen(), "begins\nends\nbegins\nends");
     project.ok(&["start", "a"]);
     assert_eq!(seen(), "begins\nends\nbegins\nbegins\nends");

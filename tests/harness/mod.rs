@@ -107,9 +107,9 @@ impl Knarr {
         self.host.as_mut().unwrap()
     }
 
-    /// Whether somebody else runs it.
-    pub fn is_of_user(&self) -> bool {
-        self.user.is_some()
+    /// Whether somebody else runs it, or it runs on another host: it does not begin in the test's directory then.
+    pub fn is_apart(&self) -> bool {
+        self.user.is_some() || self.host.is_some()
     }
 
     /// Knarr's root directory.

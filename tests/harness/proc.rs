@@ -42,6 +42,15 @@ impl Process {
         path.rsplit('/').next().unwrap_or_default().to_owned()
     }
 
+    /// Whether it has this signal in a mask of `/proc/ID/status`: `SigBlk` (it waits for it), `ShdPnd` (it has it to come).
+    pub fn has(&self, mask: &str, signal: Signal) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id));
+        let status = status.unwrap_or_default();
+        let masks = status.lines().filter_map(|line| line.split_once(":\t"));
+        let value = masks.into_iter().find(|(name, _)| *name == mask).map_or("0", |(_, v)| v);
+        u64::from_str_radix(value.trim(), 16).unwrap() & 1 << (signal.as_raw() - 1) != 0
+    }
+
     pub fn kill(&self) {
         self.signal(Signal::KILL);
     }
