@@ -14,7 +14,7 @@ const MISTAKES: &[Mistake] = &[
     ("compose confg", 1, "unrecognized subcommand 'confg'", "did you mean 'config'?"),
     ("search redis", 1, "Knarr has no command search", "the registry's own website"),
     ("swarm init", 1, "Knarr has no command swarm", "there is no cluster"),
-    ("commit made img", 1, "Knarr has no command commit", "use 'knarr export'"),
+    ("update made", 1, "Knarr has no command update", "with the new limits"),
     ("run --pod x busybox", 125, "Knarr has no option --pod", "container:NAME"),
     ("run --cpu-quota=1 busybox", 125, "--cpu-quota 1 is not between 1000", ""),
     ("create --kernel-memory x busybox", 125, "Knarr has no option --kernel-memory", "--memory"),
@@ -299,5 +299,5 @@ fn empty_values_and_switches_mean_what_docker_takes_them_for() {
     ] {
         assert_eq!(knarr.ok(&["run", "--rm", option, "", "busybox", "echo", "c"]), "c", "{option}");
     }
-    assert!(knarr.fails(127, &["run", "--rm", "busybox", ""]).contains("not found"));
+    assert!(knarr.fails(127, &["run", "--rm", "busybox", ""]).contains("no such file"));
 }

@@ -16,12 +16,9 @@ pub struct Answer {
 const VERBS: &[(&str, &str)] = &[
     ("bake", "use 'knarr build' for each target"),
     ("checkpoint", "use 'knarr pause' to let a container stand still"),
-    ("commit", "use 'knarr export' and 'knarr import', or better a Dockerfile and 'knarr build'"),
     ("config", "use a file and 'knarr run -v FILE:PATH:ro'"),
     ("context", "use --root or KNARR_ROOT for another place of images and containers"),
     ("debug", "use 'knarr exec', or a second container with --network container:NAME"),
-    ("diff", "use 'knarr export', and compare with the image's files"),
-    ("events", "use 'knarr wait', 'knarr logs -f' or 'knarr ps'"),
     ("generate", "use a unit of systemd with 'knarr start --all', as README.md shows"),
     ("kube", "use 'knarr run', a line for each container"),
     ("machine", "use it on Linux: containers run on this machine itself"),
