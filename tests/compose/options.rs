@@ -203,3 +203,14 @@ volumes:
         project.ok(&["down", "-v"]);
     }
 }
+
+#[test]
+fn a_mount_has_an_absolute_target() {
+    for volume in ["v:/data", "{type: tmpfs, target: rel}"] {
+        let text = format!("services: {{web: {{image: busybox, volumes: [{volume}]}}}}\n");
+        let project = Project::new(&text);
+        let said = project.run(&["up", "-d"]).stderr;
+        assert!(said.contains("not an absolute path"), "{volume}: {said}");
+        assert!(project.names().is_empty());
+    }
+}

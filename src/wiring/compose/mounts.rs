@@ -40,6 +40,12 @@ fn volume(project: &Project, service: &Service, mount: &VolumeMount) -> Result<M
         Failure::usage(format!("services.{}.volumes: {} {what}", service.name, mount.target))
             .hint(hint)
     };
+    if !mount.target.starts_with('/') {
+        return Err(refused(
+            "is not an absolute path in the container",
+            "write /…; a volume's name has two characters at least",
+        ));
+    }
     let kind = match mount.kind.as_str() {
         "bind" => {
             let bind = mount.bind.clone().unwrap_or_default();
