@@ -24,11 +24,23 @@ pub fn entry(arguments: &[OsString]) -> Option<ExitCode> {
             Some(monitor::entry(rest.iter().cloned(), &mut complain))
         }
         "remove" => Some(remove(rest)),
+        "sync" => Some(sync(rest)),
         "step" => Some(oneshot::entry(rest.iter().cloned())),
         "networks" | "namespaces" | "detach" => {
             Some(rootless::entry(name.to_str()?, rest.iter().cloned()))
         }
         _ => None,
+    }
+}
+
+/// Brings a container's folder in line with what has changed; see [`crate::wiring::compose::sync`].
+fn sync(arguments: &[OsString]) -> ExitCode {
+    match crate::wiring::compose::sync::receive(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            ui::failure(&failure);
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod faults;
 mod many;
 mod mixed;
 mod options;
+mod watch;
 
 use crate::harness::image::{Tar, guest};
 use crate::harness::proc::until;

@@ -23,6 +23,11 @@ impl Interrupts {
     /// Calls `act` with the first signal, in a thread of its own. A second one ends the process as if nobody had
     /// listened: who presses Ctrl-C twice means it.
     pub fn listen(act: impl Fn(Signal) + Send + 'static) -> io::Result<Self> {
+        Self::listen_to(1, act)
+    }
+
+    /// [`Self::listen`] to so many signals; one more ends the process.
+    pub fn listen_to(count: u32, act: impl Fn(Signal) + Send + 'static) -> io::Result<Self> {
         let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
         let set = set();
         let mut before = MaybeUninit::<libc::sigset_t>::uninit();
@@ -43,7 +48,7 @@ impl Interrupts {
         let signals = unsafe { OwnedFd::from_raw_fd(fd) };
         let stop = interrupts.stop.clone();
         let thread = std::thread::Builder::new().name("interrupts".into());
-        interrupts.thread = Some(thread.spawn(move || wait(&signals, &stop, &act))?);
+        interrupts.thread = Some(thread.spawn(move || wait(&signals, &stop, count, &act))?);
         Ok(interrupts)
     }
 }
@@ -60,8 +65,8 @@ fn set() -> libc::sigset_t {
     }
 }
 
-fn wait(signals: &OwnedFd, stop: &OwnedFd, act: &dyn Fn(Signal)) {
-    let mut heard = false;
+fn wait(signals: &OwnedFd, stop: &OwnedFd, count: u32, act: &dyn Fn(Signal)) {
+    let mut left = count;
     loop {
         let mut fds = [PollFd::new(signals, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
         match poll(&mut fds, None) {
@@ -78,8 +83,9 @@ fn wait(signals: &OwnedFd, stop: &OwnedFd, act: &dyn Fn(Signal)) {
         }
         // ssi_signo is the first field
         let number = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
-        if std::mem::replace(&mut heard, true) {
-            die_of(number);
+        match left.checked_sub(1) {
+            Some(rest) => left = rest,
+            None => die_of(number),
         }
         if let Ok(signal) = Signal::try_from(number) {
             act(signal);

@@ -33,6 +33,7 @@ mod up;
 mod version;
 mod volumes;
 mod wait;
+mod watch;
 
 use super::{Context, Outcome};
 use crate::wiring::compose::parse;
@@ -114,6 +115,8 @@ pub enum Verb {
     Volumes(volumes::Args),
     /// Wait until a container of one of the services ends
     Wait(wait::Args),
+    /// Do what the develop sections say when files change
+    Watch(watch::Args),
 }
 
 pub fn run(args: &Args, context: &Context) -> Outcome {
@@ -149,11 +152,16 @@ pub fn run(args: &Args, context: &Context) -> Outcome {
         Verb::Version(args) => version::run(args),
         Verb::Volumes(args) => volumes::run(args, global, context),
         Verb::Wait(args) => wait::run(args, global, context),
+        Verb::Watch(args) => watch::run(args, global, context),
     }
 }
 
 /// Whether a variable says yes.
 fn asks(variable: &str) -> bool {
-    let value = std::env::var(variable).unwrap_or_default();
-    crate::args::usage::switch_value(&value) == Some(true)
+    switch(variable) == Some(true)
+}
+
+/// What a variable says, if that is yes or no.
+fn switch(variable: &str) -> Option<bool> {
+    crate::args::usage::switch_value(&std::env::var(variable).ok()?)
 }

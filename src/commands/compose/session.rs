@@ -190,6 +190,11 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let _interrupts = self.listen()?;
+        self.perform(plan, machine)
+    }
+
+    /// [`Self::carry_out`] where somebody else listens to signals already, which may [`Self::cancel`] it.
+    pub fn perform(&self, plan: &Plan, machine: &Machine<'_>) -> Result<(), Failure> {
         let shown = Shown::new(self.global.progress());
         let report = execute(plan, machine, &shown, self.global.parallel(), &self.cancelled);
         shown.finish();
@@ -211,6 +216,11 @@ impl<'a> Session<'a> {
             }
             (None, _) => Ok(()),
         }
+    }
+
+    /// Begins no further step.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
     }
 
     fn listen(&self) -> Result<Interrupts, Failure> {

@@ -39,9 +39,9 @@ pub struct Args {
     /// Make containers anew even if nothing changed
     #[arg(long)]
     force_recreate: bool,
-    /// Accepted for Docker's sake: there are no keys but ctrl-C
-    #[arg(long)]
-    menu: bool,
+    /// Listen to keys on a terminal, d and w, and show which: true, as without the option, or false
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = crate::args::usage::parse_switch)]
+    menu: Option<bool>,
     /// Do not show what these services print
     #[arg(long, value_name = "SERVICE")]
     no_attach: Vec<String>,
@@ -93,6 +93,9 @@ pub struct Args {
     /// Seconds to wait at most
     #[arg(long, value_name = "SECONDS")]
     wait_timeout: Option<u64>,
+    /// Do what the develop sections say when files change
+    #[arg(short, long, conflicts_with_all = ["detach", "wait", "no_start"])]
+    watch: bool,
     /// Accepted for Docker's sake: nothing is asked, and no data is removed
     #[arg(short, long)]
     yes: bool,
@@ -147,6 +150,7 @@ pub fn run(args: &Args, global: &Global, context: &Context) -> Outcome {
     follow(
         &session,
         &Following {
+            services: args.services.clone(),
             shown,
             abort_on_exit: args.abort_on_container_exit || args.exit_code_from.is_some(),
             abort_on_failure: args.abort_on_container_failure,
@@ -155,6 +159,8 @@ pub fn run(args: &Args, global: &Global, context: &Context) -> Outcome {
             colour: !args.no_color && global.colour(),
             prefix: !args.no_log_prefix,
             timestamps: args.timestamps,
+            menu: args.menu.or_else(|| super::switch("COMPOSE_MENU")).unwrap_or(true),
+            watch: args.watch,
         },
     )
 }

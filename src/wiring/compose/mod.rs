@@ -6,6 +6,7 @@ pub mod images;
 pub mod machine;
 mod mounts;
 pub mod observe;
+pub mod sync;
 pub mod wait;
 pub mod words;
 

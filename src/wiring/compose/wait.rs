@@ -152,7 +152,7 @@ impl Machine<'_> {
     }
 
     /// Runs the commands in the container, one after the other; one that fails is a failure.
-    pub(super) fn hooks(
+    pub fn hooks(
         &self,
         store: &Store,
         id: &ContainerId,

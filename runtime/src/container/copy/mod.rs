@@ -6,6 +6,10 @@
 //! Paths in the container are resolved in its root, and below the place where copying begins no symbolic link is
 //! followed, on either side: a container can neither read nor write files of the host by what it contains.
 
+mod sync;
+
+pub use sync::sync;
+
 use super::view::View;
 use super::{Error, Result};
 use crate::sys::tree::{self, Policy};
@@ -85,7 +89,15 @@ pub fn from_archive(
     options: CopyOptions,
 ) -> Result<()> {
     let view = View::of(store, id)?;
-    let tree = Tree::writable(&view, target)?;
+    unpack_at(&Tree::writable(&view, target)?, archive, target, options)
+}
+
+fn unpack_at(
+    tree: &Tree,
+    archive: &mut dyn Read,
+    target: &str,
+    options: CopyOptions,
+) -> Result<()> {
     let Some(directory) = tree.directory(target)? else {
         return Err(Error::NotADirectory { path: target.to_owned() });
     };
