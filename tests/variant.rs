@@ -64,15 +64,9 @@ fn a_platform_or_a_runtime_decides() {
         let shown = if option == "--runtime" { value } else { engine };
         assert_eq!(knarr.inspect(&id, "{{.HostConfig.Runtime}}"), shown, "{option} {value}");
     }
-    for name in [
-        "",
-        "kata",
-        "runsc",
-        "WASM",
-        "io.containerd.wasmtime",
-        "io.containerd.kata.v2",
-        "wasmtime.v1",
-    ] {
+    for name in
+        ["kata", "runsc", "WASM", "io.containerd.wasmtime", "io.containerd.kata.v2", "wasmtime.v1"]
+    {
         let said = knarr.fails(125, &["create", "--runtime", name, "both", "echo"]);
         assert!(
             said.contains("native is also called runc, crun")
