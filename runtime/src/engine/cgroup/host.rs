@@ -6,7 +6,6 @@ use knarr_core::id::ContainerId;
 use knarr_core::root::Root;
 use rustix::fs::statfs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 const MOUNTS: &str = "/sys/fs/cgroup";
 /// linux/magic.h
@@ -86,15 +85,6 @@ pub struct Host {
 
 impl Host {
     pub fn detect(superuser: bool) -> Self {
-        // the mounts stay; which cgroup is delegated depends on the one that the process is in
-        static OF_SUPERUSER: OnceLock<Host> = OnceLock::new();
-        match superuser {
-            true => OF_SUPERUSER.get_or_init(|| Self::look(true)).clone(),
-            false => Self::look(false),
-        }
-    }
-
-    fn look(superuser: bool) -> Self {
         let is = |path: &Path, magic: u64| statfs(path).is_ok_and(|s| s.f_type as u64 == magic);
         let top = Path::new(MOUNTS);
         let mut host = Self {

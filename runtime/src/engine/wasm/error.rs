@@ -123,9 +123,11 @@ impl Hint for Error {
             Self::ModuleNotFound { name, .. } if name.starts_with('-') => {
                 "options go before the image: what follows it is the module and its arguments".into()
             }
-            Self::ModuleNotFound { modules, .. } if !modules.is_empty() => {
-                format!("the container's modules: {}", modules.join(", "))
-            }
+            Self::ModuleNotFound { searched, modules, .. } if !modules.is_empty() => format!(
+                "searched {}; the container's modules: {}",
+                searched.join(", "),
+                modules.join(", ")
+            ),
             Self::ModuleNotFound { searched, .. } if searched.len() > 1 => {
                 format!("searched {}; write its absolute path", searched.join(", "))
             }
