@@ -28,6 +28,8 @@ fn links(project: &Project) -> String {
 #[test]
 fn up_and_down_may_be_killed_at_each_step() {
     let project = Project::on(Knarr::new().on_host_with(&[]), MIXED);
+    // a listing of networks makes the default one
+    assert_eq!(project.left(), "");
     let before = links(&project);
     let all = ["app-db-1", "app-web-1", "app-worker-1"];
     let mut round = 0;

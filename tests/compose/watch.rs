@@ -142,3 +142,25 @@ fn what_cannot_be_watched_is_said() {
     assert!(said.contains("'rebuild' needs a 'build' section"), "{said}");
     project.ok(&["down"]);
 }
+
+#[test]
+fn what_runs_already_is_watched_as_it_is() {
+    let project = Project::watched();
+    project.ok(&["up", "-d"]);
+    for (prune, version) in [("--prune=false", "2"), ("--prune=true", "3")] {
+        let old = project.0.inspect("app-app-1", "{{.Image}}");
+        let id = project.0.inspect("app-app-1", "{{.Id}}");
+        let mut terminal = project.at_terminal(&["watch", "--no-up", prune]);
+        terminal.shows("Watch enabled");
+        project.write("src/version", version);
+        terminal.shows("app rebuilt");
+        assert_eq!(project.says(&["cat", "/version"]), version);
+        terminal.type_in("\u{3}");
+        assert_eq!(terminal.code(), 130);
+        assert_ne!(project.0.inspect("app-app-1", "{{.Id}}"), id);
+        // the image that the new one took the name of
+        let images = project.0.ok(&["images", "-a", "-q", "--no-trunc"]);
+        assert_eq!(images.contains(&old), prune == "--prune=false", "{images}");
+    }
+    project.ok(&["down"]);
+}

@@ -222,7 +222,7 @@ impl<'a> Watching<'a> {
             }
         }
         let count: usize = work.sync.values().map(|c| c.there.len() + c.gone.len()).sum();
-        say(&format!("{service}: {count} changes synced"));
+        say(&format!("{service}: {count} change{} synced", if count == 1 { "" } else { "s" }));
         Ok(())
     }
 
