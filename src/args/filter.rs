@@ -93,7 +93,7 @@ pub fn check_glob(pattern: &str) -> Result<(), Failure> {
         is_valid &= match c {
             '\\' => rest.next().is_some(),
             '[' => {
-                rest.by_ref().skip_while(|c| *c == '^').nth(0).is_some_and(|c| c != ']')
+                rest.by_ref().find(|c| *c != '^').is_some_and(|c| c != ']')
                     && rest.any(|c| c == ']')
             }
             _ => true,

@@ -161,9 +161,9 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> Result<(), Failure> {
     let mut paragraphs = rendered.trim_start_matches("error: ").split("\n\n");
     let message = paragraphs.next().unwrap_or_default().lines().map(str::trim);
     let message: Vec<_> = message.collect();
-    let tips = paragraphs.filter_map(|p| p.trim().strip_prefix("tip: "));
+    let mut tips = paragraphs.filter_map(|p| p.trim().strip_prefix("tip: "));
     // nobody means it as a value
-    let tip = tips.filter(|tip| !tip.starts_with("to pass '-")).next();
+    let tip = tips.find(|tip| !tip.starts_with("to pass '-"));
     let help = match commands.as_slice() {
         [] => "see 'knarr --help'".to_owned(),
         names => format!("see 'knarr {} --help'", names.join(" ")),

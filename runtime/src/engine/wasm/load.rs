@@ -21,7 +21,7 @@ use knarr_core::spec::ContainerSpec;
 use knarr_core::store::snapshot::{self, Snapshot};
 use knarr_core::sys;
 use rustix::fs::{fstat, stat};
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use wasmtime::component::Component;
@@ -108,9 +108,23 @@ fn map_of_layer(root: &Root, snapshot: &Snapshot, names: &[String]) -> Option<Lo
     let module = locate::examine(fsx::open(&file).ok()?, file.display().to_string()).ok()?;
     let origin = Origin::of(root, &file, module.file.metadata().ok()?)?;
     let (path, code) = Cache::new(root, &config::compatibility()).known(&origin)?;
-    let (engine, program) = map_for(&path, code, module.format).ok()?;
-    let descriptor = descriptor_of(&path)?;
-    Some(Loaded { path, descriptor, engine, program })
+    let _low = take_low_numbers();
+    // the other thread may give a low number back at any moment; what was mapped with one keeps it taken
+    let mut before = Vec::new();
+    for _ in 0..4 {
+        let (engine, program) = map_for(&path, code, module.format).ok()?;
+        if let Some(descriptor) = descriptor_of(&path) {
+            return Some(Loaded { path, descriptor, engine, program });
+        }
+        before.push((engine, program));
+    }
+    None
+}
+
+/// Descriptors at those numbers below [`FREE`] that nobody has.
+fn take_low_numbers() -> Vec<OwnedFd> {
+    let null = || fsx::open(Path::new("/dev/null")).map(OwnedFd::from).ok();
+    std::iter::from_fn(null).take_while(|fd| fd.as_raw_fd() < FREE).collect()
 }
 
 /// The descriptor that wasmtime has opened a file as, which it keeps to itself. No other code opens compiled modules. One
