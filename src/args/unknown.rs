@@ -65,12 +65,16 @@ const OPTIONS: &[(&str, &str)] = &[
     ("replace", "use 'knarr rm -f NAME' first"),
 ];
 
-/// What is said about a command or an option that does not exist; `commands` are those that were named, `knarr` left out.
-pub fn answer(error: &clap::Error, commands: &[String]) -> Option<Answer> {
-    let text = |kind| match error.get(kind) {
+/// What the parser says of itself about an error.
+pub fn text(error: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
-    };
+    }
+}
+
+/// What is said about a command or an option that does not exist; `commands` are those that were named, `knarr` left out.
+pub fn answer(error: &clap::Error, commands: &[String]) -> Option<Answer> {
     let mut root = Cli::command();
     root.build();
     let mut path = vec![&root];
@@ -78,8 +82,8 @@ pub fn answer(error: &clap::Error, commands: &[String]) -> Option<Answer> {
         path.extend(path.last().and_then(|command| command.find_subcommand(name)));
     }
     match error.kind() {
-        ErrorKind::InvalidSubcommand => verb(text(ContextKind::InvalidSubcommand)?, &path),
-        ErrorKind::UnknownArgument => option(text(ContextKind::InvalidArg)?, &root, &path),
+        ErrorKind::InvalidSubcommand => verb(text(error, ContextKind::InvalidSubcommand)?, &path),
+        ErrorKind::UnknownArgument => option(text(error, ContextKind::InvalidArg)?, &root, &path),
         _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! Parsing, and mistakes on the command line as failures like any other.
 
+use super::unknown::text;
 use super::{Cli, unknown};
 use crate::error::{FAILED, Failure, KNARR_FAILED};
 use crate::ui;
@@ -32,12 +33,8 @@ fn resolve_switch(error: &clap::Error, arguments: &mut Vec<OsString>) -> bool {
     if error.kind() != ErrorKind::TooManyValues {
         return false;
     }
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
     let (Some(switch), Some(value)) =
-        (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue))
+        (text(error, ContextKind::InvalidArg), text(error, ContextKind::InvalidValue))
     else {
         return false;
     };
@@ -71,12 +68,8 @@ fn leave_out(error: &clap::Error, arguments: &mut Vec<OsString>) -> bool {
         "--pull",
         "--runtime",
     ];
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
     let (Some(argument), Some("")) =
-        (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue))
+        (text(error, ContextKind::InvalidArg), text(error, ContextKind::InvalidValue))
     else {
         return false;
     };
@@ -95,7 +88,7 @@ fn leave_out(error: &clap::Error, arguments: &mut Vec<OsString>) -> bool {
 
 /// The same of one letter, the last one of a group: `-d=true`, `-it=false`.
 fn resolve_letters(error: &clap::Error, arguments: &mut Vec<OsString>) -> bool {
-    let is_value = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(text)) if text == "-=");
+    let is_value = text(error, ContextKind::InvalidArg) == Some("-=");
     if error.kind() != ErrorKind::UnknownArgument || !is_value {
         return false;
     }

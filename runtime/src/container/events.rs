@@ -1,6 +1,7 @@
 //! `events`: what happens to containers, images, networks and volumes.
 
 use super::logs::files::LogFile;
+use super::logs::follow::{drain, left};
 use super::{Error, Result};
 use jiff::Timestamp;
 use knarr_core::events::{self, Event};
@@ -9,7 +10,6 @@ use knarr_core::root::Root;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
-use rustix::time::Timespec;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -107,17 +107,11 @@ impl Reader<'_> {
 
 /// Waits until something is told, or it is over.
 fn wait(watch: &OwnedFd, until: Option<Timestamp>) -> io::Result<()> {
-    let left = until.map(|until| {
-        let left = Timestamp::now().duration_until(until);
-        Timespec { tv_sec: left.as_secs().max(0), tv_nsec: left.subsec_nanos().max(0).into() }
-    });
-    match poll(&mut [PollFd::new(watch, PollFlags::IN)], left.as_ref()) {
+    match poll(&mut [PollFd::new(watch, PollFlags::IN)], left(until).as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(e) => return Err(e.into()),
     }
-    // what has changed does not matter, only that something has
-    let mut buffer = [0; 4096];
-    while rustix::io::read(watch, &mut buffer).is_ok_and(|count| count > 0) {}
+    drain(watch);
     Ok(())
 }
 

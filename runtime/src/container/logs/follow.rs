@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
+use rustix::time::Timespec;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -49,13 +50,7 @@ impl Watch {
 
     /// Waits for an event; `false` when the guest has ended.
     fn wait(&self, until: Option<Timestamp>) -> Result<bool> {
-        let left = until.map(|until| {
-            let left = Timestamp::now().duration_until(until);
-            rustix::time::Timespec {
-                tv_sec: left.as_secs().max(0),
-                tv_nsec: left.subsec_nanos().max(0).into(),
-            }
-        });
+        let left = left(until);
         let mut fds = [
             PollFd::new(&self.events, PollFlags::IN),
             PollFd::new(self.monitor.socket(), PollFlags::IN),
@@ -68,11 +63,23 @@ impl Watch {
         if !fds[1].revents().is_empty() {
             return Ok(false);
         }
-        // what happened does not matter, only that something did
-        let mut buffer = [0; 4096];
-        while rustix::io::read(&self.events, &mut buffer).is_ok_and(|count| count > 0) {}
+        drain(&self.events);
         Ok(true)
     }
+}
+
+/// How long to wait; `None`: for ever.
+pub(in crate::container) fn left(until: Option<Timestamp>) -> Option<Timespec> {
+    until.map(|until| {
+        let left = Timestamp::now().duration_until(until);
+        Timespec { tv_sec: left.as_secs().max(0), tv_nsec: left.subsec_nanos().max(0).into() }
+    })
+}
+
+/// What happened does not matter, only that something did.
+pub(in crate::container) fn drain(events: &OwnedFd) {
+    let mut buffer = [0; 4096];
+    while rustix::io::read(events, &mut buffer).is_ok_and(|count| count > 0) {}
 }
 
 impl Reader<'_> {

@@ -1,7 +1,7 @@
 //! `logs`: what a container wrote.
 
 pub(super) mod files;
-mod follow;
+pub(super) mod follow;
 
 use super::{Error, Result};
 use crate::monitor::Stream;
